@@ -1,0 +1,10 @@
+"""Every URL of the program in one place (SPEC sections 5 to 8)."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("testing.urls")),
+    path("", include("reviews.urls")),
+]

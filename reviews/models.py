@@ -1,0 +1,405 @@
+"""The line of work: sources, people, series, reviews, comments with votes, history.
+
+Rules that the database can guard are constraints here; values that pages read hot (Square, votes) are kept on the
+review at write time by the one function that owns each of them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+
+class State(models.TextChoices):
+    """Review states of SPEC section 3: stored slug, shown word."""
+
+    NEW = "new", "NEW"
+    PENDING = "pending", "PENDING"
+    REVIEWED = "reviewed", "REVIEWED"
+    IN_PROGRESS = "in-progress", "IN PROGRESS"
+    FOLLOW_UP = "follow-up", "FOLLOW UP"
+    READY = "ready", "READY"
+    MERGED = "merged", "MERGED"
+    CLOSED = "closed", "CLOSED"
+    ABANDONED = "abandoned", "ABANDONED"
+
+
+OPEN_STATES: tuple[str, ...] = (
+    State.NEW, State.PENDING, State.REVIEWED, State.IN_PROGRESS, State.FOLLOW_UP, State.READY,
+)  # fmt: skip
+CLOSED_STATES: tuple[str, ...] = (State.MERGED, State.CLOSED, State.ABANDONED)
+INCOMING_STATES: tuple[str, ...] = (State.NEW,)
+REVIEWING_STATES: tuple[str, ...] = (State.PENDING, State.FOLLOW_UP, State.READY)
+TESTABLE_STATES: tuple[str, ...] = (State.NEW, State.PENDING)
+
+
+class Actor(models.TextChoices):
+    """Who has to act next."""
+
+    REVIEWER = "reviewer", "reviewer"
+    SUBMITTER = "submitter", "submitter"
+    NONE = "none", "no one"
+
+
+NEXT_ACTOR: dict[str, str] = {
+    State.NEW: Actor.REVIEWER,
+    State.PENDING: Actor.REVIEWER,
+    State.REVIEWED: Actor.SUBMITTER,
+    State.IN_PROGRESS: Actor.SUBMITTER,
+    State.FOLLOW_UP: Actor.REVIEWER,
+    State.READY: Actor.REVIEWER,
+    State.MERGED: Actor.NONE,
+    State.CLOSED: Actor.NONE,
+    State.ABANDONED: Actor.NONE,
+}
+
+
+class Square(models.TextChoices):
+    """The coloured Square of SPEC section 5. Kept on the review by ``testing.squares``."""
+
+    WHITE = "white", "not tested"
+    GREEN = "green", "passed"
+    RED = "red", "failed"
+    BLACK = "black", "running"
+
+
+class Person(models.Model):
+    """A Launchpad person or team, or a local account of that name."""
+
+    username = models.CharField(max_length=255, unique=True)
+    display_name = models.CharField(max_length=255, blank=True)
+    is_team = models.BooleanField(default=False)
+    is_reviewer = models.BooleanField(
+        default=False, help_text="Member of a reviewer team on Launchpad. Kept in sync by the import."
+    )
+    url = models.URLField(max_length=500, blank=True)
+    fetched_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Launchpad last told us about them."
+    )
+
+    class Meta:
+        verbose_name_plural = "people"
+        ordering = ["username"]
+
+    def __str__(self) -> str:
+        return self.display_name or self.username
+
+    def get_absolute_url(self) -> str:
+        return reverse("person", args=[self.username])
+
+
+class User(AbstractUser):
+    """Someone who can log in. Joined to the Launchpad person of the same name."""
+
+    person = models.OneToOneField(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user"
+    )
+
+    def as_person(self) -> Person:
+        """The person that this account acts as, made on first need. Costs a query the first time."""
+        if self.person is None:
+            person, _ = Person.objects.get_or_create(
+                username=self.username, defaults={"display_name": self.get_full_name()}
+            )
+            self.person = person
+            self.save(update_fields=["person"])
+        return self.person
+
+    @property
+    def is_reviewer(self) -> bool:
+        """May lock and launch tests: team member on Launchpad, in the group ``reviewers``, or superuser (1-2 queries)."""
+        if not hasattr(self, "_is_reviewer"):
+            self._is_reviewer = self.is_active and (
+                self.is_superuser
+                or bool(self.person and self.person.is_reviewer)
+                or self.groups.filter(name="reviewers").exists()
+            )
+        return self._is_reviewer
+
+
+class Series(models.Model):
+    """A series (``trusty``). Items of an inactive series are ABANDONED."""
+
+    name = models.CharField(max_length=255)
+    target = models.CharField(
+        max_length=255, blank=True, help_text="Distribution or project that it belongs to."
+    )
+    api_url = models.CharField(max_length=500, unique=True)
+    active = models.BooleanField(default=True)
+    active_outside = models.BooleanField(
+        default=True,
+        editable=False,
+        help_text="What Launchpad last said; `active` follows it only when it changes.",
+    )
+    fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name_plural = "series"
+        ordering = ["target", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Source(models.Model):
+    """One place on Launchpad that items are imported from."""
+
+    class Kind(models.TextChoices):
+        TEAM_BRANCHES = "team-branches", "team-branches: proposals into package branches owned by a team"
+        REQUESTED_REVIEWS = (
+            "requested-reviews",
+            "requested-reviews: proposals a person or team was asked to review",
+        )
+        PROJECT = "project", "project: all of a project's proposals"
+        GIT_REPOSITORY = "git-repository", "git-repository: proposals into one repository"
+        DISTRIBUTION_BUGS = (
+            "distribution-bugs",
+            "distribution-bugs: bugs of a distribution with linked branches",
+        )
+
+    class Comments(models.TextChoices):
+        DEFAULT = "default", "as TESTING_COMMENTS says"
+        ON = "on", "post"
+        OFF = "off", "do not post"
+
+    name = models.SlugField(max_length=100, unique=True, help_text="How commands and pages call it.")
+    kind = models.CharField(max_length=32, choices=Kind.choices)
+    target = models.CharField(
+        max_length=500,
+        help_text="Name of the team, person, project or distribution; for a Git repository its path (~owner/project/+git/name).",
+    )
+    distribution = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="team-branches only: take package branches of this distribution.",
+    )
+    excluded_tags = models.JSONField(
+        default=list, blank=True, help_text='Bugs with one of these tags are ABANDONED, as ["not-a-charm"].'
+    )
+    active = models.BooleanField(default=True)
+    comments = models.CharField(
+        "post outcomes", max_length=8, choices=Comments.choices, default=Comments.DEFAULT,
+        help_text="Whether test outcomes are posted to Launchpad as comments.",
+    )  # fmt: skip
+    webhook_secret = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="Shared with Launchpad's webhook; leave empty to refuse webhooks.",
+    )
+    cursor = models.DateTimeField(
+        null=True, blank=True, editable=False
+    )  # modified_since of the next bug import
+    last_import_at = models.DateTimeField(null=True, blank=True, editable=False)  # last attempt
+    last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def posts_comments(self) -> bool:
+        """Whether outcomes are posted: the source's own word, else the setting's (SPEC section 5)."""
+        if self.comments == self.Comments.DEFAULT:
+            return bool(settings.TESTING_COMMENTS)
+        return self.comments == self.Comments.ON
+
+
+class ReviewQuerySet(models.QuerySet["Review"]):
+    def open(self) -> ReviewQuerySet:
+        return self.filter(state__in=OPEN_STATES)
+
+    def incoming(self) -> ReviewQuerySet:
+        """Nobody has looked at these yet."""
+        return self.filter(state__in=INCOMING_STATES)
+
+    def reviewing(self) -> ReviewQuerySet:
+        """In review, and it is the reviewers' turn."""
+        return self.filter(state__in=REVIEWING_STATES)
+
+    def due(self) -> ReviewQuerySet:
+        """To be brought up to date now."""
+        return self.filter(due_at__lte=timezone.now())
+
+    def for_rows(self) -> ReviewQuerySet:
+        """Everything that a row on a page shows, in one query."""
+        return self.select_related("owner", "series", "source", "locked_by")
+
+
+class Review(models.Model):
+    """One imported item: a merge proposal (``update``) or a bug task (``new``)."""
+
+    class Kind(models.TextChoices):
+        NEW = "new", "new"
+        UPDATE = "update", "update"
+
+    source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL, related_name="reviews")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    title = models.TextField()
+    state = models.CharField(max_length=16, choices=State.choices)
+    launchpad_status = models.CharField(max_length=64, blank=True)
+    url = models.URLField(max_length=1000)
+    api_url = models.CharField(max_length=1000)
+    test_url = models.CharField(max_length=1000, blank=True, help_text="What Jenkins is told to test.")
+    branch = models.CharField(
+        max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git."
+    )
+    revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
+    diff_marker = models.CharField(max_length=1000, blank=True, editable=False)
+    series = models.ForeignKey(
+        Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews"
+    )
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="submitted")
+    created_at = models.DateTimeField(help_text="When it was submitted.")
+    updated_at = models.DateTimeField(help_text="Last activity on Launchpad.")
+    imported_at = models.DateTimeField(default=timezone.now, editable=False)
+    synced_at = models.DateTimeField(
+        null=True, blank=True, help_text="When Launchpad was last asked, comments included."
+    )
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is brought up to date next.")
+    sync_error = models.TextField(
+        blank=True, editable=False, help_text="Why the last try to bring it up to date failed."
+    )
+    locked_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked"
+    )
+    locked_at = models.DateTimeField(null=True, blank=True)
+    square = models.CharField(max_length=8, choices=Square.choices, default=Square.WHITE, editable=False)
+    positive_votes = models.PositiveIntegerField(default=0, editable=False)
+    negative_votes = models.PositiveIntegerField(default=0, editable=False)
+    first_reviewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar = ReviewQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["updated_at", "id"]
+        constraints = [
+            # However often and from however many sources it is seen, an item is one row.
+            models.UniqueConstraint(fields=["api_url"], name="one_review_per_item"),
+            models.CheckConstraint(condition=Q(state__in=State.values), name="review_state_known"),
+            models.CheckConstraint(
+                condition=Q(locked_by__isnull=True) | Q(locked_at__isnull=False), name="lock_has_a_time"
+            ),
+        ]
+        indexes = [
+            # Dashboard: the line, oldest activity first, open items only.
+            models.Index(
+                fields=["state", "updated_at", "id"], name="review_line", condition=Q(state__in=OPEN_STATES)
+            ),
+            models.Index(fields=["due_at"], name="review_due"),  # refresh_active
+            models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
+            models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
+            models.Index(fields=["owner", "-updated_at"], name="review_owner"),  # person page: submitted
+            models.Index(
+                fields=["locked_by"], name="review_locked", condition=Q(locked_by__isnull=False)
+            ),  # person page: locked
+            models.Index(
+                fields=["closed_at"], name="review_closed", condition=Q(closed_at__isnull=False)
+            ),  # stats
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("review", args=[self.pk])
+
+    @property
+    def next_actor(self) -> str:
+        """Who has to act next (SPEC section 3)."""
+        return NEXT_ACTOR[self.state]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+
+class Comment(models.Model):
+    """One Launchpad comment on a review, and what it counts for."""
+
+    class Sentiment(models.TextChoices):
+        POSITIVE = "positive", "+1"
+        NEGATIVE = "negative", "−1"
+        NEUTRAL = "neutral", "0"
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="comments")
+    api_url = models.CharField(max_length=1000)
+    content = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    vote = models.CharField(max_length=64, blank=True, help_text="The formal vote, as Launchpad spells it.")
+    vote_tag = models.CharField(max_length=255, blank=True)
+    sentiment = models.CharField(max_length=8, choices=Sentiment.choices, default=Sentiment.NEUTRAL)
+    is_description = models.BooleanField(default=False)
+    is_automated = models.BooleanField(default=False, help_text="Posted by this queue itself; never a vote.")
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            # A bug with tasks in two places is two reviews that share their messages: unique within a review.
+            models.UniqueConstraint(fields=["review", "api_url"], name="one_comment_per_launchpad_comment"),
+        ]
+        indexes = [
+            models.Index(fields=["author", "-created_at"], name="comment_author")
+        ]  # person page: reviewed
+
+    def __str__(self) -> str:
+        return f"{self.author} on {self.review_id}"
+
+
+class Event(models.Model):
+    """One line of a review's history: what, from, to, who, when. Written once, never edited."""
+
+    class Kind(models.TextChoices):
+        IMPORTED = "imported", "imported"
+        STATE = "state", "state"
+        LOCK = "lock", "lock"
+        REVISION = "revision", "revision"
+        RUN = "run", "test run"
+        POSTED = "posted", "posted to Launchpad"
+        STAFF = "staff", "staff"
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    old = models.CharField(max_length=255, blank=True)
+    new = models.CharField(max_length=255, blank=True)
+    actor = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    note = models.TextField(blank=True)
+    run_id = models.BigIntegerField(
+        null=True, blank=True
+    )  # the run it speaks of; the layer above knows the table
+
+    class Meta:
+        ordering = ["at", "id"]
+        indexes = [
+            models.Index(fields=["review", "at"], name="event_timeline"),
+            models.Index(fields=["kind", "at"], name="event_kind"),  # stats; pruning
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.old} → {self.new}"
+
+
+class QueueSample(models.Model):
+    """How many reviews were in a state at a time: one row an hour and state, for the stats page."""
+
+    at = models.DateTimeField(help_text="The full hour.")
+    state = models.CharField(max_length=16, choices=State.choices)
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["at", "state"]
+        constraints = [models.UniqueConstraint(fields=["at", "state"], name="one_sample_per_hour_and_state")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.state} {self.count}"

@@ -1,0 +1,1 @@
+"""Test runs: requested, sent, followed, recovered, given up. Knows a CI engine only through ``testing.ci``."""

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class TestingConfig(AppConfig):
+    name = "testing"
+    verbose_name = "Testing"
+
+    def ready(self) -> None:
+        from testing import receivers  # noqa: F401  (connects the signals)

@@ -1,0 +1,175 @@
+"""Substrates, test runs, attempts, single test results."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from reviews.models import Person, Review
+
+
+class Status(models.TextChoices):
+    """Status of a test run (SPEC section 5)."""
+
+    RETRY = "retry", "retry"
+    PENDING = "pending", "pending"
+    RUNNING = "running", "running"
+    PASS = "pass", "pass"
+    FAIL = "fail", "fail"
+    ERROR = "error", "error"
+    CANCELED = "canceled", "canceled"
+
+
+UNFINISHED: tuple[str, ...] = (Status.RETRY, Status.PENDING, Status.RUNNING)
+ON_ENGINE: tuple[str, ...] = (Status.PENDING, Status.RUNNING)
+OUTCOMES: tuple[str, ...] = (Status.PASS, Status.FAIL, Status.ERROR)
+
+
+class Substrate(models.Model):
+    """Where a test run executes: a cloud or machine type."""
+
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Letters, digits, . _ - only.")],
+    )
+    active = models.BooleanField(default=True, help_text="Can be tested on.")
+    default = models.BooleanField(default=False, help_text="New items are tested on it by themselves.")
+    order = models.PositiveIntegerField(default=0, help_text="Smaller comes first.")
+
+    class Meta:
+        ordering = ["order", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TestRunQuerySet(models.QuerySet["TestRun"]):
+    def unfinished(self) -> TestRunQuerySet:
+        return self.filter(status__in=UNFINISHED)
+
+    def current(self) -> TestRunQuerySet:
+        """Runs of their review's current revision."""
+        return self.filter(revision=F("review__revision"))
+
+
+class TestRun(models.Model):
+    """One request to test one review on one substrate, through however many attempts it takes."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="test_runs")
+    substrate = models.ForeignKey(Substrate, on_delete=models.PROTECT, related_name="test_runs")
+    revision = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.RETRY)
+    attempt = models.PositiveIntegerField(default=1, help_text="Number of the build request that counts.")
+    refusals = models.PositiveIntegerField(
+        default=0, help_text="How often this attempt was not accepted, in a row."
+    )
+    requested_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    build_url = models.CharField(max_length=1000, blank=True)
+    result_url = models.CharField(max_length=1000, blank=True)
+    error = models.TextField(blank=True, help_text="Why it waits, or why it was given up.")
+    created_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, default=timezone.now,
+        help_text="retry: when it is sent. pending, running: when it is looked after unless Jenkins calls back first.",
+    )  # fmt: skip
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the current attempt was accepted.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    posting_at = models.DateTimeField(null=True, blank=True, editable=False)  # a process has begun to post it
+    posted_at = models.DateTimeField(null=True, blank=True)
+    post_error = models.TextField(blank=True)
+
+    objects: ClassVar = TestRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["review", "revision", "substrate"],
+                condition=Q(status__in=UNFINISHED),
+                name="one_unfinished_run",
+                violation_error_message="This item is already being tested on this substrate.",
+            ),
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="run_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=UNFINISHED) | Q(finished_at__isnull=False),
+                name="finished_run_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=UNFINISHED) | Q(next_attempt_at__isnull=False),
+                name="unfinished_run_has_a_next_time",
+            ),
+        ]
+        indexes = [
+            # The sweep: what is due, however many wait.
+            models.Index(fields=["next_attempt_at"], name="run_due", condition=Q(status__in=UNFINISHED)),
+            # publish_results: outcomes that were not posted yet.
+            models.Index(
+                fields=["finished_at"], name="run_unposted",
+                condition=Q(posted_at__isnull=True, status__in=("pass", "fail", "error")),
+            ),
+            models.Index(fields=["status", "-created_at"], name="run_status"),  # admin, health
+            models.Index(fields=["-created_at", "-id"], name="run_newest"),  # admin list, API
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"run {self.pk} on {self.substrate_id}: {self.status}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in UNFINISHED
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it tested another revision than the current one (reads the review)."""
+        return self.revision != self.review.revision
+
+
+class Attempt(models.Model):
+    """One build request sent to the CI engine, and what became of it."""
+
+    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    queue_url = models.CharField(max_length=1000, blank=True)
+    build_url = models.CharField(max_length=1000, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(blank=True, help_text="Why it was refused, lost or superseded.")
+
+    class Meta:
+        ordering = ["run", "number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="one_row_per_attempt")]
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}, attempt {self.number}"
+
+
+class TestResult(models.Model):
+    """One single test of a finished run, as its results file had it."""
+
+    __test__ = False
+
+    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="results")
+    position = models.PositiveIntegerField()
+    suite = models.CharField(max_length=255, blank=True)
+    test = models.CharField(max_length=255)
+    returncode = models.IntegerField(default=0)
+    duration = models.FloatField(null=True, blank=True, help_text="Seconds.")
+    output = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["run", "position"]
+        constraints = [models.UniqueConstraint(fields=["run", "position"], name="one_result_per_position")]
+
+    def __str__(self) -> str:
+        return self.test

@@ -1,0 +1,1 @@
+"""What the testing layer does when the reviews layer says that something happened."""
