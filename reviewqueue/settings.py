@@ -39,9 +39,7 @@ ALLOWED_HOSTS: list[str] = env.list(
 )
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
 BASE_URL_IS_HTTPS = BASE_URL.startswith("https://")
-CSRF_TRUSTED_ORIGINS: list[str] = env.list(
-    "CSRF_TRUSTED_ORIGINS", default=[BASE_URL] if BASE_URL_IS_HTTPS else []
-)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL] if BASE_URL_IS_HTTPS else [])
 
 # --- Database ----------------------------------------------------------------------------------------------
 
@@ -77,13 +75,9 @@ JENKINS_JOB_URL = env.str("JENKINS_JOB_URL", default="")
 JENKINS_TOKEN = env.str("JENKINS_TOKEN", default="")
 JENKINS_USER = env.str("JENKINS_USER", default="")
 JENKINS_API_TOKEN = env.str("JENKINS_API_TOKEN", default="")
-JENKINS_TIMEOUT = env.float(
-    "JENKINS_TIMEOUT", default=15.0
-)  # seconds for one request, connect and read together
+JENKINS_TIMEOUT = env.float("JENKINS_TIMEOUT", default=15.0)  # seconds for one request, connect and read together
 
-TESTING_TIMEOUT = env.int(
-    "TESTING_TIMEOUT", default=86400
-)  # seconds without an outcome before a build counts as lost
+TESTING_TIMEOUT = env.int("TESTING_TIMEOUT", default=86400)  # seconds without an outcome before a build counts as lost
 TESTING_MAX_ATTEMPTS = env.int("TESTING_MAX_ATTEMPTS", default=5)
 TESTING_COMMENTS = env.bool("TESTING_COMMENTS", default=False)
 # What implements the outside interfaces of the lower layers, by dotted path, as Django does for e-mail.
@@ -116,9 +110,7 @@ if CELERY_BROKER_URL.startswith("filesystem"):
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 else:
     # Unacknowledged messages of a killed worker come back after this many seconds; longer than any task may take.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=900)
-    }
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=900)}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True  # the database is the truth; nobody waits for a result
 CELERY_TASK_ACKS_LATE = True

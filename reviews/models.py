@@ -79,9 +79,7 @@ class Person(models.Model):
         default=False, help_text="Member of a reviewer team on Launchpad. Kept in sync by the import."
     )
     url = models.URLField(max_length=500, blank=True)
-    fetched_at = models.DateTimeField(
-        null=True, blank=True, help_text="When Launchpad last told us about them."
-    )
+    fetched_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad last told us about them.")
 
     class Meta:
         verbose_name_plural = "people"
@@ -97,9 +95,7 @@ class Person(models.Model):
 class User(AbstractUser):
     """Someone who can log in. Joined to the Launchpad person of the same name."""
 
-    person = models.OneToOneField(
-        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user"
-    )
+    person = models.OneToOneField(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
 
     def as_person(self) -> Person:
         """The person that this account acts as, made on first need. Costs a query the first time."""
@@ -127,9 +123,7 @@ class Series(models.Model):
     """A series (``trusty``). Items of an inactive series are ABANDONED."""
 
     name = models.CharField(max_length=255)
-    target = models.CharField(
-        max_length=255, blank=True, help_text="Distribution or project that it belongs to."
-    )
+    target = models.CharField(max_length=255, blank=True, help_text="Distribution or project that it belongs to.")
     api_url = models.CharField(max_length=500, unique=True)
     active = models.BooleanField(default=True)
     active_outside = models.BooleanField(
@@ -192,9 +186,7 @@ class Source(models.Model):
         blank=True,
         help_text="Shared with Launchpad's webhook; leave empty to refuse webhooks.",
     )
-    cursor = models.DateTimeField(
-        null=True, blank=True, editable=False
-    )  # modified_since of the next bug import
+    cursor = models.DateTimeField(null=True, blank=True, editable=False)  # modified_since of the next bug import
     last_import_at = models.DateTimeField(null=True, blank=True, editable=False)  # last attempt
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
@@ -249,14 +241,10 @@ class Review(models.Model):
     url = models.URLField(max_length=1000)
     api_url = models.CharField(max_length=1000)
     test_url = models.CharField(max_length=1000, blank=True, help_text="What Jenkins is told to test.")
-    branch = models.CharField(
-        max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git."
-    )
+    branch = models.CharField(max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git.")
     revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
     diff_marker = models.CharField(max_length=1000, blank=True, editable=False)
-    series = models.ForeignKey(
-        Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews"
-    )
+    series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="submitted")
     created_at = models.DateTimeField(help_text="When it was submitted.")
     updated_at = models.DateTimeField(help_text="Last activity on Launchpad.")
@@ -268,9 +256,7 @@ class Review(models.Model):
     sync_error = models.TextField(
         blank=True, editable=False, help_text="Why the last try to bring it up to date failed."
     )
-    locked_by = models.ForeignKey(
-        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked"
-    )
+    locked_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked")
     locked_at = models.DateTimeField(null=True, blank=True)
     square = models.CharField(max_length=8, choices=Square.choices, default=Square.WHITE, editable=False)
     positive_votes = models.PositiveIntegerField(default=0, editable=False)
@@ -292,9 +278,7 @@ class Review(models.Model):
         ]
         indexes = [
             # Dashboard: the line, oldest activity first, open items only.
-            models.Index(
-                fields=["state", "updated_at", "id"], name="review_line", condition=Q(state__in=OPEN_STATES)
-            ),
+            models.Index(fields=["state", "updated_at", "id"], name="review_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
             models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
             models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
@@ -302,9 +286,7 @@ class Review(models.Model):
             models.Index(
                 fields=["locked_by"], name="review_locked", condition=Q(locked_by__isnull=False)
             ),  # person page: locked
-            models.Index(
-                fields=["closed_at"], name="review_closed", condition=Q(closed_at__isnull=False)
-            ),  # stats
+            models.Index(fields=["closed_at"], name="review_closed", condition=Q(closed_at__isnull=False)),  # stats
         ]
 
     def __str__(self) -> str:
@@ -348,9 +330,7 @@ class Comment(models.Model):
             # A bug with tasks in two places is two reviews that share their messages: unique within a review.
             models.UniqueConstraint(fields=["review", "api_url"], name="one_comment_per_launchpad_comment"),
         ]
-        indexes = [
-            models.Index(fields=["author", "-created_at"], name="comment_author")
-        ]  # person page: reviewed
+        indexes = [models.Index(fields=["author", "-created_at"], name="comment_author")]  # person page: reviewed
 
     def __str__(self) -> str:
         return f"{self.author} on {self.review_id}"
@@ -375,9 +355,7 @@ class Event(models.Model):
     new = models.CharField(max_length=255, blank=True)
     actor = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     note = models.TextField(blank=True)
-    run_id = models.BigIntegerField(
-        null=True, blank=True
-    )  # the run it speaks of; the layer above knows the table
+    run_id = models.BigIntegerField(null=True, blank=True)  # the run it speaks of; the layer above knows the table
 
     class Meta:
         ordering = ["at", "id"]

@@ -67,12 +67,8 @@ class TestRun(models.Model):
     revision = models.CharField(max_length=255, blank=True)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.RETRY)
     attempt = models.PositiveIntegerField(default=1, help_text="Number of the build request that counts.")
-    refusals = models.PositiveIntegerField(
-        default=0, help_text="How often this attempt was not accepted, in a row."
-    )
-    requested_by = models.ForeignKey(
-        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    refusals = models.PositiveIntegerField(default=0, help_text="How often this attempt was not accepted, in a row.")
+    requested_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     build_url = models.CharField(max_length=1000, blank=True)
     result_url = models.CharField(max_length=1000, blank=True)
     error = models.TextField(blank=True, help_text="Why it waits, or why it was given up.")
