@@ -109,7 +109,7 @@ class User(AbstractUser):
 
     @property
     def is_reviewer(self) -> bool:
-        """May lock and launch tests: team member on Launchpad, in the group ``reviewers``, or superuser (1-2 queries)."""
+        """May lock and launch tests: in a reviewer team or the group ``reviewers``, or superuser (1-2 queries)."""
         if not hasattr(self, "_is_reviewer"):
             self._is_reviewer = self.is_active and (
                 self.is_superuser
@@ -166,7 +166,7 @@ class Source(models.Model):
     kind = models.CharField(max_length=32, choices=Kind.choices)
     target = models.CharField(
         max_length=500,
-        help_text="Name of the team, person, project or distribution; for a Git repository its path (~owner/project/+git/name).",
+        help_text="Team, person, project or distribution; a Git repository by its path (~owner/project/+git/name).",
     )
     distribution = models.CharField(
         max_length=255,

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(help_text='How commands and pages call it.', max_length=100, unique=True)),
                 ('kind', models.CharField(choices=[('team-branches', 'team-branches: proposals into package branches owned by a team'), ('requested-reviews', 'requested-reviews: proposals a person or team was asked to review'), ('project', "project: all of a project's proposals"), ('git-repository', 'git-repository: proposals into one repository'), ('distribution-bugs', 'distribution-bugs: bugs of a distribution with linked branches')], max_length=32)),
-                ('target', models.CharField(help_text='Name of the team, person, project or distribution; for a Git repository its path (~owner/project/+git/name).', max_length=500)),
+                ('target', models.CharField(help_text='Team, person, project or distribution; a Git repository by its path (~owner/project/+git/name).', max_length=500)),
                 ('distribution', models.CharField(blank=True, help_text='team-branches only: take package branches of this distribution.', max_length=255)),
                 ('excluded_tags', models.JSONField(blank=True, default=list, help_text='Bugs with one of these tags are ABANDONED, as ["not-a-charm"].')),
                 ('active', models.BooleanField(default=True)),
