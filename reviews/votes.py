@@ -1,0 +1,56 @@
+"""What a comment counts for: the one place that reads votes (SPEC section 3)."""
+
+from __future__ import annotations
+
+import re
+
+from django.db.models import Count, Q
+
+from reviews.models import Comment, Review
+
+Sentiment = Comment.Sentiment
+
+# Launchpad's formal votes. Abstain, and any vote that Launchpad adds tomorrow, counts as neutral.
+FORMAL: dict[str, str] = {
+    "approve": Sentiment.POSITIVE,
+    "needs fixing": Sentiment.NEGATIVE,
+    "needs information": Sentiment.NEGATIVE,
+    "disapprove": Sentiment.NEGATIVE,
+    "resubmit": Sentiment.NEGATIVE,
+    "needs resubmitting": Sentiment.NEGATIVE,
+}
+
+# Negative words are looked for first: "NLGTM" ends like "LGTM", and "not approved, -1" says approve as well.
+# A vote stands alone: "+10" and "c++-1" are no votes, "unapproved" and "disapprove" are no "approve".
+NEGATIVE = re.compile(
+    r"(?<![\w+\-.])[-−]1(?![\w.])|\bnlgtm\b|\bneeds[ -](?:work|fixing|fixes|information|info|resubmitting)\b"
+    r"|\bdisapproved?\b|\b(?:not|don'?t|cannot|can'?t) (?:lgtm|approved?)\b|\bresubmit\b",
+    re.IGNORECASE,
+)
+POSITIVE = re.compile(r"(?<![\w+\-.])\+1(?![\w.])|\blgtm\b|\bapproved?\b", re.IGNORECASE)
+MAX_READ = 100_000  # characters; nobody votes after that
+
+
+def unquoted(text: str) -> str:
+    """The text without the lines that quote somebody else."""
+    return "\n".join(line for line in text[:MAX_READ].splitlines() if not line.lstrip().startswith((">", "|")))
+
+
+def sentiment(text: str, vote: str = "") -> str:
+    """Positive, negative or neutral: by the formal vote where there is one, else by the unquoted text."""
+    if vote:
+        return FORMAL.get(vote.strip().lower(), Sentiment.NEUTRAL)
+    words = unquoted(text)
+    if NEGATIVE.search(words):
+        return Sentiment.NEGATIVE
+    return Sentiment.POSITIVE if POSITIVE.search(words) else Sentiment.NEUTRAL
+
+
+def tally(review: Review) -> None:
+    """Keep the counts of a review's votes on the review. One query to count, one to write."""
+    counts = review.comments.filter(is_description=False, is_automated=False).aggregate(
+        positive=Count("id", filter=Q(sentiment=Sentiment.POSITIVE)),
+        negative=Count("id", filter=Q(sentiment=Sentiment.NEGATIVE)),
+    )
+    review.positive_votes, review.negative_votes = counts["positive"], counts["negative"]
+    review.save(update_fields=["positive_votes", "negative_votes"])
