@@ -80,6 +80,8 @@ class TestRun(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the current attempt was accepted.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    results_due_at = models.DateTimeField(null=True, blank=True, editable=False)  # single tests still to be collected
+    results_tries = models.PositiveIntegerField(default=0, editable=False)
     posting_at = models.DateTimeField(null=True, blank=True, editable=False)  # a process has begun to post it
     posted_at = models.DateTimeField(null=True, blank=True)
     post_error = models.TextField(blank=True)
@@ -112,6 +114,10 @@ class TestRun(models.Model):
             models.Index(
                 fields=["finished_at"], name="run_unposted",
                 condition=Q(posted_at__isnull=True, status__in=("pass", "fail", "error")),
+            ),
+            # The sweep: outcomes whose single tests were not collected yet.
+            models.Index(
+                fields=["results_due_at"], name="run_results_due", condition=Q(results_due_at__isnull=False)
             ),
             models.Index(fields=["status", "-created_at"], name="run_status"),  # admin, health
             models.Index(fields=["-created_at", "-id"], name="run_newest"),  # admin list, API

@@ -1,0 +1,250 @@
+"""The life of a test run (SPEC section 5): launched, called back, finished, cancelled, retriggered.
+
+Everything here is a short transaction on rows; talking to the CI engine is ``testing.sweep``'s. Lock order, everywhere:
+the review first, then its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from reviews.history import record
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review
+from testing.models import UNFINISHED, Attempt, Status, Substrate, TestRun
+from testing.squares import update_square
+from testing.tokens import attempt_of
+
+# What a callback may say (SPEC section 5), Jenkins' own words included, and what it means.
+CALLBACK_STATUS: dict[str, str] = {
+    "RUNNING": Status.RUNNING,
+    "STARTED": Status.RUNNING,
+    "PASS": Status.PASS,
+    "SUCCESS": Status.PASS,
+    "FAIL": Status.FAIL,
+    "UNSTABLE": Status.FAIL,
+    "FAILURE": Status.FAIL,
+    "ERROR": Status.ERROR,
+    "ABORTED": Status.ERROR,
+    "NOT_BUILT": Status.ERROR,
+}
+MAX_URL = 1000  # characters
+
+
+class NotAllowed(Exception):
+    """What was asked for can't be done; ``str()`` says why, for a person."""
+
+
+class UnknownRun(Exception):
+    """There is no such run."""
+
+
+class WrongToken(Exception):
+    """The token does not belong to this run."""
+
+
+class BadCallback(Exception):
+    """The callback says something that nobody understands; ``field`` names where."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class LaunchResult:
+    """What a launch did: runs that are new, and runs that were under way already."""
+
+    launched: list[TestRun] = field(default_factory=list)
+    already: list[TestRun] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CallbackResult:
+    """The run after a callback, whether the callback changed it, and why not."""
+
+    run: TestRun
+    applied: bool
+    reason: str = ""
+
+
+def lock_review(review_id: int) -> Review:
+    """The review, its row locked until the transaction ends."""
+    review: Review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+    return review
+
+
+def lock_run(run_id: int) -> TestRun:
+    """The run with its review, both rows locked in the agreed order until the transaction ends."""
+    review = lock_review(TestRun.objects.values_list("review_id", flat=True).get(pk=run_id))
+    run: TestRun = TestRun.objects.select_for_update(of=("self",)).select_related("substrate").get(pk=run_id)
+    run.review = review
+    return run
+
+
+def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: Person | None) -> LaunchResult:
+    """Create a run per substrate for the review's current revision, unless one is unfinished there already.
+
+    Raises NotAllowed when the review is closed or a substrate is not active.
+    """
+    result = LaunchResult()
+    with transaction.atomic():
+        locked = lock_review(review.pk)
+        if locked.state in CLOSED_STATES:
+            raise NotAllowed(f"This item is {locked.get_state_display()}: nothing is tested any more.")
+        under_way = {
+            run.substrate_id: run
+            for run in TestRun.objects.filter(review=locked, revision=locked.revision, status__in=UNFINISHED)
+        }
+        for substrate in substrates:
+            if not substrate.active:
+                raise NotAllowed(f"The substrate {substrate.name} is not active.")
+            if substrate.pk in under_way:
+                result.already.append(under_way[substrate.pk])
+                continue
+            run = TestRun.objects.create(
+                review=locked, substrate=substrate, revision=locked.revision, requested_by=requested_by
+            )
+            _note(run, "", actor=requested_by)
+            under_way[substrate.pk] = run
+            result.launched.append(run)
+        update_square(locked.pk)
+    return result
+
+
+def launch_default_runs(review: Review) -> LaunchResult:
+    """A run on each default substrate that has none yet for the current revision; nothing outside NEW and PENDING."""
+    if review.state not in TESTABLE_STATES:
+        return LaunchResult()
+    with transaction.atomic():
+        lock_review(review.pk)
+        tested = TestRun.objects.filter(review=review, revision=review.revision).exclude(status=Status.CANCELED)
+        substrates = Substrate.objects.filter(active=True, default=True).exclude(pk__in=tested.values("substrate_id"))
+        return launch_runs(review, list(substrates), None)
+
+
+def cancel_run(run: TestRun, *, actor: Person | None, note: str) -> bool:
+    """Cancel an unfinished run; False when it was finished already. Stopping the build is ``sweep.stop_build``'s."""
+    with transaction.atomic():
+        locked = lock_run(run.pk)
+        if locked.is_finished:
+            return False
+        finish(locked, Status.CANCELED, actor=actor, reason=note)
+    return True
+
+
+def retrigger(run: TestRun, *, actor: Person | None) -> TestRun:
+    """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why."""
+    result = launch_runs(run.review, [run.substrate], actor)
+    if not result.launched:
+        raise NotAllowed(f"A run on {run.substrate.name} is under way already.")
+    return result.launched[0]
+
+
+def finish(
+    run: TestRun,
+    status: str,
+    *,
+    reason: str = "",
+    result_url: str = "",
+    finished_at: datetime | None = None,
+    actor: Person | None = None,
+) -> None:
+    """End a run that ``lock_run`` returned: status, attempt, Square and history in the caller's transaction."""
+    old, now = run.status, timezone.now()
+    run.status, run.error, run.finished_at = status, reason, finished_at or now
+    run.result_url = result_url or run.result_url
+    run.next_attempt_at = None
+    run.results_due_at = now if status in (Status.PASS, Status.FAIL) else None
+    run.save()
+    Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
+    update_square(run.review_id)
+    _note(run, old, actor=actor, note=reason)
+
+
+def start_running(run: TestRun, build_url: str) -> None:
+    """The engine builds a run that ``lock_run`` returned. The time-out counts from now."""
+    old, now = run.status, timezone.now()
+    run.status, run.started_at, run.error, run.refusals = Status.RUNNING, now, "", 0
+    run.build_url = build_url or run.build_url
+    run.next_attempt_at = now + timedelta(seconds=settings.TESTING_TIMEOUT)
+    run.save()
+    Attempt.objects.filter(run=run, number=run.attempt).update(build_url=run.build_url)
+    _note(run, old)
+
+
+def next_attempt(run: TestRun, reason: str) -> None:
+    """The build of a run that ``lock_run`` returned is lost: again as the next attempt, or, after the last, error."""
+    if run.attempt >= settings.TESTING_MAX_ATTEMPTS:
+        finish(run, Status.ERROR, reason=f"Given up after {run.attempt} attempts. {reason}")
+        return
+    old, now = run.status, timezone.now()
+    Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
+    run.attempt += 1
+    run.status, run.error, run.refusals = Status.RETRY, reason, 0
+    run.build_url, run.sent_at, run.started_at, run.next_attempt_at = "", None, None, now
+    run.save()
+    _note(run, old, note=reason)
+
+
+def apply_callback(run_id: int, token: str, status: str, build_url: str = "", result_url: str = "") -> CallbackResult:
+    """Apply what a build says of itself; harmless when repeated, late or out of order (SPEC section 5).
+
+    Raises UnknownRun, WrongToken or BadCallback, and then nothing has changed.
+    """
+    last_attempt = TestRun.objects.filter(pk=run_id).values_list("attempt", flat=True).first()
+    if last_attempt is None:
+        raise UnknownRun
+    number = attempt_of(token, run_id, last_attempt)
+    if number is None:
+        raise WrongToken
+    meaning = CALLBACK_STATUS.get(status.strip().upper())
+    if meaning is None:
+        raise BadCallback("status", f"Unknown status. Accepted, in any case: {', '.join(CALLBACK_STATUS)}.")
+    build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if number != run.attempt:
+            return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
+        if run.is_finished:
+            return CallbackResult(run, False, f"The run is finished already: {run.status}.")
+        if meaning == Status.RUNNING:
+            if run.status == Status.RUNNING:
+                return CallbackResult(run, False, "The run is running already.")
+            start_running(run, build_url)
+            return CallbackResult(run, True)
+        run.build_url = build_url or run.build_url
+        finish(run, meaning, result_url=result_url, reason=_outcome_reason(meaning, status))
+        return CallbackResult(run, True)
+
+
+def web_url(name: str, url: str) -> str:
+    """The URL if it is a plain http(s) one or empty. Raises BadCallback for anything else."""
+    if not url:
+        return ""
+    problem = BadCallback(name, f"{name} must be an http or https URL of at most {MAX_URL} characters.")
+    if len(url) > MAX_URL or any(char.isspace() or not char.isprintable() for char in url):
+        raise problem
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        raise problem from None
+    if not usable:
+        raise problem
+    return url
+
+
+def _outcome_reason(meaning: str, status: str) -> str:
+    return f"The build reported {status.strip().upper()}." if meaning == Status.ERROR else ""
+
+
+def _note(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
+    new = f"{run.status} on {run.substrate.name}"
+    record(run.review, Event.Kind.RUN, old=old, new=new, actor=actor, note=note, run_id=run.pk)
