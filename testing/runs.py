@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from reviews.history import record
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review
 from testing.models import UNFINISHED, Attempt, Status, Substrate, TestRun
 from testing.squares import update_square
-from testing.tokens import attempt_of
+from testing.tokens import attempt_of, callback_token
 
 # What a callback may say (SPEC section 5), Jenkins' own words included, and what it means.
 CALLBACK_STATUS: dict[str, str] = {
@@ -86,6 +87,12 @@ def lock_run(run_id: int) -> TestRun:
     run: TestRun = TestRun.objects.select_for_update(of=("self",)).select_related("substrate").get(pk=run_id)
     run.review = review
     return run
+
+
+def callback_url_of(run: TestRun) -> str:
+    """Where a build of the run's current attempt reports to. Holds everything needed to be let in: keep it secret."""
+    path = reverse("test-run-callback", args=[run.pk])
+    return f"{settings.BASE_URL}{path}?token={callback_token(run.pk, run.attempt)}"
 
 
 def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: Person | None) -> LaunchResult:

@@ -21,8 +21,7 @@ from django.utils import timezone
 from reviews.models import CLOSED_STATES, Person
 from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TryLater, get_ci
 from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
-from testing.runs import cancel_run, finish, lock_run, next_attempt
-from testing.tokens import callback_token
+from testing.runs import callback_url_of, cancel_run, finish, lock_run, next_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -126,12 +125,11 @@ def _release(runs: list[TestRun], answer: BuildRef | CIError) -> None:
 
 def build_request(run: TestRun) -> BuildRequest:
     """What the engine is told for the run's current attempt."""
-    token = callback_token(run.pk, run.attempt)
     return BuildRequest(
         run_id=run.pk,
         url=run.review.test_url or run.review.url,
         substrate=run.substrate.name,
-        callback_url=f"{settings.BASE_URL}/api/test-runs/{run.pk}/callback/?token={token}",
+        callback_url=callback_url_of(run),
         revision=run.revision,
         branch=run.review.branch,
         cause=f"Review Queue: {run.review.title}"[:200],

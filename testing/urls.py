@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from testing.callback import CallbackView
+
+urlpatterns = [
+    path("api/test-runs/<int:pk>/callback/", CallbackView.as_view(), name="test-run-callback"),
+]

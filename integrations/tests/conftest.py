@@ -1,0 +1,35 @@
+"""A review to test, and a Jenkins to test it on."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.utils import timezone
+
+from integrations.tests.scripted import ScriptedJenkins
+from reviews.models import Person, Review, Source, State
+from reviews.signals import review_opened
+
+
+@pytest.fixture
+def jenkins(settings) -> Iterator[ScriptedJenkins]:
+    server = ScriptedJenkins()
+    settings.JENKINS_JOB_URL = server.job_url
+    settings.JENKINS_TOKEN = "s3cret-job-token"
+    settings.JENKINS_TIMEOUT = 1.0
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def review(db) -> Review:
+    """An open proposal whose default run (lxc) waits to be sent."""
+    owner = Person.objects.create(username="ada", display_name="Ada")
+    now = timezone.now()
+    review = Review.objects.create(
+        source=Source.objects.get(name="charmers"), kind="update", title="Fix <b>mysql</b>", state=State.PENDING,
+        url="https://code.launchpad.net/~ada/charms/trusty/mysql/fix/+merge/1", owner=owner, created_at=now,
+        updated_at=now, api_url="https://api.launchpad.net/devel/~ada/charms/trusty/mysql/fix/+merge/1",
+        test_url="lp:~ada/charms/trusty/mysql/fix", revision="rev-1",
+    )  # fmt: skip
+    review_opened.send(Review, review=review)
+    return review

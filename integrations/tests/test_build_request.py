@@ -1,0 +1,115 @@
+"""A run is sent to Jenkins, and Jenkins' answers are read for what they mean (SPEC section 5)."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from django.utils import timezone
+
+from testing.models import Status
+from testing.sweep import sweep
+
+
+def only_run(review):
+    return review.test_runs.get()
+
+
+def test_the_request_says_what_to_test_where_and_whom_to_call(review, jenkins):
+    jenkins.accepts()
+    sweep()
+    run = only_run(review)
+    [asked] = jenkins.asked
+    assert asked["method"] == "GET"  # with only the job's token, Jenkins' CSRF filter refuses a POST
+    sent = asked["parameters"]
+    assert sent["url"] == "lp:~ada/charms/trusty/mysql/fix"
+    assert (sent["token"], sent["job_id"], sent["envs"]) == ("s3cret-job-token", str(run.pk), "lxc")
+    assert sent["revision"] == "rev-1"
+    assert sent["callback_url"].startswith(f"http://localhost:8000/api/test-runs/{run.pk}/callback/?token=")
+    assert (run.status, run.attempt, run.error) == (Status.PENDING, 1, "")
+    assert run.attempts.get().queue_url == f"{jenkins.url}queue/item/1/"
+
+
+def test_with_a_user_and_api_token_it_posts_with_basic_authentication(review, jenkins, settings):
+    settings.JENKINS_USER, settings.JENKINS_API_TOKEN, settings.JENKINS_TOKEN = "ci", "11abc", ""
+    settings.JENKINS_JOB_URL = jenkins.job_url + "/buildWithParameters/"
+    jenkins.accepts()
+    sweep()
+    [asked] = jenkins.asked
+    assert asked["method"] == "POST"
+    assert asked["headers"]["Authorization"].startswith("Basic ")
+    assert "token" not in asked["parameters"]
+    assert only_run(review).status == Status.PENDING
+
+
+@pytest.mark.parametrize(("status", "headers"), [(200, {}), (201, {}), (303, {"Location": "/queue/item/7/"})])
+def test_accepted(review, jenkins, status, headers):
+    jenkins.builds_answer(status, headers)
+    sweep()
+    assert only_run(review).status == Status.PENDING
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (302, {"Location": "."}),
+        (302, {"Location": "/login?from=x"}),
+        (303, {"Location": "/job/charm-test/"}),
+        (400, {}), (401, {}), (403, {}), (404, {}), (405, {}), (409, {}), (500, {}), (502, {}), (503, {}),
+    ],
+)  # fmt: skip
+def test_what_is_not_accepted_waits_with_the_reason_and_the_time_of_the_next_try(review, jenkins, status, headers):
+    jenkins.builds_answer(status, headers)
+    sweep()
+    run = only_run(review)
+    assert (run.status, run.refusals, run.attempt) == (Status.RETRY, 1, 1)
+    assert run.error
+    assert "s3cret" not in run.error
+    assert run.next_attempt_at > timezone.now()
+    assert len(jenkins.asked) == 1  # no redirect was followed
+
+
+def test_pauses_grow(review, jenkins):
+    jenkins.builds_answer(503)
+    pauses = []
+    for _ in range(4):
+        review.test_runs.update(next_attempt_at=timezone.now())
+        sweep()
+        pauses.append((only_run(review).next_attempt_at - timezone.now()).total_seconds())
+    assert all(later > earlier * 1.5 for earlier, later in pairwise(pauses))
+
+
+def test_no_request_waits_longer_than_its_timeout(review, jenkins):
+    def drip(_):
+        def pieces():
+            for _ in range(100):
+                time.sleep(0.1)
+                yield b" "
+
+        return 201, {}, pieces()
+
+    jenkins.answers["/job/charm-test/buildWithParameters"] = drip
+    started = time.monotonic()
+    sweep()
+    assert time.monotonic() - started < 3
+    assert "longer than 1 seconds" in only_run(review).error
+
+
+def test_a_jenkins_that_is_down_leaves_the_run_waiting(review, jenkins):
+    jenkins.stop()
+    sweep()
+    assert (only_run(review).status, only_run(review).refusals) == (Status.RETRY, 1)
+
+
+def test_without_a_jenkins_runs_wait_and_say_so(review, settings):
+    settings.JENKINS_JOB_URL = ""
+    sweep()
+    run = only_run(review)
+    assert (run.status, run.refusals) == (Status.RETRY, 0)
+    assert "JENKINS_JOB_URL" in run.error
+
+
+def test_credentials_in_the_url_are_refused_without_being_repeated(review, settings):
+    settings.JENKINS_JOB_URL = "https://ci:hunter2@jenkins.example.com/job/x"
+    sweep()
+    assert "holds credentials" in only_run(review).error
+    assert "hunter2" not in only_run(review).error

@@ -1,0 +1,144 @@
+"""Builds report back (SPEC section 5): idempotent, order-proof, and nobody else is let in."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from reviews.models import State
+from reviews.signals import review_closed
+from testing.models import Status
+from testing.runs import CALLBACK_STATUS, callback_url_of, cancel_run, launch_default_runs
+from testing.sweep import sweep
+
+BUILD = "http://jenkins.example.com/job/charm-test/7/"
+
+
+@pytest.fixture
+def run(review, jenkins):
+    jenkins.accepts()
+    sweep()
+    return review.test_runs.get()
+
+
+def report(client, run, status, token=None, **more):
+    url = callback_url_of(run).removeprefix("http://localhost:8000")
+    if token is not None:
+        url = url.split("?")[0] + f"?token={token}"
+    return client.post(url, {"status": status, "build_url": BUILD, **more})
+
+
+@pytest.mark.parametrize(("word", "meaning"), CALLBACK_STATUS.items())
+def test_every_word_is_understood_in_any_case(client, run, word, meaning):
+    answer = report(client, run, word.lower()).json()
+    run.refresh_from_db()
+    assert (answer["applied"], answer["status"], run.status, run.build_url) == (True, meaning, meaning, BUILD)
+
+
+def test_running_then_pass_colours_the_square(client, run, review):
+    assert report(client, run, "RUNNING").json()["started_at"]
+    review.refresh_from_db()
+    assert review.square == "black"
+    assert report(client, run, "PASS", result_url=BUILD + "x").json()["finished_at"]
+    review.refresh_from_db()
+    assert review.square == "green"
+
+
+def test_repeats_and_late_words_change_nothing(client, run):
+    report(client, run, "PASS")
+    for word in ("PASS", "RUNNING", "FAIL"):
+        answer = report(client, run, word)
+        assert (answer.status_code, answer.json()["applied"], answer.json()["status"]) == (200, False, "pass")
+        assert answer.json()["reason"]
+
+
+def test_json_is_understood_too(client, run):
+    url = callback_url_of(run).removeprefix("http://localhost:8000")
+    answer = client.post(url, {"status": "RUNNING", "build_url": BUILD}, content_type="application/json")
+    assert answer.json()["status"] == "running"
+
+
+def test_a_superseded_attempt_changes_nothing(client, run, settings):
+    old = callback_url_of(run).removeprefix("http://localhost:8000")
+    run.attempt = 2
+    run.save()
+    answer = client.post(old, {"status": "PASS"}).json()
+    assert (answer["applied"], answer["status"]) == (False, "pending")
+    assert "superseded" in answer["reason"]
+
+
+def test_a_token_survives_the_rotation_of_the_key(client, run, settings):
+    url = callback_url_of(run).removeprefix("http://localhost:8000")
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    assert client.post(url, {"status": "PASS"}).json()["applied"]
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "é", "0" * 64])
+def test_a_wrong_token_is_refused(client, run, token):
+    answer = report(client, run, "PASS", token=token)
+    assert answer.status_code == 403
+    assert "token" in answer.json()["detail"]
+    run.refresh_from_db()
+    assert run.status == Status.PENDING
+
+
+@pytest.mark.parametrize("number", [999, 2**63, 10**30])
+def test_an_unknown_run_is_said_to_be_unknown(client, run, number):
+    assert client.post(f"/api/test-runs/{number}/callback/?token=x", {"status": "PASS"}).status_code == 404
+
+
+def test_get_is_not_allowed(client, run):
+    assert client.get(f"/api/test-runs/{run.pk}/callback/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"status": "WHATEVER"}, "status"),
+        ({"status": "x" * 40}, "status"),
+        ({"build_url": "javascript:alert(1)"}, "build_url"),
+        ({"build_url": "http://"}, "build_url"),
+        ({"build_url": "http://[broken"}, "build_url"),
+        ({"build_url": "http://a b/"}, "build_url"),
+        ({"result_url": "file:///etc/passwd"}, "result_url"),
+        ({"build_url": "http://example.com/" + "x" * 1000}, "build_url"),
+    ],
+)
+def test_what_nobody_understands_is_named_and_changes_nothing(client, run, fields, named):
+    answer = report(client, run, **{"status": "RUNNING", **fields})
+    assert answer.status_code == 400
+    assert named in answer.json()
+    run.refresh_from_db()
+    assert (run.status, run.build_url) == (Status.PENDING, "")
+
+
+@pytest.mark.parametrize("body", ["{", "[1]", '"x"', "null", '{"status": {"a": 1}}', '{"status": null}', "[" * 5000])
+def test_a_broken_body_is_a_400(client, run, body):
+    url = callback_url_of(run).removeprefix("http://localhost:8000")
+    assert client.post(url, body, content_type="application/json").status_code == 400
+
+
+def test_a_cancelled_run_stays_cancelled(client, run):
+    cancel_run(run, actor=None, note="not needed")
+    assert report(client, run, "PASS").json()["status"] == "canceled"
+
+
+def test_closing_the_review_cancels_its_runs(run, review):
+    review.state = State.MERGED
+    review.save()
+    review_closed.send(type(review), review=review)
+    run.refresh_from_db()
+    assert (run.status, review.events.filter(kind="run").last().note) == ("canceled", "The item is MERGED.")
+
+
+def test_a_revision_is_tested_once_by_default(run, review):
+    assert launch_default_runs(review).launched == []
+
+
+@profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.dictionaries(st.sampled_from(["status", "build_url", "result_url", "x"]), st.text() | st.none()))
+def test_no_body_is_a_server_error(client, run, body):
+    url = callback_url_of(run).removeprefix("http://localhost:8000")
+    assert client.post(url, json.dumps(body), content_type="application/json").status_code in (200, 400)

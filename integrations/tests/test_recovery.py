@@ -1,0 +1,189 @@
+"""What was lost is found again, or sent again, or given up (SPEC section 5)."""
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from integrations.jenkins import Jenkins
+from testing.models import Status
+from testing.runs import apply_callback, retrigger
+from testing.sweep import recover, sweep
+from testing.tokens import callback_token
+
+BUILD = "/job/charm-test/7/"
+GOOD = {"suite": "bundle", "test": "deploy", "returncode": 0, "duration": 1.5, "output": "fine"}
+
+
+@pytest.fixture
+def run(review, jenkins):
+    jenkins.accepts()
+    sweep()
+    return review.test_runs.get()
+
+
+def running(run, jenkins):
+    apply_callback(run.pk, callback_token(run.pk, run.attempt), "RUNNING", jenkins.url.rstrip("/") + BUILD)
+
+
+def too_late(run):
+    type(run).objects.filter(pk=run.pk).update(next_attempt_at=timezone.now())
+    report = sweep()
+    run.refresh_from_db()
+    return report
+
+
+def results(jenkins, body):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    jenkins.answers[BUILD + "artifact/results.json"] = (200, {}, content)
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, "pass"), (None, "pass"), (1, "fail"), (2, "fail")])
+def test_a_lost_outcome_is_read_from_the_results(run, jenkins, code, status):
+    running(run, jenkins)
+    results(jenkins, {"tests": [GOOD, {**GOOD, "returncode": code}], "finished": "2015-10-19T13:56:55Z"})
+    too_late(run)
+    assert run.status == status
+    assert run.finished_at.isoformat() == "2015-10-19T13:56:55+00:00"
+    sweep()  # and the single tests are kept
+    assert [test.test for test in run.results.all()] == ["deploy", "deploy"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"null", b"<html>log in</html>", b'{"tests": [{"returncode": 0', b'{"tests": []}', b'{"tests": {}}',
+        b'{"tests": [1]}', b'{"tests": [{"returncode": "0"}]}', b'{"tests": [{"returncode": NaN}]}', b"[" * 100000,
+        b"\xff\xfe", b'{"tests": [{"returncode": ' + b"9" * 5000 + b"}]}",
+    ],
+)  # fmt: skip
+def test_a_results_file_that_is_not_one_is_never_a_pass(run, jenkins, body):
+    running(run, jenkins)
+    results(jenkins, body)
+    too_late(run)
+    assert (run.status, run.attempt) == (Status.RETRY, 2)
+
+
+def test_a_hundred_megabytes_are_not_read(run, jenkins):
+    running(run, jenkins)
+    written = []
+
+    def huge(_):
+        def pieces():
+            for _ in range(100):
+                written.append(1)
+                yield b" " * 1024 * 1024
+
+        return 200, {}, pieces()
+
+    jenkins.answers[BUILD + "artifact/results.json"] = huge
+    too_late(run)
+    assert run.attempt == 2
+    assert len(written) < 30
+
+
+@pytest.mark.parametrize(
+    ("result", "status"), [("SUCCESS", "pass"), ("UNSTABLE", "fail"), ("FAILURE", "fail"), ("ABORTED", "error")]
+)
+def test_else_jenkins_own_record_of_the_build_counts(run, jenkins, result, status):
+    item = {"executable": {"number": 7, "url": jenkins.url.rstrip("/") + BUILD}}
+    jenkins.answers["/queue/item/1/api/json"] = (200, {}, json.dumps(item).encode())
+    facts = {"building": False, "result": result, "timestamp": 1445262000000, "duration": 15000}
+    jenkins.answers[BUILD + "api/json"] = (200, {}, json.dumps(facts).encode())
+    too_late(run)  # it was pending: neither RUNNING nor the outcome ever came
+    assert run.status == status
+    assert run.finished_at.isoformat() == "2015-10-19T13:40:15+00:00"
+
+
+def test_else_it_is_sent_again_until_the_last_attempt_and_then_given_up(run, jenkins, settings):
+    settings.TESTING_MAX_ATTEMPTS = 3
+    for attempt in (2, 3):
+        too_late(run)
+        assert (run.status, run.attempt) == (Status.RETRY, attempt)
+        sweep()
+        run.refresh_from_db()
+        assert run.status == Status.PENDING
+    too_late(run)
+    assert run.status == Status.ERROR
+    assert "Given up after 3 attempts" in run.error
+    tokens = {asked["parameters"].get("callback_url") for asked in jenkins.asked} - {None}
+    assert len(tokens) == 3
+
+
+def test_no_attempt_is_burnt_while_jenkins_is_unreachable(run, jenkins):
+    running(run, jenkins)
+    jenkins.stop()
+    too_late(run)
+    assert (run.status, run.attempt) == (Status.RUNNING, 1)
+    assert "can't be reached" in run.error
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/", "http://127.0.0.1:1/job/charm-test/7/", "{root}../{path}",
+        "http://x@{host}/job/charm-test/7/", "http://{host}/job/../secret/", "http://{host}/job/%2e%2e/secret/",
+    ],
+)  # fmt: skip
+def test_nothing_is_fetched_but_from_below_our_jenkins(run, jenkins, url, settings):
+    settings.JENKINS_JOB_URL = jenkins.url + "sub/job/charm-test"
+    host = jenkins.url.removeprefix("http://").rstrip("/")
+    url = url.format(root=jenkins.url + "sub/", path="job/7/", host=host)
+    apply_callback(run.pk, callback_token(run.pk, 1), "RUNNING", url)
+    jenkins.asked.clear()
+    too_late(run)
+    assert [asked for asked in jenkins.asked if "buildWithParameters" not in asked["path"]] == []
+
+
+def test_staff_recover_a_run_that_was_given_up(run, jenkins, settings):
+    settings.TESTING_MAX_ATTEMPTS = 1
+    running(run, jenkins)
+    too_late(run)
+    assert run.status == Status.ERROR
+    results(jenkins, {"tests": [GOOD]})
+    assert recover(run) == f"Run {run.pk} recovered: pass."
+
+
+def test_retrigger_makes_a_new_run(run):
+    apply_callback(run.pk, callback_token(run.pk, 1), "FAIL")
+    run.refresh_from_db()
+    again = retrigger(run, actor=None)
+    assert (again.pk != run.pk, again.status) == (True, Status.RETRY)
+
+
+def test_an_idle_sweep_costs_three_queries(run, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        sweep()
+
+
+class DyingJenkins(Jenkins):
+    """A process that dies in the middle of a request, after Jenkins has heard it."""
+
+    def start(self, request):
+        super().start(request)
+        raise SystemExit
+
+
+def test_a_process_that_dies_while_sending_leaves_a_run_that_the_next_sweep_brings_on(review, jenkins, settings):
+    jenkins.accepts()
+    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    with pytest.raises(SystemExit):
+        sweep()
+    run = review.test_runs.get()
+    assert run.status == Status.RETRY
+    assert run.next_attempt_at > timezone.now()  # its claim holds for a while, in case it lives
+    settings.TESTING_CI_BACKEND = "integrations.jenkins.Jenkins"
+    sweep()
+    assert len(jenkins.asked) == 1
+    too_late(run)
+    assert (run.status, run.attempt) == (Status.PENDING, 1)
+
+
+def test_a_build_that_calls_back_after_its_sender_died_is_heard(review, jenkins, settings):
+    jenkins.accepts()
+    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    with pytest.raises(SystemExit):
+        sweep()
+    run = review.test_runs.get()
+    assert apply_callback(run.pk, callback_token(run.pk, 1), "PASS").applied
+    assert sweep().sent == 0

@@ -1,0 +1,94 @@
+"""The callback endpoint: where builds report to (SPEC section 5)."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ParseError, PermissionDenied, ValidationError
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from testing.hints import hint
+from testing.models import TestRun
+from testing.runs import BadCallback, UnknownRun, WrongToken, apply_callback
+from testing.serializers import TestRunSerializer
+from testing.tasks import collect_results
+
+LARGEST_ID = 2**63 - 1
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON that is nested without end is a broken body, not a crash."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+
+
+class CallbackSerializer(serializers.Serializer[Any]):
+    """What a build says of itself."""
+
+    status = serializers.CharField(max_length=32)
+    build_url = serializers.CharField(required=False, allow_blank=True, default="")
+    result_url = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class CallbackAnswerSerializer(TestRunSerializer):
+    """The run as it is now, and whether the callback changed it."""
+
+    applied = serializers.BooleanField(read_only=True)
+    reason = serializers.CharField(read_only=True)
+
+    class Meta(TestRunSerializer.Meta):
+        fields = [*TestRunSerializer.Meta.fields, "applied", "reason"]
+        read_only_fields = fields
+
+
+class CallbackView(APIView):
+    """Builds report here. The token in the URL lets them in; they need no account and no other secret."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "callback"
+    parser_classes = (BoundedJSONParser, FormParser, MultiPartParser)
+
+    @extend_schema(
+        operation_id="test_run_callback",
+        parameters=[OpenApiParameter("token", str, description="Given to the build as part of `callback_url`.")],
+        request=CallbackSerializer,
+        responses={200: CallbackAnswerSerializer},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Report RUNNING or an outcome. Repeats are harmless; `applied` says whether the run changed."""
+        body = request.data  # a broken body is a 400 before anything else is looked at
+        if pk > LARGEST_ID:
+            raise NotFound("There is no such test run.")
+        said = CallbackSerializer(data=body)
+        complete = said.is_valid()
+        facts = said.validated_data if complete else {"status": "", "build_url": "", "result_url": ""}
+        try:
+            result = apply_callback(pk, request.query_params.get("token", ""), **facts)
+        except UnknownRun:
+            raise NotFound("There is no such test run.") from None
+        except WrongToken:
+            raise PermissionDenied(
+                "The token does not belong to this test run. Use callback_url as the build was given it."
+            ) from None
+        except BadCallback as error:
+            if not complete:
+                raise ValidationError(said.errors) from None
+            raise ValidationError({error.field: [str(error)]}) from None
+        if result.applied and result.run.results_due_at:
+            hint(collect_results, result.run.pk)
+        run = TestRun.objects.select_related("review", "substrate", "requested_by").get(pk=pk)
+        answer = TestRunSerializer(run).data
+        return Response({**answer, "applied": result.applied, "reason": result.reason})
