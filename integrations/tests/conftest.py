@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from integrations.tests.scripted import ScriptedJenkins
+from integrations.tests.scripted import ScriptedJenkins, ScriptedLaunchpad
 from reviews.models import Person, Review, Source, State
 from reviews.signals import review_opened
 
@@ -33,3 +33,14 @@ def review(db) -> Review:
     )  # fmt: skip
     review_opened.send(Review, review=review)
     return review
+
+
+@pytest.fixture
+def launchpad(settings, tmp_path, db) -> Iterator[ScriptedLaunchpad]:
+    server = ScriptedLaunchpad()
+    settings.LAUNCHPAD_SERVICE_ROOT = server.url
+    settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "lp-creds"
+    settings.LAUNCHPAD_TIMEOUT = 2.0
+    settings.VAR_DIR = tmp_path
+    yield server
+    server.stop()

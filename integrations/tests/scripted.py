@@ -1,15 +1,19 @@
-"""A scripted Jenkins over real HTTP: answers what a test tells it to, and remembers what it was asked."""
+"""Scripted servers over real HTTP: they answer what a test tells them to, and remember what they were asked."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import launchpadlib.testing
 
 Answer = tuple[int, dict[str, str], bytes | Iterator[bytes]]
 
 
-class ScriptedJenkins:
+class ScriptedServer:
     """``answers`` maps a path to an answer or to a function of the request that makes one."""
 
     def __init__(self) -> None:
@@ -25,7 +29,7 @@ class ScriptedJenkins:
                     "method": self.command,
                     "path": parts.path,
                     "parameters": dict(parse_qsl(parts.query)) | dict(parse_qsl(body)),
-                    "headers": dict(self.headers),
+                    "headers": self.headers,  # in any case: httplib2 writes them in lower case
                 }
                 outer.asked.append(request)
                 found = outer.answers.get(parts.path, (404, {}, b""))
@@ -48,8 +52,19 @@ class ScriptedJenkins:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        self.job_url = self.url + "job/charm-test"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class ScriptedJenkins(ScriptedServer):
+    """A Jenkins with one job."""
+
+    @property
+    def job_url(self) -> str:
+        return self.url + "job/charm-test"
 
     def accepts(self, item: int = 1) -> None:
         """Queue every build that is asked for."""
@@ -58,6 +73,109 @@ class ScriptedJenkins:
     def builds_answer(self, status: int, headers: dict[str, str] | None = None) -> None:
         self.answers["/job/charm-test/buildWithParameters"] = (status, headers or {}, b"")
 
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+
+class ScriptedLaunchpad(ScriptedServer):
+    """A Launchpad that launchpadlib can talk to: the WADL that it ships, and the entries that a test puts there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = self.url + "devel/"
+        wadl = (Path(launchpadlib.testing.__file__).parent / "launchpad-wadl.xml").read_text()
+        wadl = wadl.replace("https://api.launchpad.test/1.0/", self.root)
+        service_root = {"resource_type_link": self.root + "#service-root"}
+
+        def front(request: dict[str, Any]) -> Answer:
+            if "wadl" in request["headers"].get("Accept", ""):
+                return 200, {"Content-Type": "application/vnd.sun.wadl+xml"}, wadl.encode()
+            return 200, {"Content-Type": "application/json"}, json.dumps(service_root).encode()
+
+        self.answers["/devel/"] = front
+        self.collection("~charmers/participants", [{"name": "rev", "display_name": "Rev", "is_team": False}])
+
+    def put(self, path: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """An entry at a path below the service root."""
+        entry.setdefault("self_link", self.root + path)
+        self.answers["/devel/" + path] = (200, {"Content-Type": "application/json"}, json.dumps(entry).encode())
+        return entry
+
+    def collection(self, path: str, entries: list[Any]) -> None:
+        """A collection at a path: three hundred entries a batch, as Launchpad hands them out."""
+
+        def answer(request: dict[str, Any]) -> Answer:
+            start, size = (int(request["parameters"].get(name, default)) for name, default in
+                           (("ws.start", 0), ("ws.size", 75)))  # fmt: skip
+            page: dict[str, Any] = {
+                "total_size": len(entries),
+                "start": start,
+                "entries": entries[start : start + size],
+            }
+            if start + size < len(entries):
+                following = {**request["parameters"], "ws.start": start + size}
+                page["next_collection_link"] = f"{self.root}{path}?{urlencode(following)}"
+            return 200, {"Content-Type": "application/json"}, json.dumps(page).encode()
+
+        self.answers["/devel/" + quote(path, safe="/~+")] = answer
+
+    def proposal(self, number: int, status: str = "Needs review", **more: Any) -> dict[str, Any]:
+        """A Bazaar proposal by ada, with its preview diff."""
+        path = f"~ada/charms/trusty/mysql/fix-{number}/+merge/{number}"
+        diff = f"{path}/+preview-diff/{more.pop('diff', 1)}"
+        self.put(diff, {"source_revision_id": f"tip-of-{diff}"})
+        self.collection(path + "/all_comments", [])
+        return self.put(
+            path,
+            {
+                "web_link": f"https://code.launchpad.net/{path}",
+                "queue_status": status,
+                "registrant_link": self.root + "~ada",
+                "date_created": "2026-01-01T10:00:00+00:00",
+                "date_review_requested": "2026-01-02T10:00:00+00:00",
+                "date_reviewed": None,
+                "date_merged": None,
+                "source_branch_link": f"{self.root}~ada/charms/trusty/mysql/fix-{number}",
+                "target_branch_link": f"{self.root}~charmers/charms/trusty/mysql/trunk",
+                "preview_diff_link": self.root + diff,
+                "all_comments_collection_link": f"{self.root}{path}/all_comments",
+                **more,
+            },
+        )
+
+    def bug(self, number: int, status: str = "New", tags: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+        """A bug task in charms, with its bug and a linked branch."""
+        branch = f"~bob/charms/trusty/new-{number}/trunk"
+        self.put(branch, {"bzr_identity": f"lp:{branch}", "last_scanned_id": f"tip-{number}"})
+        self.collection(f"bugs/{number}/linked_branches", [{"branch_link": self.root + branch}])
+        self.collection(f"bugs/{number}/messages", [self.message(number, 0, "bob", "+1, a description is no vote")])
+        self.put(
+            f"bugs/{number}",
+            {
+                "title": f"New charm {number}",
+                "tags": list(tags),
+                "date_last_updated": "2026-01-03T10:00:00+00:00",
+                "date_last_message": None,
+                "messages_collection_link": f"{self.root}bugs/{number}/messages",
+                "linked_branches_collection_link": f"{self.root}bugs/{number}/linked_branches",
+            },
+        )
+        return self.put(
+            f"charms/+bug/{number}",
+            {
+                "web_link": f"https://bugs.launchpad.net/charms/+bug/{number}",
+                "bug_link": f"{self.root}bugs/{number}",
+                "status": status,
+                "owner_link": self.root + "~bob",
+                "date_created": "2026-01-01T10:00:00+00:00",
+                "date_left_new": None,
+                "title": f"Bug #{number} in charms",
+                **more,
+            },
+        )
+
+    def message(self, bug: int, position: int, author: str, content: str) -> dict[str, Any]:
+        """One message on a bug."""
+        return {
+            "self_link": f"{self.root}bugs/{bug}/comments/{position}",
+            "owner_link": f"{self.root}~{author}",
+            "content": content,
+            "date_created": f"2026-02-0{position + 1}T10:00:00+00:00",
+        }

@@ -1,0 +1,399 @@
+"""Launchpad over its web service, through launchpadlib. Knows HTTP and Launchpad's words; knows no model.
+
+Entries are read as the JSON that they are: in launchpadlib's objects every ``*_link`` attribute is one more request.
+launchpadlib does what is hard: finding the service root, OAuth, the WADL, the cache, and writing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import httplib2
+from django.conf import settings
+from django.utils.dateparse import parse_datetime
+from launchpadlib import uris
+from launchpadlib.credentials import AnonymousAccessToken, Consumer, Credentials
+from launchpadlib.launchpad import Launchpad as LaunchpadRoot
+from lazr.restfulclient.errors import HTTPError
+from lazr.restfulclient.resource import ServiceRoot
+
+from reviews.models import Review, Source, State
+from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+
+logger = logging.getLogger(__name__)
+
+APPLICATION = "review-queue"
+VERSION = "devel"
+BATCH = 300  # entries; the most that Launchpad hands out at once
+MAX_BATCHES = 1000
+RETRIES = 1  # of a 502 or 503, one second later
+REDACTED = "tag:launchpad.net:2008:redacted"
+MAX_TEXT = 100_000  # characters kept of a comment
+UNFINISHED_PROPOSALS = ["Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"]
+ALL_PROPOSALS = [*UNFINISHED_PROPOSALS, "Rejected", "Merged", "Superseded"]
+OPEN_TASKS = [
+    "New", "Incomplete (with response)", "Incomplete (without response)", "Confirmed", "Triaged", "In Progress",
+    "Fix Committed",
+]  # fmt: skip
+CLOSED_TASKS = ["Opinion", "Invalid", "Won't Fix", "Expired", "Fix Released"]
+LINKED_BRANCHES = "Show only Bugs with linked Branches"
+
+PROPOSAL_STATES: dict[str, str] = {
+    "Needs review": State.PENDING,
+    "Queued": State.PENDING,
+    "Code failed to merge": State.FOLLOW_UP,
+    "Work in progress": State.IN_PROGRESS,
+    "Approved": State.READY,
+    "Rejected": State.ABANDONED,
+    "Superseded": State.ABANDONED,
+    "Merged": State.MERGED,
+}
+TASK_STATES: dict[str, str] = {
+    "New": State.PENDING,  # NEW if it never left New
+    "Confirmed": State.PENDING,
+    "Triaged": State.PENDING,
+    "Incomplete": State.REVIEWED,
+    "Incomplete (without response)": State.REVIEWED,
+    "Incomplete (with response)": State.FOLLOW_UP,
+    "In Progress": State.IN_PROGRESS,
+    "Fix Committed": State.READY,
+    "Fix Released": State.CLOSED,
+    "Invalid": State.CLOSED,
+    "Opinion": State.CLOSED,
+    "Won't Fix": State.ABANDONED,
+    "Expired": State.ABANDONED,
+}
+_PERSON = re.compile(r"/~([^/]+)$")
+_logged: set[str] = set()
+
+
+class LaunchpadProblem(Exception):
+    """Launchpad did not answer as it should; ``str()`` says how, in words."""
+
+
+class Gone(LaunchpadProblem):
+    """Not there any more (404, 410), or not ours to see (401, 403)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"Launchpad answered {status}: it was deleted, or is private and no longer ours to see.")
+        self.status = status
+
+
+class BadItem(LaunchpadProblem):
+    """One item's facts are not of the form that Launchpad promises."""
+
+
+class _Root(LaunchpadRoot):
+    """launchpadlib's root with bounded retries, and a count of the requests made."""
+
+    def __init__(self, credentials: Credentials, service_root: str, cache: str, timeout: float) -> None:
+        self.credential_store = self.authorization_engine = None
+        self.requests = 0
+        ServiceRoot.__init__(self, credentials, service_root, cache, timeout, version=VERSION, max_retries=RETRIES)
+
+    def httpFactory(self, *arguments: Any) -> Any:
+        connection = super().httpFactory(*arguments)
+        ask = connection.request
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.requests += 1
+            return ask(*args, **kwargs)
+
+        connection.request = counted
+        return connection
+
+
+class Launchpad:
+    """One connection; not thread-safe, so ``get_launchpad`` keeps one for each thread."""
+
+    def __init__(self) -> None:
+        self.path: Path = settings.LAUNCHPAD_CREDENTIALS_FILE
+        self.anonymous = not self.path.exists()
+        cache = settings.VAR_DIR / "launchpad-cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        with _in_words():
+            service_root = uris.lookup_service_root(settings.LAUNCHPAD_SERVICE_ROOT).rstrip("/")
+            service_root = service_root.removesuffix("/" + VERSION).removesuffix("/1.0") + "/"
+            self._root = _Root(self._credentials(), service_root, str(cache), settings.LAUNCHPAD_TIMEOUT)
+        self.root = str(self._root._root_uri)
+
+    def _credentials(self) -> Credentials:
+        if self.anonymous:
+            credentials = Credentials(APPLICATION)
+            credentials.consumer = Consumer(APPLICATION, "")
+            credentials.access_token = AnonymousAccessToken()
+            return credentials
+        try:
+            credentials = Credentials.load_from_path(str(self.path))
+        except Exception:
+            credentials = None
+        if credentials is None or credentials.access_token is None:
+            raise LaunchpadProblem(
+                f"The credentials file {self.path.name} can't be read. "
+                "Delete it and run: manage.py setup_launchpad_credentials"
+            )
+        return credentials
+
+    @property
+    def requests(self) -> int:
+        """How many requests this connection has made."""
+        return self._root.requests
+
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """The JSON object at a URL or path below the service root. Raises Gone or LaunchpadProblem."""
+        url = path if "://" in path else self.root + path.lstrip("/")
+        if not url.startswith(self.root):
+            raise BadItem("A link points outside of Launchpad; it was not followed.")
+        if parameters:
+            encoded = {key.replace("ws_", "ws."): _encode(value) for key, value in parameters.items()}
+            url += ("&" if "?" in url else "?") + urlencode(encoded)
+        with _in_words():
+            body = self._root._browser.get(url)
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            raise LaunchpadProblem("Launchpad answered something that is not JSON.") from None
+        if not isinstance(value, dict):
+            raise LaunchpadProblem("Launchpad answered something that is not an entry.")
+        return value
+
+    def batches(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
+        """The entries of a collection, batch by batch."""
+        page = self.get(path, ws_size=BATCH, **parameters)
+        for _ in range(MAX_BATCHES):
+            entries = page.get("entries")
+            if not isinstance(entries, list):
+                raise LaunchpadProblem("Launchpad answered a collection without entries.")
+            yield entries
+            following = page.get("next_collection_link")
+            if not isinstance(following, str) or not entries:
+                return
+            page = self.get(following)
+
+    def entries(self, path: str, **parameters: Any) -> list[Any]:
+        """All the entries of a collection."""
+        return [entry for batch in self.batches(path, **parameters) for entry in batch]
+
+    def me(self) -> str:
+        """The username that we act as; empty when anonymous. One request."""
+        return "" if self.anonymous else str(self.get("people/+me").get("name", ""))
+
+    def post_comment(self, api_url: str, content: str, subject: str, vote: str | None) -> None:
+        """Comment on a proposal or a bug. Two requests; not idempotent. Raises LaunchpadProblem."""
+        with _in_words():
+            item = self._root.load(api_url)
+            if hasattr(item, "createComment"):
+                more = {"vote": vote} if vote else {}
+                item.createComment(content=content, subject=subject, review_type="Automated Testing", **more)
+            else:
+                item.bug.newMessage(content=content, subject=subject)
+
+    def source_batches(self, source: Source, *, include_closed: bool, since: datetime | None) -> Iterator[list[Any]]:
+        """The entries that a source holds, batch by batch, in the fewest requests (reference: where items are)."""
+        kind, name = source.kind, quote(source.target.strip("/"), safe="~/+.-")
+        statuses = ALL_PROPOSALS if include_closed else UNFINISHED_PROPOSALS
+        if kind == Source.Kind.PROJECT:
+            yield from self.batches(name, ws_op="getMergeProposals", status=statuses)
+        elif kind == Source.Kind.REQUESTED_REVIEWS:
+            yield from self.batches("~" + name.lstrip("~"), ws_op="getRequestedReviews", status=statuses)
+        elif kind == Source.Kind.GIT_REPOSITORY:
+            if include_closed:
+                yield from self.batches(name, ws_op="getMergeProposals", status=statuses)
+            else:
+                yield from self.batches(name + "/landing_candidates")
+        elif kind == Source.Kind.DISTRIBUTION_BUGS:
+            more: dict[str, Any] = {"modified_since": since} if since else {}
+            if source.excluded_tags:
+                more |= {"tags": [f"-{tag}" for tag in source.excluded_tags], "tags_combinator": "All"}
+            wanted = OPEN_TASKS + (CLOSED_TASKS if include_closed or since else [])
+            for batch in self.batches(
+                name, ws_op="searchTasks", status=wanted, linked_branches=LINKED_BRANCHES, **more
+            ):
+                yield [entry for entry in batch if "+source" not in str(_dict(entry).get("web_link"))]
+        else:
+            yield from self._team_proposals(source, name, statuses)
+
+    def _team_proposals(self, source: Source, name: str, statuses: list[str]) -> Iterator[list[Any]]:
+        prefix = f"{self.root}{source.distribution}/" if source.distribution else self.root
+        for branches in self.batches("~" + name.lstrip("~"), ws_op="getBranches"):
+            for branch in branches:
+                package, link = _dict(branch).get("sourcepackage_link"), _dict(branch).get("self_link")
+                if isinstance(package, str) and package.startswith(prefix) and isinstance(link, str):
+                    yield from self.batches(link, ws_op="getMergeProposals", status=statuses)
+
+
+_local = threading.local()
+
+
+def get_launchpad() -> Launchpad:
+    """This thread's connection: the WADL and the credentials are loaded once. Raises LaunchpadProblem."""
+    path: Path = settings.LAUNCHPAD_CREDENTIALS_FILE
+    stamp = (settings.LAUNCHPAD_SERVICE_ROOT, str(path), path.stat().st_mtime_ns if path.exists() else 0)
+    if getattr(_local, "stamp", None) != stamp:
+        _local.client, _local.stamp = Launchpad(), stamp
+    client: Launchpad = _local.client
+    return client
+
+
+class _in_words:
+    """Turns what launchpadlib and httplib2 raise into LaunchpadProblem, without URLs or tokens."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, LaunchpadProblem) or not isinstance(error, Exception):
+            return
+        if isinstance(error, HTTPError):
+            status = int(getattr(error.response, "status", 0))
+            if status in (401, 403, 404, 410):
+                raise Gone(status) from None
+            raise LaunchpadProblem(f"Launchpad answered {status}.") from None
+        if isinstance(error, httplib2.ServerNotFoundError):
+            raise LaunchpadProblem("Launchpad's host name is not known. Check LAUNCHPAD_SERVICE_ROOT.") from None
+        if isinstance(error, TimeoutError):
+            raise LaunchpadProblem("Launchpad did not answer in time.") from None
+        if isinstance(error, OSError):
+            raise LaunchpadProblem("Launchpad can't be reached.") from None
+        raise LaunchpadProblem(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
+
+
+def _encode(value: Any) -> str:
+    """A parameter as lazr.restful wants it: JSON, but for plain words (operations, sizes and options)."""
+    if isinstance(value, datetime):
+        return json.dumps(value.isoformat())
+    return str(value) if isinstance(value, str | int) else json.dumps(value)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(entry: dict[str, Any], name: str, limit: int = 1000) -> str:
+    """A text field; empty when it is null. Raises BadItem for anything else."""
+    value = entry.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadItem(f"{name} is not a text.")
+    return value.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
+
+
+def time_of(entry: dict[str, Any], name: str) -> datetime | None:
+    """A time field, aware UTC. Raises BadItem when it is no time."""
+    value = text_of(entry, name, 64)
+    try:
+        moment = parse_datetime(value) if value else None
+    except ValueError:
+        moment = None
+    if value and moment is None:
+        raise BadItem(f"{name} is not a time.")
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def username_of(link: Any) -> str:
+    """The username in a link to a person; ``unknown`` when the link is missing or redacted."""
+    found = _PERSON.search(link) if isinstance(link, str) and link != REDACTED else None
+    return found.group(1)[:255] if found else "unknown"
+
+
+def state_of(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bool]:
+    """State for a Launchpad status (SPEC section 3), and whether the status is one that we know."""
+    states = PROPOSAL_STATES if kind == Review.Kind.UPDATE else TASK_STATES
+    if status == "New" and not left_new and kind == Review.Kind.NEW:
+        return State.NEW, True
+    if status not in states:
+        if status not in _logged:
+            _logged.add(status)
+            logger.warning("unknown launchpad status kind=%s status=%r", kind, status[:100])
+        return State.PENDING, False
+    return states[status], True
+
+
+def web_link_of(entry: dict[str, Any]) -> str:
+    """The item's page. Raises BadItem when it is no http(s) URL."""
+    link = text_of(entry, "web_link")
+    if urlsplit(link).scheme not in ("http", "https"):
+        raise BadItem("web_link is not an http or https URL.")
+    return link
+
+
+def proposal_facts(entry: dict[str, Any], *, revision: str, test_url: str, series: SeriesFacts | None) -> ItemFacts:
+    """A merge proposal in our words. Raises BadItem."""
+    status = text_of(entry, "queue_status", 64)
+    created = time_of(entry, "date_created")
+    if not created or not text_of(entry, "self_link"):
+        raise BadItem("It has no self_link or date_created.")
+    times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
+    source = text_of(entry, "source_branch_link") or text_of(entry, "source_git_repository_link")
+    name = "/".join(urlsplit(source).path.split("/")[2:]) if source != REDACTED else ""
+    branch = text_of(entry, "source_git_path", 500)
+    return ItemFacts(
+        api_url=text_of(entry, "self_link"),
+        url=web_link_of(entry),
+        kind=Review.Kind.UPDATE,
+        title=" ".join(filter(None, [name, branch.removeprefix("refs/heads/")])) or text_of(entry, "self_link"),
+        state=state_of(Review.Kind.UPDATE, status)[0],
+        launchpad_status=status,
+        owner=PersonFacts(username_of(entry.get("registrant_link"))),
+        created_at=created,
+        updated_at=max([created, *(moment for moment in times if moment)]),
+        test_url=test_url,
+        branch=branch,
+        revision=revision,
+        diff_marker=text_of(entry, "preview_diff_link"),
+        series=series,
+    )
+
+
+def task_facts(
+    task: dict[str, Any], bug: dict[str, Any], *, revision: str, test_url: str, excluded_tags: Sequence[str]
+) -> ItemFacts:
+    """A bug task with its bug in our words. Raises BadItem."""
+    status = text_of(task, "status", 64)
+    created = time_of(task, "date_created")
+    if not created or not text_of(task, "self_link"):
+        raise BadItem("It has no self_link or date_created.")
+    times = [time_of(bug, "date_last_updated"), time_of(bug, "date_last_message")]
+    tags = bug.get("tags")
+    return ItemFacts(
+        api_url=text_of(task, "self_link"),
+        url=web_link_of(task),
+        kind=Review.Kind.NEW,
+        title=text_of(bug, "title", 10_000) or text_of(task, "title", 10_000),
+        state=state_of(Review.Kind.NEW, status, left_new=time_of(task, "date_left_new") is not None)[0],
+        launchpad_status=status,
+        owner=PersonFacts(username_of(task.get("owner_link"))),
+        created_at=created,
+        updated_at=max([created, *(moment for moment in times if moment)]),
+        test_url=test_url,
+        revision=revision,
+        excluded=bool(set(tags if isinstance(tags, list) else []) & set(excluded_tags)),
+    )
+
+
+def comment_facts(entry: dict[str, Any], *, is_description: bool) -> CommentFacts:
+    """A comment on a proposal, or a message on a bug. Raises BadItem."""
+    created = time_of(entry, "date_created")
+    link = text_of(entry, "self_link")
+    if not created or not link:
+        raise BadItem("A comment has no self_link or date_created.")
+    return CommentFacts(
+        api_url=link,
+        author=PersonFacts(username_of(entry.get("author_link") or entry.get("owner_link"))),
+        content=text_of(entry, "content", MAX_TEXT),
+        created_at=created,
+        vote=text_of(entry, "vote", 64),
+        vote_tag=text_of(entry, "vote_tag", 255),
+        is_description=is_description,
+    )

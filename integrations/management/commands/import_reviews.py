@@ -1,0 +1,52 @@
+"""``manage.py import_reviews``: import from Launchpad now."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from integrations.importing import import_source
+from reviews.models import Source
+
+
+class Command(BaseCommand):
+    help = "Import from Launchpad now: every active source, or the ones named."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("sources", nargs="*", metavar="SOURCE", help="names of sources")
+        parser.add_argument("--all", action="store_true", help="closed items too")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = options["sources"]
+        sources = {source.name: source for source in Source.objects.all()}
+        if unknown := [name for name in names if name not in sources]:
+            raise CommandError(
+                f"No such source: {', '.join(unknown)}. There are: {', '.join(sources) or 'none'}.", returncode=2
+            )
+        chosen = [sources[name] for name in names] or [source for source in sources.values() if source.active]
+        failed = False
+        for source in chosen:
+            report = import_source(
+                source, include_closed=options["all"], dry_run=options["dry_run"], progress=self.progress(source.name)
+            )
+            failed |= not report.ok or bool(report.problems)
+            would = "would be " if options["dry_run"] else ""
+            self.stdout.write(
+                f"{source.name}: {report.seen} seen, {report.added} {would}added, {report.changed} {would}changed, "
+                f"{report.requests} requests"
+            )
+            for problem in report.problems:
+                self.stderr.write(problem)
+        if failed:
+            raise CommandError("Not everything was imported; see above.")
+
+    def progress(self, name: str) -> Any:
+        """Counts on a terminal, nothing in a pipe."""
+        if not self.stderr.isatty():
+            return None
+
+        def show(seen: int) -> None:
+            self.stderr.write(f"\r{name}: {seen} …", ending="")
+
+        return show

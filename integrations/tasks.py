@@ -1,0 +1,44 @@
+"""Celery tasks of the integrations. Each loads, calls one function, and may run twice without harm."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from integrations import importing, publishing
+from reviews.models import Review, Source
+
+MOST_REFRESHES = 500
+CLAIM = timedelta(minutes=5)
+
+
+@shared_task(name="integrations.tasks.import_from_launchpad")
+def import_from_launchpad(source_id: int | None = None) -> None:
+    """Import every active source, or one."""
+    sources = Source.objects.filter(pk=source_id) if source_id else Source.objects.filter(active=True)
+    for source in sources:
+        importing.import_source(source)
+
+
+@shared_task(name="integrations.tasks.refresh_active")
+def refresh_active() -> None:
+    """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
+    now = timezone.now()
+    due = list(Review.objects.due().order_by("due_at").values_list("pk", flat=True)[:MOST_REFRESHES])
+    Review.objects.filter(pk__in=due).update(due_at=now + CLAIM)
+    for pk in due:
+        refresh_review.delay(pk)
+
+
+@shared_task(name="integrations.tasks.refresh_review")
+def refresh_review(review_id: int) -> None:
+    """Bring one review up to date, comments included."""
+    review = Review.objects.select_related("source").filter(pk=review_id).first()
+    if review:
+        importing.refresh(review)
+
+
+@shared_task(name="integrations.tasks.publish_results")
+def publish_results() -> None:
+    """Post what has not been posted yet."""
+    publishing.publish_results()

@@ -1,0 +1,223 @@
+"""Items come in from Launchpad, each as one review, in few requests, whatever Launchpad answers (SPEC 3 and 4)."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from integrations.importing import import_source, refresh
+from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
+from reviews.models import NEXT_ACTOR, Person, Review, Series, Source
+
+
+@pytest.fixture
+def project(launchpad):
+    """A source of kind ``project``, and a way to say what it holds."""
+    source = Source.objects.create(name="mysql", kind="project", target="mysql")
+
+    def holds(*entries):
+        launchpad.collection("mysql", list(entries))
+        return source
+
+    return holds
+
+
+@pytest.fixture
+def bugs(launchpad):
+    def hold(*entries):
+        launchpad.collection("charms", list(entries))
+        return Source.objects.get(name="charms")
+
+    return hold
+
+
+def only():
+    return Review.objects.get()
+
+
+def test_a_proposal_becomes_a_review(launchpad, project):
+    launchpad.put("~ada", {"display_name": "Ada <b>", "is_team": False, "web_link": "https://launchpad.net/~ada"})
+    launchpad.put("charms/trusty", {"active": True})
+    report = import_source(project(launchpad.proposal(1)))
+    review = only()
+    assert (report.ok, report.added, report.problems) == (True, 1, [])
+    assert (review.kind, review.state, review.next_actor) == ("update", "pending", "reviewer")
+    assert review.revision.startswith("tip-of-")
+    assert review.test_url == "lp:~ada/charms/trusty/mysql/fix-1"
+    assert (review.owner.display_name, review.series.name) == ("Ada <b>", "trusty")
+    assert review.updated_at.isoformat() == "2026-01-02T10:00:00+00:00"
+    assert [run.substrate.name for run in review.test_runs.all()] == ["lxc"]
+    assert review.square == "white" or Review.objects.get().square == "black"
+
+
+@pytest.mark.parametrize(("status", "state"), PROPOSAL_STATES.items())
+def test_every_status_of_a_proposal(launchpad, project, status, state):
+    import_source(project(launchpad.proposal(1, status)), include_closed=True)
+    assert only().state == state
+    assert NEXT_ACTOR[state]
+
+
+@pytest.mark.parametrize(("status", "state"), [*TASK_STATES.items()])
+def test_every_status_of_a_bug(launchpad, bugs, status, state):
+    task = launchpad.bug(1, status, date_left_new="2026-01-02T10:00:00+00:00")
+    import_source(bugs(task), include_closed=True)
+    assert only().state == state
+
+
+def test_a_bug_that_never_left_new_is_new(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    review = only()
+    assert (review.kind, review.state, review.title, review.test_url, review.revision) == (
+        "new", "new", "New charm 1", "lp:~bob/charms/trusty/new-1/trunk", "tip-1",
+    )  # fmt: skip
+
+
+def test_a_status_of_tomorrow_is_pending_and_reported(launchpad, project):
+    report = import_source(project(launchpad.proposal(1, "Pondering")))
+    assert only().state == "pending"
+    assert "Pondering" in report.problems[0]
+
+
+def test_closed_items_are_left_out_unless_asked_for(launchpad, project):
+    source = project(launchpad.proposal(1, "Merged"))
+    assert import_source(source).added == 0
+    assert import_source(source, include_closed=True).added == 1
+
+
+def test_an_item_of_an_inactive_series_is_abandoned(launchpad, project):
+    launchpad.put("charms/trusty", {"active": False})
+    import_source(project(launchpad.proposal(1)), include_closed=True)
+    assert only().state == "abandoned"
+    assert not Series.objects.get().active
+
+
+def test_a_bug_with_an_excluded_tag_is_abandoned_and_package_bugs_are_skipped(launchpad, bugs):
+    tagged = launchpad.bug(1, tags=("not-a-charm",))
+    package = launchpad.bug(2, web_link="https://bugs.launchpad.net/charms/+source/mysql/+bug/2")
+    import_source(bugs(tagged, package), include_closed=True)
+    assert only().state == "abandoned"
+
+
+def test_reviewed_and_the_submitter_spoke_last_is_follow_up(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1, "Incomplete")))
+    assert only().state == "reviewed"  # the description is no answer
+    say = launchpad.message
+    talk = [say(1, 0, "bob", "+1"), say(1, 1, "rev", "needs work"), say(1, 2, "bob", "done")]
+    launchpad.collection("bugs/1/messages", talk)
+    assert refresh(only()) == ""
+    review = only()
+    assert (review.state, review.positive_votes, review.negative_votes) == ("follow-up", 0, 1)
+    assert review.first_reviewed_at.isoformat() == "2026-02-02T10:00:00+00:00"
+
+
+def test_three_hundred_unchanged_items_cost_one_request(launchpad, project, django_assert_max_num_queries):
+    source = project(*[launchpad.proposal(number) for number in range(300)])
+    first = import_source(source)
+    assert first.added == 300
+    before = len(launchpad.asked)
+    with django_assert_max_num_queries(15):
+        again = import_source(source)
+    assert (again.seen, again.changed, again.requests) == (300, 0, 1)
+    assert len(launchpad.asked) - before == 1
+
+
+def test_a_new_tip_outdates_the_old_runs_and_tests_the_new_one(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    old = only().test_runs.get()
+    import_source(project(launchpad.proposal(1, diff=2)))
+    old.refresh_from_db()
+    assert (old.status, old.outdated) == ("canceled", True)
+    new = only().test_runs.exclude(pk=old.pk).get()
+    assert (new.status, new.revision) == ("retry", only().revision)
+
+
+def test_a_lock_is_released_when_the_item_changes(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    review = only()
+    review.locked_by, review.locked_at = Person.objects.create(username="rev2"), review.created_at
+    review.save()
+    import_source(project(launchpad.proposal(1, "Work in progress")))
+    assert only().locked_by is None
+    assert review.events.filter(kind="lock").exists()
+
+
+def test_members_of_the_reviewer_team_are_reviewers(launchpad, project):
+    import_source(project())
+    assert Person.objects.get(is_reviewer=True).username == "rev"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_what_is_gone_is_abandoned(launchpad, project, status):
+    import_source(project(launchpad.proposal(1)))
+    review = only()
+    launchpad.answers["/devel/" + review.api_url.removeprefix(launchpad.root)] = (status, {}, b"")
+    refresh(review)
+    assert only().state == "abandoned"
+    assert review.test_runs.get().status == "canceled"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "text", None, [], {}, {"self_link": 1}, {"date_created": "yesterday"}, {"date_created": None},
+        {"web_link": "javascript:alert(1)"}, {"queue_status": ["x"]}, {"preview_diff_link": "http://169.254.169.254/"},
+        {"source_branch_link": 5}, {"target_branch_link": {}},
+    ],
+)  # fmt: skip
+def test_one_bad_item_is_reported_and_the_rest_carries_on(launchpad, project, broken):
+    bad = {**launchpad.proposal(1), **broken} if isinstance(broken, dict) and broken else broken
+    report = import_source(project(bad, launchpad.proposal(2)))
+    assert Review.objects.filter(api_url__endswith="/2").exists()
+    assert report.problems
+
+
+@pytest.mark.parametrize(
+    "answer", [(503, {}, b""), (200, {}, b"<html>"), (200, {}, b'{"entries": ['), (200, {}, b"[]"), (200, {}, b"{}")]
+)
+def test_a_launchpad_that_talks_nonsense_is_reported_and_nothing_is_lost(launchpad, project, answer):
+    import_source(project(launchpad.proposal(1)))
+    source = Source.objects.get(name="mysql")
+    launchpad.answers["/devel/mysql"] = answer
+    report = import_source(source)
+    assert not report.ok
+    assert report.problems
+    assert only().state == "pending"
+    source.refresh_from_db()
+    assert source.last_error
+
+
+def test_a_launchpad_that_is_down_is_reported(launchpad, project):
+    source = project()
+    launchpad.stop()
+    assert "can't be reached" in import_source(source).problems[0]
+
+
+def test_redacted_links_and_vanished_people_do_not_stop_an_item(launchpad, project):
+    gone = "tag:launchpad.net:2008:redacted"
+    entry = launchpad.proposal(1, registrant_link=gone, source_branch_link=gone, preview_diff_link=gone)
+    import_source(project(entry, launchpad.proposal(2)))
+    assert set(Review.objects.values_list("owner__username", flat=True)) == {"unknown", "ada"}
+
+
+def test_the_classic_walk_reads_package_branches_of_its_distribution_only(launchpad):
+    package = f"{launchpad.root}charms/trusty/+source/mysql"
+    other = f"{launchpad.root}ubuntu/trusty/+source/mysql"
+    branches = []
+    for number, link in enumerate((package, other, None)):
+        path = f"~charmers/charms/trusty/mysql/trunk-{number}"
+        launchpad.collection(path, [launchpad.proposal(number)])
+        branches.append({"self_link": launchpad.root + path, "sourcepackage_link": link})
+    launchpad.collection("~charmers", branches)
+    assert import_source(Source.objects.get(name="charmers")).added == 1
+
+
+def test_the_command_says_what_it_did_and_fails_when_something_failed(launchpad, project, capsys):
+    project(launchpad.proposal(1))
+    call_command("import_reviews", "mysql", "--dry-run")
+    assert not Review.objects.exists()
+    call_command("import_reviews", "mysql")
+    assert "mysql: 1 seen, 1 added" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="There are: charmers, charms, mysql") as wrong:
+        call_command("import_reviews", "nonsense")
+    assert wrong.value.returncode == 2
+    launchpad.answers["/devel/mysql"] = (500, {}, b"")
+    with pytest.raises(CommandError):
+        call_command("import_reviews", "mysql")

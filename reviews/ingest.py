@@ -1,0 +1,203 @@
+"""Bringing an item's facts into the line of work: the one place that changes a review's state (SPEC 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from reviews.history import record
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Person, Review, Series, Source, State
+from reviews.signals import review_closed, review_opened, revision_changed
+from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.votes import sentiment, tally
+
+# A line that our own comments end with; what carries it is never a vote.
+MARKER = "-- posted by Review Queue, run "
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of an item: its review (None when it was not taken), and whether that is new or changed."""
+
+    review: Review | None
+    added: bool = False
+    changed: bool = False
+
+
+def ingest(
+    source: Source | None,
+    item: ItemFacts,
+    comments: Sequence[CommentFacts] | None,
+    *,
+    now: datetime,
+    include_closed: bool = False,
+    service_account: str = "",
+) -> Ingested:
+    """Create or update the review of an item; idempotent, and safe when two imports see it at once.
+
+    ``comments`` is None when they were not fetched this time. Items in a closed state when first seen are left out
+    unless ``include_closed``.
+    """
+    try:
+        with transaction.atomic():
+            return _ingest(source, item, comments, now, include_closed, service_account)
+    except IntegrityError:  # another import was faster: now it is an update
+        with transaction.atomic():
+            return _ingest(source, item, comments, now, include_closed, service_account)
+
+
+def _ingest(
+    source: Source | None,
+    item: ItemFacts,
+    comments: Sequence[CommentFacts] | None,
+    now: datetime,
+    include_closed: bool,
+    service_account: str,
+) -> Ingested:
+    review = Review.objects.select_for_update(of=("self",)).filter(api_url=item.api_url).first()
+    series = keep_series(item.series, now) if item.series else None
+    state = item.state
+    if item.excluded or (series and not series.active):
+        state = State.ABANDONED
+    added = review is None
+    if review is None:
+        if state in CLOSED_STATES and not include_closed:
+            return Ingested(None)
+        review = Review(api_url=item.api_url, source=source, kind=item.kind, created_at=item.created_at, state=state)
+        review.updated_at = item.updated_at
+    before = (review.state, review.updated_at, review.revision)
+    review.owner = keep_person(item.owner, now)
+    review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
+    review.series = series or review.series
+    review.test_url, review.branch = item.test_url or review.test_url, item.branch or review.branch
+    if item.revision:
+        review.revision, review.diff_marker = item.revision, item.diff_marker
+    review.updated_at = max(review.updated_at, item.updated_at)
+    if added:
+        review.save()
+        record(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
+    if comments is not None:
+        _keep_comments(review, comments, now, service_account)
+        review.synced_at, review.sync_error = now, ""
+    if state == State.REVIEWED and _submitter_spoke_last(review):
+        state = State.FOLLOW_UP
+    review.state = state
+    review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
+    if comments is not None:
+        review.due_at = due_after(state, now)
+    if not added and review.locked_by_id and (review.state, review.updated_at) != before[:2]:
+        record(review, Event.Kind.LOCK, old=str(review.locked_by), note="Released: the item changed on Launchpad.")
+        review.locked_by, review.locked_at = None, None
+    review.save()
+    _tell(review, before, added)
+    return Ingested(review, added, not added and before != (review.state, review.updated_at, review.revision))
+
+
+def _tell(review: Review, before: tuple[str, datetime, str], added: bool) -> None:
+    """History and signals for what has changed, in the same transaction."""
+    old_state, _, old_revision = before
+    if added:
+        if review.state in TESTABLE_STATES:
+            review_opened.send(Review, review=review)
+        return
+    if review.revision != old_revision:
+        record(review, Event.Kind.REVISION, old=old_revision, new=review.revision)
+        revision_changed.send(Review, review=review, old=old_revision)
+    if review.state == old_state:
+        return
+    record(review, Event.Kind.STATE, old=State(old_state).label, new=review.get_state_display())
+    if review.state in CLOSED_STATES:
+        review_closed.send(Review, review=review)
+    elif review.state in TESTABLE_STATES:
+        review_opened.send(Review, review=review)
+
+
+def abandon(review_id: int, reason: str, *, now: datetime) -> None:
+    """The item is gone, or no longer ours to see: ABANDONED (SPEC section 3)."""
+    with transaction.atomic():
+        review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+        before = (review.state, review.updated_at, review.revision)
+        review.state, review.synced_at, review.sync_error = State.ABANDONED, now, reason
+        review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
+        review.locked_by, review.locked_at = None, None
+        review.save()
+        _tell(review, before, added=False)
+
+
+def due_after(state: str, now: datetime) -> datetime:
+    """When a review in this state is due again after a sync (SPEC section 4)."""
+    return now + timedelta(minutes=settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
+
+
+def keep_person(facts: PersonFacts, now: datetime) -> Person:
+    """The person of that name, created or brought up to date. One query for somebody known."""
+    person, _ = Person.objects.get_or_create(username=facts.username)
+    known = (person.display_name, person.url)
+    told = (facts.display_name or person.display_name, facts.url or person.url)
+    if facts.display_name and (known != told or person.fetched_at is None):
+        person.display_name, person.url = told
+        person.is_team, person.fetched_at = facts.is_team, now
+        person.save(update_fields=["display_name", "url", "is_team", "fetched_at"])
+    return person
+
+
+def keep_series(facts: SeriesFacts, now: datetime) -> Series:
+    """The series, created or brought up to date. Staff's word on ``active`` stands until Launchpad changes its own."""
+    series, added = Series.objects.get_or_create(
+        api_url=facts.api_url,
+        defaults={
+            "name": facts.name,
+            "target": facts.target,
+            "active": facts.active,
+            "active_outside": facts.active,
+            "fetched_at": now,
+        },
+    )
+    if not added and series.active_outside != facts.active:
+        series.active = series.active_outside = facts.active
+        series.fetched_at = now
+        series.save()
+    return series
+
+
+def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
+    known = set(review.comments.values_list("api_url", flat=True))
+    people: dict[str, Person] = {}
+    new = []
+    for facts in comments:
+        if facts.api_url in known:
+            continue
+        known.add(facts.api_url)
+        name = facts.author.username
+        if name not in people:
+            people[name] = keep_person(facts.author, now)
+        automated = MARKER in facts.content or bool(service_account and name == service_account)
+        counts = not automated and not facts.is_description
+        new.append(
+            Comment(
+                review=review, author=people[name], api_url=facts.api_url, content=facts.content,
+                created_at=facts.created_at, vote=facts.vote, vote_tag=facts.vote_tag, is_automated=automated,
+                is_description=facts.is_description,
+                sentiment=sentiment(facts.content, facts.vote) if counts else Comment.Sentiment.NEUTRAL,
+            )
+        )  # fmt: skip
+    if not new:
+        return
+    Comment.objects.bulk_create(new)
+    tally(review)
+    said = [comment for comment in new if not comment.is_description]
+    if said:
+        review.updated_at = max(review.updated_at, max(comment.created_at for comment in said))
+    first = [c.created_at for c in said if not c.is_automated and c.author_id != review.owner_id]
+    if first:
+        review.first_reviewed_at = min([*first, review.first_reviewed_at or min(first)])
+
+
+def _submitter_spoke_last(review: Review) -> bool:
+    said = review.comments.filter(is_description=False, is_automated=False).order_by("-created_at", "-id")
+    last = said.values_list("author_id", flat=True).first()
+    return last is not None and last == review.owner_id
