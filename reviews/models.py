@@ -88,9 +88,6 @@ class Person(models.Model):
     def __str__(self) -> str:
         return self.display_name or self.username
 
-    def get_absolute_url(self) -> str:
-        return reverse("person", args=[self.username])
-
 
 class User(AbstractUser):
     """Someone who can log in. Joined to the Launchpad person of the same name."""

@@ -1,0 +1,95 @@
+"""``manage.py runqueue``: everything on one machine; one Ctrl-C stops all of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+GRACE = 10  # seconds that a process has to stop
+
+
+class Command(BaseCommand):
+    help = "Run the queue on this machine: migrate, then web, worker and beat. Ctrl-C stops all of them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="port of the pages (8000)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        port = options["port"]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise CommandError(
+                    f"Port {port} is in use. Stop what uses it, or choose another with --port."
+                ) from None
+        call_command("migrate", verbosity=0)
+        if not settings.DEBUG:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        celery = [sys.executable, "-m", "celery", "-A", "reviewqueue"]
+        commands = {
+            "web": [
+                sys.executable, "-m", "gunicorn", "reviewqueue.wsgi", "--bind", f"127.0.0.1:{port}",
+                "--workers", "1", "--threads", "4",
+            ],
+            "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2"],
+            "beat": [*celery, "beat", "--loglevel", "INFO"],
+        }  # fmt: skip
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+        children = {name: self.start(name, command) for name, command in commands.items()}
+        self.stdout.write(f"The queue is at http://127.0.0.1:{port}/ and its admin at http://127.0.0.1:{port}/admin/")
+        self.stdout.write("Ctrl-C stops it. An account for the admin: manage.py createsuperuser")
+        try:
+            while not stopping.wait(1):
+                for name, child in children.items():
+                    if child.poll() is not None:
+                        self.stderr.write(f"{name} ended with status {child.returncode}; it is started again.")
+                        children[name] = self.start(name, commands[name])
+        finally:
+            self.stop(children)
+
+    def start(self, name: str, command: list[str]) -> "subprocess.Popen[str]":
+        """A child in a process group of its own, its output passed on line by line with its name before it."""
+        child = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            cwd=settings.BASE_DIR,
+        )
+
+        def pass_on() -> None:
+            for line in child.stdout or []:
+                sys.stdout.write(f"{name:7}| {line}")
+                sys.stdout.flush()
+
+        threading.Thread(target=pass_on, daemon=True).start()
+        return child
+
+    def stop(self, children: "dict[str, subprocess.Popen[str]]") -> None:
+        """Ask each child to stop, wait, and end what does not."""
+        for child in children.values():
+            if child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + GRACE
+        for child in children.values():
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+        self.stdout.write("Stopped.")
