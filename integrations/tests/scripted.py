@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import launchpadlib.testing
 
@@ -27,12 +27,13 @@ class ScriptedServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 request = {
                     "method": self.command,
-                    "path": parts.path,
+                    "path": unquote(parts.path),
+                    "body": body,
                     "parameters": dict(parse_qsl(parts.query)) | dict(parse_qsl(body)),
                     "headers": self.headers,  # in any case: httplib2 writes them in lower case
                 }
                 outer.asked.append(request)
-                found = outer.answers.get(parts.path, (404, {}, b""))
+                found = outer.answers.get(unquote(parts.path), (404, {}, b""))
                 status, headers, content = found(request) if callable(found) else found
                 self.send_response(status)
                 for name, value in headers.items():
@@ -114,7 +115,7 @@ class ScriptedLaunchpad(ScriptedServer):
                 page["next_collection_link"] = f"{self.root}{path}?{urlencode(following)}"
             return 200, {"Content-Type": "application/json"}, json.dumps(page).encode()
 
-        self.answers["/devel/" + quote(path, safe="/~+")] = answer
+        self.answers["/devel/" + path] = answer
 
     def proposal(self, number: int, status: str = "Needs review", **more: Any) -> dict[str, Any]:
         """A Bazaar proposal by ada, with its preview diff."""

@@ -1,0 +1,56 @@
+"""Logging in to Launchpad (SPEC section 9), against a server that grants, denies or hesitates."""
+
+import stat
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from integrations.credentials import obtain, save
+from integrations.launchpad import LaunchpadProblem
+
+
+@pytest.fixture
+def oauth(launchpad):
+    launchpad.answers["/+request-token"] = (200, {}, b"oauth_token=req&oauth_token_secret=sec")
+    polls = []
+
+    def grant(_):
+        polls.append(1)
+        return (200, {}, b"oauth_token=acc&oauth_token_secret=sss") if len(polls) > 2 else (401, {}, b"")
+
+    launchpad.answers["/+access-token"] = grant
+    launchpad.put("people/+me", {"name": "queue-bot"})
+    return launchpad
+
+
+def test_it_prints_the_page_waits_and_keeps_the_credentials_for_the_owner_alone(oauth, settings):
+    shown = []
+    save(obtain(shown.append, poll=0.01), settings.LAUNCHPAD_CREDENTIALS_FILE)
+    assert "+authorize-token?oauth_token=req" in shown[0]
+    assert stat.S_IMODE(settings.LAUNCHPAD_CREDENTIALS_FILE.stat().st_mode) == 0o600
+
+
+def test_check_says_as_whom_the_queue_acts(oauth, settings, capsys):
+    with pytest.raises(CommandError, match="no credentials"):
+        call_command("setup_launchpad_credentials", "--check")
+    save(obtain(lambda url: None, poll=0.01), settings.LAUNCHPAD_CREDENTIALS_FILE)
+    call_command("setup_launchpad_credentials", "--check")
+    assert "acts on Launchpad as queue-bot" in capsys.readouterr().out
+
+
+def test_a_denial_is_said_in_words(oauth):
+    oauth.answers["/+access-token"] = (403, {}, b"")
+    with pytest.raises(LaunchpadProblem, match="denied"):
+        obtain(lambda url: None, poll=0.01)
+
+
+def test_a_broken_credentials_file_says_what_to_do(oauth, settings):
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text("not an ini file")
+    with pytest.raises(CommandError, match="setup_launchpad_credentials"):
+        call_command("setup_launchpad_credentials", "--check")
+
+
+def test_nobody_grants_access(oauth):
+    oauth.answers["/+access-token"] = (401, {}, b"")
+    with pytest.raises(LaunchpadProblem, match="Nobody granted"):
+        obtain(lambda url: None, poll=0.01, patience=0.05)

@@ -1,0 +1,112 @@
+"""Outcomes are posted back to Launchpad, each once (SPEC section 5)."""
+
+import json
+from datetime import timedelta
+from urllib.parse import unquote_plus
+
+import pytest
+from django.utils import timezone
+from launchpadlib.credentials import AccessToken, Credentials
+
+from integrations.credentials import save
+from integrations.publishing import LEASE, content_of, publish_results
+from reviews.models import Review, Source
+from testing.models import Status, Substrate, TestRun
+
+PATH = "~ada/charms/trusty/mysql/fix-1/+merge/1"
+
+
+@pytest.fixture
+def posted(launchpad, settings):
+    """A proposal on Launchpad that takes comments; returns what was posted."""
+    settings.TESTING_COMMENTS = True
+    credentials = Credentials("review-queue")
+    credentials.access_token = AccessToken("key", "secret")
+    save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
+    type_link = f"{launchpad.root}#branch_merge_proposal"
+    entry = launchpad.proposal(1, resource_type_link=type_link)
+    comments: list[dict] = []
+
+    def answer(request):
+        if request["method"] == "GET":
+            return 200, {"Content-Type": "application/json"}, json.dumps(entry).encode()
+        body = unquote_plus(request["body"])
+        comments.append({"body": body})
+        return 201, {"Location": f"{entry['self_link']}/comments/{len(comments)}"}, b""
+
+    launchpad.answers["/devel/" + PATH] = answer
+    for number in range(1, 4):
+        comment = {"resource_type_link": f"{launchpad.root}#code_review_comment"}
+        launchpad.put(f"{PATH}/comments/{number}", comment)
+    return comments
+
+
+@pytest.fixture
+def run(launchpad, review):
+    Review.objects.filter(pk=review.pk).update(api_url=launchpad.root + PATH)
+    review.refresh_from_db()
+    now = timezone.now()
+    return TestRun.objects.create(
+        review=review, substrate=Substrate.objects.get(name="aws"), revision=review.revision, status=Status.PASS,
+        finished_at=now, next_attempt_at=None, build_url="http://jenkins/job/7/",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "vote"), [("pass", "Approve"), ("fail", "Needs Fixing"), ("error", None)])
+def test_an_outcome_is_posted_once_with_its_vote(posted, run, status, vote):
+    TestRun.objects.filter(pk=run.pk).update(status=status)
+    assert publish_results() == 1
+    assert publish_results() == 0
+    run.refresh_from_db()
+    assert run.posted_at
+    assert run.post_error == ""
+    [comment] = posted
+    assert "AWS Test Results: Fix" in comment["body"]
+    assert "Automated Testing" in comment["body"]
+    assert (vote in comment["body"]) if vote else ("Approve" not in comment["body"])
+    assert run.review.events.filter(kind="posted").count() == 1
+
+
+def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run, launchpad):
+    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now() - LEASE - timedelta(seconds=1))
+    found = {
+        "self_link": "c1", "author_link": launchpad.root + "~queue-bot", "content": content_of(run),
+        "date_created": "2026-03-01T10:00:00+00:00",
+    }  # fmt: skip
+    launchpad.collection(PATH + "/all_comments", [found])
+    assert publish_results() == 1
+    assert posted == []
+    run.refresh_from_db()
+    assert run.posted_at
+
+
+def test_one_that_another_process_is_posting_is_left_alone(posted, run):
+    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now())
+    assert publish_results() == 0
+    assert posted == []
+
+
+def test_nothing_is_posted_unless_it_is_switched_on(posted, run, settings):
+    settings.TESTING_COMMENTS = False
+    assert publish_results() == 0
+    Source.objects.filter(pk=run.review.source_id).update(comments="on")
+    assert publish_results() == 1
+
+
+def test_an_outdated_outcome_is_not_posted(posted, run):
+    Review.objects.filter(pk=run.review_id).update(revision="newer")
+    assert publish_results() == 0
+
+
+def test_without_credentials_staff_are_told_what_to_do(posted, run, settings):
+    settings.LAUNCHPAD_CREDENTIALS_FILE.unlink()
+    assert publish_results() == 0
+    run.refresh_from_db()
+    assert "setup_launchpad_credentials" in run.post_error
+
+
+def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
+    launchpad.answers["/devel/" + PATH] = (500, {}, b"")
+    assert publish_results() == 0
+    run.refresh_from_db()
+    assert (run.posted_at, run.post_error) == (None, "Launchpad answered 500.")
