@@ -1,0 +1,85 @@
+"""The doctor and the start-up checks say what is wrong and how to mend it (SPEC sections 9 and 10)."""
+
+import json
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from integrations.tests.conftest import jenkins, launchpad  # noqa: F401  (fixtures)
+
+
+def job(names):
+    definitions = [{"name": name} for name in names]
+    return {"buildable": True, "property": [{"parameterDefinitions": definitions}, {}]}
+
+
+@pytest.fixture
+def healthy(launchpad, jenkins):  # noqa: F811
+    PeriodicTask.objects.update(last_run_at=timezone.now())
+    facts = job(["url", "callback_url", "job_id", "envs", "revision"])
+    jenkins.answers["/job/charm-test/api/json"] = (200, {}, json.dumps(facts).encode())
+    return jenkins
+
+
+def test_all_is_well(healthy, capsys):
+    call_command("check_queue")
+    assert capsys.readouterr().out.count(": OK") == 6
+
+
+def diagnosis(capsys):
+    with pytest.raises(CommandError):
+        call_command("check_queue")
+    return capsys.readouterr().err
+
+
+def test_a_job_that_would_never_call_back(healthy, capsys):
+    facts = job(["url", "job_id", "envs", "revision"])
+    healthy.answers["/job/charm-test/api/json"] = (200, {}, json.dumps(facts).encode())
+    assert "does not declare the parameters callback_url" in diagnosis(capsys)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_jenkins_that_refuses(healthy, capsys, status):
+    healthy.answers["/job/charm-test/api/json"] = (status, {}, b"")
+    assert "Jenkins" in diagnosis(capsys)
+
+
+def test_a_beat_that_stopped(healthy, capsys):
+    PeriodicTask.objects.update(last_run_at=None)
+    assert "celery -A reviewqueue beat" in diagnosis(capsys)
+
+
+def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
+    launchpad.stop()
+    assert "can't be reached" in diagnosis(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BASE_URL", "queue.example.com", "BASE_URL"),
+        ("LAUNCHPAD_SERVICE_ROOT", "prod", "LAUNCHPAD_SERVICE_ROOT"),
+        ("JENKINS_JOB_URL", "ftp://jenkins/job/x", "JENKINS_JOB_URL"),
+        ("JENKINS_JOB_URL", "https://me:hunter2@jenkins/job/x", "credentials"),
+        ("JENKINS_JOB_URL", "https://jenkins/job/x", "JENKINS_TOKEN"),
+        ("JENKINS_USER", "ci", "set both"),
+        ("TESTING_TIMEOUT", 0, "TESTING_TIMEOUT"),
+        ("TESTING_MAX_ATTEMPTS", -1, "TESTING_MAX_ATTEMPTS"),
+    ],
+)
+def test_wrong_settings_are_named(settings, name, value, words):
+    assert not [message for message in run_checks() if message.id.startswith("queue.")]
+    setattr(settings, name, value)
+    [message] = [message for message in run_checks() if message.id.startswith("queue.")]
+    assert words in message.msg
+    assert "hunter2" not in message.msg
+
+
+def test_a_credentials_file_that_others_can_read(settings, tmp_path):
+    settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "lp-creds"
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text("")
+    settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o644)
+    assert "queue.W001" in [message.id for message in run_checks()]
