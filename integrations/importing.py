@@ -275,6 +275,53 @@ def import_source(
     return report
 
 
+def import_item(source: Source, path: str) -> str:
+    """Import one item that a webhook named, if the source holds it. Returns what is wrong, in words, or nothing.
+
+    A failure is left to the next import of the source.
+    """
+    report = ImportReport(source=source, started_at=timezone.now())
+    try:
+        launchpad = get_launchpad()
+        entry = launchpad.get(path)
+        if not _belongs(launchpad, entry, source):
+            return ""
+        _Import(source, launchpad, report, all_items=False).take([entry], dry_run=False)
+    except Gone:
+        return ""  # created and deleted since, or not ours to see
+    except LaunchpadProblem as problem:
+        report.problems.append(str(problem))
+    for words in report.problems:
+        logger.warning("item not imported source=%s reason=%s", source.name, words)
+    return " ".join(report.problems)
+
+
+def _belongs(launchpad: Launchpad, entry: dict[str, Any], source: Source) -> bool:
+    """Whether a source holds an item, as ``source_batches`` would find it (SPEC section 4)."""
+    target = source.target.strip("/")
+    if source.kind == Source.Kind.DISTRIBUTION_BUGS:
+        if "bug_link" not in entry or "+source" in text_of(entry, "web_link"):
+            return False
+        if not text_of(entry, "self_link").startswith(f"{launchpad.root}{target}/+bug/"):
+            return False
+        link = text_of(launchpad.get(text_of(entry, "bug_link")), "linked_branches_collection_link")
+        return bool(link) and bool(launchpad.entries(link))
+    if "queue_status" not in entry:
+        return False
+    into = text_of(entry, "target_branch_link") or text_of(entry, "target_git_repository_link")
+    parts = into.removeprefix(launchpad.root).split("/")
+    if source.kind == Source.Kind.PROJECT:
+        return target in (parts[0], *parts[1:2])
+    if source.kind == Source.Kind.GIT_REPOSITORY:
+        return into == launchpad.root + target
+    if source.kind == Source.Kind.TEAM_BRANCHES:
+        in_distribution = not source.distribution or parts[1] == source.distribution
+        return len(parts) == 5 and parts[0] == "~" + target.lstrip("~") and in_distribution
+    votes = launchpad.entries(text_of(entry, "votes_collection_link"))
+    asked = launchpad.root + "~" + quote(target.lstrip("~"))
+    return any(isinstance(vote, dict) and vote.get("reviewer_link") == asked for vote in votes)
+
+
 def sync_reviewers(launchpad: Launchpad) -> None:
     """Reviewers are who participates in a reviewer team (SPEC section 6). One request a team, at most once an hour."""
     now = timezone.now()

@@ -120,8 +120,7 @@ class Launchpad:
         cache = settings.VAR_DIR / "launchpad-cache"
         cache.mkdir(parents=True, exist_ok=True)
         with _in_words():
-            service_root = uris.lookup_service_root(settings.LAUNCHPAD_SERVICE_ROOT).rstrip("/")
-            service_root = service_root.removesuffix("/" + VERSION).removesuffix("/1.0") + "/"
+            service_root = api_root().removesuffix(VERSION + "/")
             self._root = _Root(self._credentials(), service_root, str(cache), settings.LAUNCHPAD_TIMEOUT)
         self.root = str(self._root._root_uri)
 
@@ -228,6 +227,12 @@ class Launchpad:
                 package, link = _dict(branch).get("sourcepackage_link"), _dict(branch).get("self_link")
                 if isinstance(package, str) and package.startswith(prefix) and isinstance(link, str):
                     yield from self.batches(link, ws_op="getMergeProposals", status=statuses)
+
+
+def api_root() -> str:
+    """The URL below which every entry lies, as ``https://api.launchpad.net/devel/``. No request."""
+    service_root = str(uris.lookup_service_root(settings.LAUNCHPAD_SERVICE_ROOT)).rstrip("/")
+    return f"{service_root.removesuffix('/' + VERSION).removesuffix('/1.0')}/{VERSION}/"
 
 
 _local = threading.local()

@@ -50,3 +50,23 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class WebhookDelivery(models.Model):
+    """One webhook delivery that was let in: kept so that a repeated one is known, and for staff to read."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="deliveries")
+    number = models.CharField(
+        max_length=64, null=True, unique=True, help_text="X-Launchpad-Delivery: unique on all of Launchpad."
+    )
+    event = models.CharField(max_length=64, blank=True)
+    received_at = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=255, blank=True, help_text="What came of it.")
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-received_at"]
+        indexes = [models.Index(fields=["-received_at"], name="delivery_newest")]  # admin list, pruning
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.number or ''}"

@@ -38,6 +38,14 @@ def refresh_review(review_id: int) -> None:
         importing.refresh(review)
 
 
+@shared_task(name="integrations.tasks.import_item")
+def import_item(source_id: int, path: str) -> None:
+    """Import the one item at a path below Launchpad's service root, if it belongs to the source."""
+    source = Source.objects.filter(pk=source_id).first()
+    if source:
+        importing.import_item(source, path)
+
+
 @shared_task(name="integrations.tasks.publish_results")
 def publish_results() -> None:
     """Post what has not been posted yet."""
