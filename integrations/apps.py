@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class IntegrationsConfig(AppConfig):
     name = "integrations"
     verbose_name = "Launchpad and Jenkins"
+
+    def ready(self) -> None:
+        from integrations import heartbeats
+
+        heartbeats.connect()

@@ -1,6 +1,7 @@
 """The doctor and the start-up checks say what is wrong and how to mend it (SPEC sections 9 and 10)."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
@@ -8,6 +9,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from integrations.heartbeats import beat_once
+from integrations.models import Heartbeat
 from integrations.tests.conftest import jenkins, launchpad  # noqa: F401  (fixtures)
 
 
@@ -19,6 +22,7 @@ def job(names):
 @pytest.fixture
 def healthy(launchpad, jenkins):  # noqa: F811
     PeriodicTask.objects.update(last_run_at=timezone.now())
+    beat_once("worker", "celery@here")
     facts = job(["url", "callback_url", "job_id", "envs", "revision"])
     jenkins.answers["/job/charm-test/api/json"] = (200, {}, json.dumps(facts).encode())
     return jenkins
@@ -26,7 +30,7 @@ def healthy(launchpad, jenkins):  # noqa: F811
 
 def test_all_is_well(healthy, capsys):
     call_command("check_queue")
-    assert capsys.readouterr().out.count(": OK") == 6
+    assert capsys.readouterr().out.count(": OK") == 7
 
 
 def diagnosis(capsys):
@@ -50,6 +54,11 @@ def test_a_jenkins_that_refuses(healthy, capsys, status):
 def test_a_beat_that_stopped(healthy, capsys):
     PeriodicTask.objects.update(last_run_at=None)
     assert "celery -A reviewqueue beat" in diagnosis(capsys)
+
+
+def test_a_worker_that_fell_silent(healthy, capsys):
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
+    assert "celery -A reviewqueue worker" in diagnosis(capsys)
 
 
 def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811

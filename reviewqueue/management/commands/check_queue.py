@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from integrations.heartbeats import alive
 from integrations.jenkins import Jenkins
 from integrations.launchpad import LaunchpadProblem, get_launchpad
 from reviewqueue.celery import app
@@ -61,6 +62,11 @@ def beat_problems() -> list[str]:
     return []
 
 
+def worker_problems() -> list[str]:
+    """None alive."""
+    return [] if alive("worker") else ["None gave a sign of life lately. Start one: celery -A reviewqueue worker"]
+
+
 def launchpad_problems() -> list[str]:
     """Unreachable, or the credentials are refused."""
     try:
@@ -77,6 +83,7 @@ CHECKS: dict[str, Callable[[], list[str]]] = {
     "settings": settings_problems,
     "database": database_problems,
     "broker": broker_problems,
+    "worker": worker_problems,
     "beat": beat_problems,
     "Launchpad": launchpad_problems,
     "Jenkins": lambda: Jenkins().diagnose(),
@@ -84,7 +91,7 @@ CHECKS: dict[str, Callable[[], list[str]]] = {
 
 
 class Command(BaseCommand):
-    help = "Check the queue: settings, database, broker, beat, Launchpad, Jenkins. Exit status 1 if something is wrong."
+    help = "Check everything that the queue needs, and say how to mend what is wrong (exit status 1)."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

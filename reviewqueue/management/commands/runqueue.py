@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+
+from integrations.tasks import import_from_launchpad
+from reviewqueue import demo
+from testing.hints import hint
 
 GRACE = 10  # seconds that a process has to stop
 
@@ -22,6 +26,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port of the pages (8000)")
+        parser.add_argument(
+            "--sandbox",
+            action=BooleanOptionalAction,
+            default=None,
+            help="with the sandbox's Launchpad and Jenkins (by itself with DEBUG=true when neither is configured)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         port = options["port"]
@@ -33,6 +43,11 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Port {port} is in use. Stop what uses it, or choose another with --port."
                 ) from None
+        in_sandbox = demo.FLAG in os.environ
+        use_sandbox = settings.DEBUG and demo.wanted() if options["sandbox"] is None else options["sandbox"]
+        if use_sandbox and not in_sandbox:  # settings are read once: begin again with those of the sandbox
+            environment = demo.environment(settings.VAR_DIR, port)
+            os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
         call_command("migrate", verbosity=0)
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
@@ -45,12 +60,20 @@ class Command(BaseCommand):
             "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2"],
             "beat": [*celery, "beat", "--loglevel", "INFO"],
         }  # fmt: skip
+        if in_sandbox:
+            launchpad, jenkins = os.environ[demo.FLAG].split()
+            sandbox = [sys.executable, "manage.py", "sandbox", "--alive"]
+            commands = {
+                "sandbox": [*sandbox, "--launchpad-port", launchpad, "--jenkins-port", jenkins], **commands,
+            }  # fmt: skip
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         children = {name: self.start(name, command) for name, command in commands.items()}
-        self.stdout.write(f"The queue is at http://127.0.0.1:{port}/ and its admin at http://127.0.0.1:{port}/admin/")
-        self.stdout.write("Ctrl-C stops it. An account for the admin: manage.py createsuperuser")
+        if in_sandbox:
+            demo.wait_for(int(launchpad))
+        self.say_where_to_look(port, in_sandbox)
+        hint(import_from_launchpad)  # beat's first import would come after its first ten minutes
         try:
             while not stopping.wait(1):
                 for name, child in children.items():
@@ -59,6 +82,24 @@ class Command(BaseCommand):
                         children[name] = self.start(name, commands[name])
         finally:
             self.stop(children)
+
+    def say_where_to_look(self, port: int, in_sandbox: bool) -> None:
+        """The addresses, the accounts, and what is not real."""
+        lines = [f"Review Queue   http://127.0.0.1:{port}/", f"Admin          http://127.0.0.1:{port}/admin/"]
+        if in_sandbox:
+            lines += [
+                f"Launchpad      {settings.LAUNCHPAD_SERVICE_ROOT}  (the sandbox's: nothing leaves this machine)",
+                f"Jenkins        {settings.JENKINS_JOB_URL}  (the sandbox's)",
+                "",
+                "Log in as",
+                *(f"  {name:12} {password:14} {may}" for name, password, may in demo.prepare(settings.VAR_DIR)),
+                "",
+                "The line fills within a minute. README.md says how to point it at your own team and job.",
+            ]
+        else:
+            lines.append("An account for the admin: manage.py createsuperuser. Is all well? manage.py check_queue")
+        self.stdout.write("\n" + "\n".join(f"  {line}" for line in [*lines, "Ctrl-C stops everything."]) + "\n\n")
+        self.stdout.flush()
 
     def start(self, name: str, command: list[str]) -> "subprocess.Popen[str]":
         """A child in a process group of its own, its output passed on line by line with its name before it."""

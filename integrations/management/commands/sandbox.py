@@ -1,0 +1,70 @@
+"""``manage.py sandbox``: a local Launchpad and Jenkins to look at the queue with."""
+
+import random
+import signal
+import threading
+import time
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from integrations.sandbox import Sandbox, SandboxLaunchpad
+
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+def live_a_little(launchpad: SandboxLaunchpad, chance: random.Random) -> None:
+    """Something happens on Launchpad: a comment, a push, or a new bug."""
+    people = [entry["name"] for entry in launchpad.entries.values() if entry.get("is_team") is False]
+    person, kind = chance.choice(people), chance.random()
+    if kind < 0.5:
+        path = chance.choice(launchpad.proposals + launchpad.tasks)
+        launchpad.comment(path, person, chance.choice(("LGTM +1", "Needs fixing, see above.", "Looking at it now.")))
+    elif kind < 0.8:
+        launchpad.push(chance.choice(launchpad.proposals))
+    else:
+        name = f"charm-{launchpad.number}"
+        branch = launchpad.add_branch(person, f"charms/trusty/{name}/trunk")
+        launchpad.add_bug("charms", f"New charm: {name}", owner=person, branch=branch, created=datetime.now(UTC))
+
+
+class Command(BaseCommand):
+    help = "A local Launchpad and Jenkins with a believable charm queue, for a first look, demos and tests."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--launchpad-port", type=int, default=8085, help="8085; 0 takes any free port")
+        parser.add_argument("--jenkins-port", type=int, default=8086, help="8086; 0 takes any free port")
+        parser.add_argument("--seed", type=int, default=1, help="another seed, another world")
+        parser.add_argument("--alive", action="store_true", help="let something happen on Launchpad every 20 seconds")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            sandbox = Sandbox(
+                options["launchpad_port"],
+                options["jenkins_port"],
+                seed=options["seed"],
+                # Never a number of the last time: a queue that remembers it would follow somebody else's build.
+                first_build=int(time.time() - FIRST_DAY) // 60,
+            )
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"A port can't be used: {error}. Choose others with --launchpad-port and --jenkins-port."
+            ) from None
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+        sandbox.start()
+        self.stdout.write("The sandbox runs until Ctrl-C. Point the queue at it with:")
+        self.stdout.write(f"  LAUNCHPAD_SERVICE_ROOT={sandbox.launchpad.url}")
+        self.stdout.write(f"  JENKINS_JOB_URL={sandbox.jenkins.job_url}")
+        self.stdout.write(f"  JENKINS_TOKEN={sandbox.jenkins.token}")
+        self.stdout.write('Make it fail: POST {"faults": [{"status": 503, "rate": 0.2}]} to /+control of either.')
+        self.stdout.flush()
+        chance = random.Random(options["seed"])  # noqa: S311 (no secret)
+        while not stopping.wait(20):
+            if options["alive"]:
+                live_a_little(sandbox.launchpad, chance)
+        sandbox.stop()

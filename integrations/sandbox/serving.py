@@ -1,0 +1,187 @@
+"""What both sandbox servers share: HTTP, a log of requests, and faults on demand."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+LARGEST_BODY = 10 * 1024 * 1024  # bytes
+
+
+@dataclass
+class Request:
+    """One request, taken apart."""
+
+    method: str
+    path: str  # unquoted, without the query
+    query: dict[str, str]
+    form: dict[str, str]
+    headers: Any
+    body: bytes
+
+    def parameter(self, name: str) -> str:
+        """From the query or the form."""
+        return self.query.get(name) or self.form.get(name, "")
+
+
+@dataclass
+class Answer:
+    """What to answer; an iterator of bytes is streamed."""
+
+    status: int = 200
+    body: bytes | Iterator[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    type: str = "application/json"
+
+
+def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
+    """A JSON answer."""
+    return Answer(status, json.dumps(value).encode(), headers)
+
+
+@dataclass
+class Fault:
+    """Goes wrong on purpose. ``kind``: status, html, cut, slow or hang up."""
+
+    kind: str = "status"
+    status: int = 503
+    path: str = ""  # a regular expression; empty matches every path
+    times: int = -1  # how often; -1 without end
+    rate: float = 1.0
+    seconds: float = 1.0  # of slow
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("status", "html", "cut", "slow", "hang up"):
+            raise ValueError("kind is one of status, html, cut, slow, hang up")
+
+
+class SandboxServer:
+    """A threading HTTP server on the loopback interface. Subclasses answer in ``respond``."""
+
+    def __init__(self, port: int = 0, *, seed: int = 1) -> None:
+        self.requests: list[tuple[str, str]] = []
+        self.faults: list[Fault] = []
+        self.lock = threading.RLock()
+        self.random = random.Random(seed)
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def handle_any(self) -> None:
+                outer._handle(self)
+
+            do_GET = do_POST = do_PATCH = do_HEAD = handle_any
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet: the log of requests is ``SandboxServer.requests``."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+
+    def start(self) -> None:
+        """Serve from a thread."""
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def respond(self, request: Request) -> Answer:
+        """The answer to a request."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What ``GET /+control`` tells."""
+        with self.lock:
+            return {"requests": len(self.requests), "faults": [vars(fault) for fault in self.faults]}
+
+    def _control(self, request: Request) -> Answer:
+        """``POST /+control``: {"faults": […], "reset": true}, so that another process can make things go wrong."""
+        if request.method == "POST":
+            try:
+                wanted = json.loads(request.body or b"{}")
+                faults = [Fault(**fault) for fault in wanted.get("faults", [])]
+            except (ValueError, TypeError, AttributeError) as error:
+                return json_answer({"error": str(error)}, 400)
+            with self.lock:
+                self.faults = faults
+                if wanted.get("reset"):
+                    self.requests.clear()
+        return json_answer(self.facts())
+
+    def _fault_for(self, path: str) -> Fault | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault.times and re.search(fault.path, path) and self.random.random() < fault.rate:
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        length = min(int(handler.headers.get("Content-Length") or 0), LARGEST_BODY)
+        body = handler.rfile.read(length)
+        is_form = "form-urlencoded" in handler.headers.get("Content-Type", "")
+        request = Request(
+            handler.command,
+            unquote(parts.path),
+            dict(parse_qsl(parts.query, keep_blank_values=True)),
+            dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {},
+            handler.headers,
+            body,
+        )
+        if request.path == "/+control":
+            self._write(handler, self._control(request))
+            return
+        with self.lock:
+            self.requests.append((request.method, handler.path))
+        fault = self._fault_for(request.path)
+        if fault and fault.kind == "slow":
+            time.sleep(fault.seconds)
+            fault = None
+        if fault and fault.kind == "hang up":
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if fault and fault.kind == "status":
+            self._write(handler, Answer(fault.status, b"out of order", type="text/plain"))
+            return
+        if fault and fault.kind == "html":
+            self._write(handler, Answer(200, b"<html><title>Log in</title></html>", type="text/html"))
+            return
+        answer = self.respond(request)
+        if fault and isinstance(answer.body, bytes):
+            answer.body = answer.body[: len(answer.body) // 2]
+        self._write(handler, answer)
+
+    def _write(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        try:
+            handler.send_response(answer.status)
+            handler.send_header("Content-Type", answer.type)
+            for name, value in answer.headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            if isinstance(answer.body, bytes):
+                handler.send_header("Content-Length", str(len(answer.body)))
+                handler.end_headers()
+                if handler.command != "HEAD":
+                    handler.wfile.write(answer.body)
+                return
+            handler.send_header("Connection", "close")
+            handler.close_connection = True
+            handler.end_headers()
+            for piece in answer.body:
+                handler.wfile.write(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            handler.close_connection = True  # the client had enough

@@ -1,0 +1,113 @@
+"""The first look: what ``runqueue`` sets up when neither a Launchpad nor a Jenkins is configured.
+
+Everything of it lies in ``var/sandbox``, so that a real queue started later begins empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from django.contrib.auth.models import Group
+
+from integrations.sandbox.data import REVIEWERS, SUBMITTERS, TEAM
+from integrations.sandbox.jenkins import TOKEN
+from reviews.models import Person, Source, User
+
+FLAG = "REVIEW_QUEUE_SANDBOX"
+STAFF, REVIEWER, SUBMITTER = "admin", "marta-k", "bjorn"
+SOURCES = (
+    ("charmers-asked", Source.Kind.REQUESTED_REVIEWS, TEAM),
+    ("juju-gui", Source.Kind.PROJECT, "juju-gui"),
+    ("charm-helpers", Source.Kind.GIT_REPOSITORY, f"~{TEAM}/charm-helpers/+git/charm-helpers"),
+)
+TIMEOUT = 40  # seconds until a build of the sandbox, which takes ten, counts as lost
+
+
+def wanted() -> bool:
+    """Whether nothing is configured that the sandbox would be in the way of."""
+    return not any(os.environ.get(name) for name in ("LAUNCHPAD_SERVICE_ROOT", "JENKINS_JOB_URL"))
+
+
+def environment(var_dir: Path, port: int) -> dict[str, str]:
+    """The environment of a queue that works with the sandbox; its ports stay the same from start to start."""
+    folder = var_dir / "sandbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    launchpad, jenkins = _ports(folder / "ports.json")
+    return os.environ | {
+        FLAG: f"{launchpad} {jenkins}",
+        "VAR_DIR": str(folder),
+        "LAUNCHPAD_SERVICE_ROOT": f"http://127.0.0.1:{launchpad}/",
+        "LAUNCHPAD_CREDENTIALS_FILE": os.environ.get("LAUNCHPAD_CREDENTIALS_FILE") or str(folder / "lp-creds"),
+        "JENKINS_JOB_URL": f"http://127.0.0.1:{jenkins}/job/charm-test",
+        "JENKINS_TOKEN": TOKEN,
+        "TESTING_TIMEOUT": os.environ.get("TESTING_TIMEOUT") or str(TIMEOUT),
+        "BASE_URL": os.environ.get("BASE_URL") or f"http://127.0.0.1:{port}",
+    }
+
+
+def prepare(folder: Path) -> list[tuple[str, str, str]]:
+    """More sources, and an account of each sort. Returns name, password and what each may do."""
+    for name, kind, target in SOURCES:
+        Source.objects.get_or_create(name=name, defaults={"kind": kind, "target": target})
+    passwords = _passwords(folder / "accounts.json")
+    Group.objects.get_or_create(name="reviewers")
+    found = []
+    for name, may in ((STAFF, "everything, the admin too"), (REVIEWER, "lock and test"), (SUBMITTER, "read")):
+        shown = (REVIEWERS | SUBMITTERS).get(name, "")
+        person, _ = Person.objects.get_or_create(username=name, defaults={"display_name": shown or name})
+        user, _ = User.objects.get_or_create(username=name, defaults={"person": person})
+        user.is_staff = user.is_superuser = name == STAFF
+        if not user.check_password(passwords[name]):
+            user.set_password(passwords[name])
+        user.save()
+        if name == REVIEWER:
+            user.groups.add(Group.objects.get(name="reviewers"))
+        found.append((name, passwords[name], may))
+    return found
+
+
+def wait_for(port: int, seconds: float = 20) -> None:
+    """Until something listens there, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    """Random ones, kept where only the person who started the queue can read them."""
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    if {STAFF, REVIEWER, SUBMITTER} - set(known):
+        known = {name: secrets.token_urlsafe(9) for name in (STAFF, REVIEWER, SUBMITTER)}
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(known, file)
+    return known
+
+
+def _ports(path: Path) -> tuple[int, int]:
+    """Items are known by their URL, and that holds the port: the ports of the last time, else the usual, else free."""
+    if path.exists():
+        launchpad, jenkins = json.loads(path.read_text())
+        return int(launchpad), int(jenkins)
+    ports = (_free(8085), _free(8086))
+    path.write_text(json.dumps(ports))
+    return ports
+
+
+def _free(port: int) -> int:
+    """The port, or any free one when it is taken."""
+    for candidate in (port, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port")
