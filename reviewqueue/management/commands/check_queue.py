@@ -57,6 +57,8 @@ def beat_problems() -> list[str]:
         return [
             "The schedule of the sweep is missing or switched off. Enable it among the periodic tasks in the admin."
         ]
+    if last.last_run_at is None and alive("beat"):
+        return []  # it has only just begun
     if last.last_run_at is None or last.last_run_at < timezone.now() - SILENCE:
         return ["It sends nothing. Start it: celery -A reviewqueue beat"]
     return []
