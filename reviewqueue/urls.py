@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),
     path("", include("testing.urls")),
     path("", include("reviews.urls")),

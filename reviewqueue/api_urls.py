@@ -1,0 +1,30 @@
+"""Every URL of the REST API but the webhook's (SPEC section 7)."""
+
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from reviews.api import PersonView, ReviewList
+from testing.api import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
+
+
+class Id(IntConverter):
+    """An id that fits a row's: anything longer is no such row rather than an error of the database."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(Id, "id")
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),
+    path("reviews/", ReviewList.as_view(), name="api-reviews"),
+    path("reviews/<id:pk>/", ReviewDetail.as_view(), name="api-review"),
+    path("reviews/<id:pk>/test-runs/", ReviewTestRuns.as_view(), name="api-review-test-runs"),
+    path("people/<str:username>/", PersonView.as_view(), name="api-person"),
+    path("test-runs/", TestRunList.as_view(), name="api-test-runs"),
+    path("test-runs/<id:pk>/", TestRunDetail.as_view(), name="api-test-run"),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+]

@@ -1,0 +1,152 @@
+"""REST API of the testing layer: a review with its runs, test runs, and launching them (SPEC section 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import F, QuerySet
+from django.shortcuts import get_object_or_404
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import APIException
+from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from reviews.api import IsReviewer, Pages
+from reviews.models import Review, User
+from reviews.serializers import ReviewSerializer
+from testing.hints import hint
+from testing.models import Status, Substrate, TestRun
+from testing.runs import NotAllowed, launch_runs
+from testing.serializers import TestRunSerializer
+from testing.tasks import sweep_test_runs
+
+
+def runs_with_everything() -> QuerySet[TestRun]:
+    """Runs with all that their JSON shows, newest first. Two queries."""
+    runs: QuerySet[TestRun] = TestRun.objects.select_related("review", "substrate", "requested_by")
+    return runs.prefetch_related("results").order_by("-created_at", "-id")
+
+
+class Conflict(APIException):
+    """What was asked for can't be done as things are."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+
+class ReviewWithRunsSerializer(ReviewSerializer):
+    """A review with its test runs, newest first."""
+
+    test_runs = serializers.SerializerMethodField()
+
+    class Meta(ReviewSerializer.Meta):
+        fields = [*ReviewSerializer.Meta.fields, "test_runs"]
+        read_only_fields = fields
+
+    @extend_schema(responses=TestRunSerializer(many=True))
+    def get_test_runs(self, review: Review) -> list[dict[str, Any]]:
+        runs = runs_with_everything().filter(review=review)[: Pages.max_page_size]
+        return TestRunSerializer(runs, many=True).data  # type: ignore[return-value]
+
+
+class ReviewDetail(RetrieveAPIView[Review]):
+    """One review with its test runs."""
+
+    serializer_class = ReviewWithRunsSerializer
+    queryset = Review.objects.for_rows()
+
+
+class TestRunFilter(django_filters.FilterSet):
+    """``review`` (id), ``substrate`` (name), ``status``, ``outdated``."""
+
+    __test__ = False
+
+    review = django_filters.NumberFilter(field_name="review_id", min_value=1, max_value=2**63 - 1)
+    substrate = django_filters.CharFilter(field_name="substrate__name", max_length=64)
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    outdated = django_filters.BooleanFilter(method="by_revision")
+
+    class Meta:
+        model = TestRun
+        fields: list[str] = []
+
+    def by_revision(self, runs: QuerySet[TestRun], name: str, value: bool) -> QuerySet[TestRun]:
+        current = {"revision": F("review__revision")}
+        return runs.exclude(**current) if value else runs.filter(**current)
+
+
+class TestRunList(ListAPIView[TestRun]):
+    """Test runs, newest first."""
+
+    __test__ = False
+
+    serializer_class = TestRunSerializer
+    pagination_class = Pages
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = TestRunFilter
+    queryset = runs_with_everything()
+
+
+class TestRunDetail(RetrieveAPIView[TestRun]):
+    """One test run."""
+
+    __test__ = False
+
+    serializer_class = TestRunSerializer
+    queryset = runs_with_everything()
+
+
+class LaunchSerializer(serializers.Serializer[Any]):
+    """What to test on."""
+
+    substrates = serializers.SlugRelatedField(
+        slug_field="name", many=True, queryset=Substrate.objects.filter(active=True), allow_empty=False
+    )
+
+
+class LaunchedSerializer(serializers.Serializer[Any]):
+    """Runs that are new, and runs that were under way already."""
+
+    launched = TestRunSerializer(many=True)
+    already = TestRunSerializer(many=True)
+
+
+class ReviewTestRuns(GenericAPIView[TestRun]):
+    """A review's test runs; reviewers launch more by POST."""
+
+    serializer_class = TestRunSerializer
+    pagination_class = Pages
+    queryset = runs_with_everything()
+
+    def get_permissions(self) -> list[Any]:
+        return [] if self.request.method in SAFE_METHODS else [IsReviewer()]
+
+    def get(self, request: Request, pk: int) -> Response:
+        review = get_object_or_404(Review, pk=pk)
+        page = self.paginate_queryset(self.get_queryset().filter(review=review))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(request=LaunchSerializer, responses={201: LaunchedSerializer, 200: LaunchedSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        review = get_object_or_404(Review, pk=pk)
+        asked = LaunchSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user = request.user
+        try:
+            result = launch_runs(
+                review, asked.validated_data["substrates"], user.as_person() if isinstance(user, User) else None
+            )
+        except NotAllowed as reason:
+            raise Conflict(str(reason)) from reason
+        if result.launched:
+            hint(sweep_test_runs)
+        runs = {run.pk: run for run in runs_with_everything().filter(review=review)[: Pages.max_page_size]}
+        answer = {
+            "launched": TestRunSerializer([runs[run.pk] for run in result.launched], many=True).data,
+            "already": TestRunSerializer([runs[run.pk] for run in result.already], many=True).data,
+        }
+        return Response(answer, status=status.HTTP_201_CREATED if result.launched else status.HTTP_200_OK)
