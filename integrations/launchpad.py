@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,9 +22,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import httplib2
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
+from launchpadlib import __version__ as launchpadlib_version
 from launchpadlib import uris
 from launchpadlib.credentials import AnonymousAccessToken, Consumer, Credentials
 from launchpadlib.launchpad import Launchpad as LaunchpadRoot
+from lazr.restfulclient._browser import Browser, RestfulHttp
 from lazr.restfulclient.errors import HTTPError
 from lazr.restfulclient.resource import ServiceRoot
 
@@ -35,6 +40,8 @@ VERSION = "devel"
 BATCH = 300  # entries; the most that Launchpad hands out at once
 MAX_BATCHES = 1000
 RETRIES = 1  # of a 502 or 503, one second later
+FETCHERS = 4  # requests at a time, each on a connection of its own
+BRANCHES = 40  # asked for in one request; their names must fit into a URL
 REDACTED = "tag:launchpad.net:2008:redacted"
 MAX_TEXT = 100_000  # characters kept of a comment
 UNFINISHED_PROPOSALS = ["Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"]
@@ -91,16 +98,20 @@ class BadItem(LaunchpadProblem):
     """One item's facts are not of the form that Launchpad promises."""
 
 
-class _Root(LaunchpadRoot):
-    """launchpadlib's root with bounded retries, and a count of the requests made."""
+class _Reader:
+    """What reading takes of launchpadlib: one authorised connection with bounded retries. It needs no WADL.
 
-    def __init__(self, credentials: Credentials, service_root: str, cache: str, timeout: float) -> None:
-        self.credential_store = self.authorization_engine = None
+    With a ``cache`` folder, what was fetched before is only asked for again if it changed (ETag).
+    """
+
+    def __init__(self, credentials: Credentials, cache: str | None) -> None:
+        agent = f"launchpadlib {launchpadlib_version}; application={APPLICATION}"
         self.requests = 0
-        ServiceRoot.__init__(self, credentials, service_root, cache, timeout, version=VERSION, max_retries=RETRIES)
+        # False: lazr.restfulclient would make a folder of its own for None.
+        self.browser = Browser(self, credentials, cache or False, settings.LAUNCHPAD_TIMEOUT, None, agent, RETRIES)
 
-    def httpFactory(self, *arguments: Any) -> Any:
-        connection = super().httpFactory(*arguments)
+    def httpFactory(self, credentials: Credentials, cache: Any, timeout: float, proxy_info: Any) -> Any:
+        connection = RestfulHttp(credentials, cache or None, timeout, proxy_info)
         ask = connection.request
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -111,18 +122,41 @@ class _Root(LaunchpadRoot):
         return connection
 
 
+class _Root(LaunchpadRoot):
+    """launchpadlib's root with bounded retries; reads the WADL (1.5 MB), which only writing needs."""
+
+    def __init__(self, credentials: Credentials, service_root: str, cache: str, timeout: float) -> None:
+        self.credential_store = self.authorization_engine = None
+        ServiceRoot.__init__(self, credentials, service_root, cache, timeout, version=VERSION, max_retries=RETRIES)
+
+
 class Launchpad:
-    """One connection; not thread-safe, so ``get_launchpad`` keeps one for each thread."""
+    """One client; not thread-safe, so ``get_launchpad`` keeps one for each thread."""
 
     def __init__(self) -> None:
         self.path: Path = settings.LAUNCHPAD_CREDENTIALS_FILE
         self.anonymous = not self.path.exists()
-        cache = settings.VAR_DIR / "launchpad-cache"
-        cache.mkdir(parents=True, exist_ok=True)
+        folder = settings.VAR_DIR / "launchpad-cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._cache, self.root = str(folder), api_root()
+        self._identity = self._credentials()
+        self._readers = [self._reader()]
+        self._me: str | None = "" if self.anonymous else None
+
+    def _reader(self, cache: str | None = None) -> _Reader:
         with _in_words():
-            service_root = api_root().removesuffix(VERSION + "/")
-            self._root = _Root(self._credentials(), service_root, str(cache), settings.LAUNCHPAD_TIMEOUT)
-        self.root = str(self._root._root_uri)
+            return _Reader(self._identity, cache)
+
+    @cached_property
+    def _keeping(self) -> _Reader:
+        """The connection for entries that are asked for again and again."""
+        return self._reader(self._cache)
+
+    @cached_property
+    def _writer(self) -> _Root:
+        with _in_words():
+            service_root = self.root.removesuffix(VERSION + "/")
+            return _Root(self._identity, service_root, self._cache, settings.LAUNCHPAD_TIMEOUT)
 
     def _credentials(self) -> Credentials:
         if self.anonymous:
@@ -143,11 +177,60 @@ class Launchpad:
 
     @property
     def requests(self) -> int:
-        """How many requests this connection has made."""
-        return self._root.requests
+        """How many requests for reading this client has made."""
+        kept = self.__dict__.get("_keeping")
+        return sum(reader.requests for reader in self._readers) + (kept.requests if kept else 0)
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The JSON object at a URL or path below the service root. Raises Gone or LaunchpadProblem."""
+        return self._get(self._readers[0], path, parameters)
+
+    def get_again(self, path: str) -> dict[str, Any]:
+        """``get`` for an entry that was probably fetched before: nothing is sent when it did not change."""
+        return self._get(self._keeping, path, {})
+
+    def get_many(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | LaunchpadProblem]:
+        """``get`` for each of the paths, a few at a time: what was answered, or what was wrong with it."""
+        wanted = list(dict.fromkeys(paths))
+
+        def fetch(path: str) -> dict[str, Any] | LaunchpadProblem:
+            reader = free.get()
+            try:
+                return self._get(reader, path, {})
+            except LaunchpadProblem as problem:
+                return problem
+            finally:
+                free.put(reader)
+
+        if not wanted:
+            return {}
+        while len(self._readers) < min(FETCHERS, len(wanted)):
+            self._readers.append(self._reader())
+        free: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
+        for reader in self._readers:
+            free.put(reader)
+        if len(wanted) == 1:
+            return {wanted[0]: fetch(wanted[0])}
+        with ThreadPoolExecutor(max_workers=FETCHERS) as pool:
+            return dict(zip(wanted, pool.map(fetch, wanted), strict=True))
+
+    def branches(self, links: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Bazaar branches by their links, many in one request. Those that can't be had this way are left out."""
+        found: dict[str, dict[str, Any]] = {}
+        wanted = list(dict.fromkeys(link for link in links if link.startswith(self.root + "~")))
+        for start in range(0, len(wanted), BRANCHES):
+            names = {"lp:" + link.removeprefix(self.root): link for link in wanted[start : start + BRANCHES]}
+            try:
+                answer = self.get("branches", ws_op="getByUrls", urls=list(names))
+            except LaunchpadProblem:
+                break
+            held = {names[name]: branch for name, branch in answer.items() if name in names}
+            if not held:
+                break  # it does not speak of branches
+            found |= {link: branch for link, branch in held.items() if isinstance(branch, dict)}
+        return found
+
+    def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
         url = path if "://" in path else self.root + path.lstrip("/")
         if not url.startswith(self.root):
             raise BadItem("A link points outside of Launchpad; it was not followed.")
@@ -155,7 +238,7 @@ class Launchpad:
             encoded = {key.replace("ws_", "ws."): _encode(value) for key, value in parameters.items()}
             url += ("&" if "?" in url else "?") + urlencode(encoded)
         with _in_words():
-            body = self._root._browser.get(url)
+            body = reader.browser.get(url)
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
@@ -182,13 +265,19 @@ class Launchpad:
         return [entry for batch in self.batches(path, **parameters) for entry in batch]
 
     def me(self) -> str:
-        """The username that we act as; empty when anonymous. One request."""
-        return "" if self.anonymous else str(self.get("people/+me").get("name", ""))
+        """The username that we act as; empty when anonymous. One request the first time."""
+        if self._me is None:
+            self._me = str(self.get("people/+me").get("name", ""))
+        return self._me
+
+    def reach(self) -> None:
+        """Ask for something small: raises LaunchpadProblem when Launchpad is away, or does not let us in."""
+        self.get("" if self.anonymous else "people/+me")
 
     def post_comment(self, api_url: str, content: str, subject: str, vote: str | None) -> None:
         """Comment on a proposal or a bug. Two requests; not idempotent. Raises LaunchpadProblem."""
         with _in_words():
-            item = self._root.load(api_url)
+            item = self._writer.load(api_url)
             if hasattr(item, "createComment"):
                 more = {"vote": vote} if vote else {}
                 item.createComment(content=content, subject=subject, review_type="Automated Testing", **more)
@@ -239,7 +328,7 @@ _local = threading.local()
 
 
 def get_launchpad() -> Launchpad:
-    """This thread's connection: the WADL and the credentials are loaded once. Raises LaunchpadProblem."""
+    """This thread's client: connections are kept, the credentials are read once. Raises LaunchpadProblem."""
     path: Path = settings.LAUNCHPAD_CREDENTIALS_FILE
     stamp = (settings.LAUNCHPAD_SERVICE_ROOT, str(path), path.stat().st_mtime_ns if path.exists() else 0)
     if getattr(_local, "stamp", None) != stamp:
@@ -289,6 +378,8 @@ def text_of(entry: dict[str, Any], name: str, limit: int = 1000) -> str:
         return ""
     if not isinstance(value, str):
         raise BadItem(f"{name} is not a text.")
+    if value.isascii() and "\0" not in value:
+        return value[:limit]
     return value.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
 
 

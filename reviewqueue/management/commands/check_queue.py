@@ -75,7 +75,7 @@ def launchpad_problems() -> list[str]:
         launchpad = get_launchpad()
         if launchpad.anonymous and settings.TESTING_COMMENTS:
             return ["Outcomes can't be posted: nobody is logged in. Run: manage.py setup_launchpad_credentials"]
-        launchpad.me()
+        launchpad.reach()
     except LaunchpadProblem as problem:
         return [str(problem)]
     return []
