@@ -10,6 +10,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from reviewqueue import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -159,9 +161,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "reviewqueue.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "reviewqueue.middleware.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -291,22 +295,26 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
     },
-    "EXCLUDE_URL_PREFIXES": ("/api/docs/",),  # Swagger UI needs inline styles; it has a policy of its own
 }
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = not RUNNING_TESTS
+AXES_CLIENT_IP_CALLABLE = "reviewqueue.middleware.client_address"
+AXES_LOCKOUT_CALLABLE = "reviewqueue.errors.locked_out"
+CSRF_FAILURE_VIEW = "reviewqueue.errors.csrf_failed"
 AXES_VERBOSE = False
 
 # --- Logs --------------------------------------------------------------------------------------------------
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-}
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
+DEFAULT_EXCEPTION_REPORTER = "reviewqueue.errors.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "reviewqueue.errors.ReporterFilter"
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+if SENTRY_DSN and not RUNNING_TESTS:
+    from reviewqueue import sentry  # only then: it costs memory
+
+    sentry.start(SENTRY_DSN, SENTRY_ENVIRONMENT)

@@ -10,3 +10,8 @@ urlpatterns = [
     path("", include("testing.urls")),
     path("", include("reviews.urls")),
 ]
+
+handler400 = "reviewqueue.errors.bad_request"
+handler403 = "reviewqueue.errors.forbidden"
+handler404 = "reviewqueue.errors.not_found"
+handler500 = "reviewqueue.errors.broken"

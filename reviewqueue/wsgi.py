@@ -6,4 +6,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
-application = get_wsgi_application()
+from reviewqueue.middleware import BoundedChunks
+
+application = BoundedChunks(get_wsgi_application())

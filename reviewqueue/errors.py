@@ -1,0 +1,105 @@
+"""What people and programs are told when something goes wrong: words, never a trace, and nothing secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.csrf import csrf_failure
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from reviewqueue.redaction import HIDDEN, is_secret_name, redact, redact_value
+
+TITLES = {
+    400: "That request makes no sense",
+    403: "Not allowed",
+    404: "Not found",
+    413: "Too large",
+    429: "Too many tries",
+    500: "Something broke",
+}
+
+
+def in_words(request: HttpRequest, status: int, words: str) -> HttpResponse:
+    """An error as JSON below ``/api/``, else as a page that needs no database, no session and no other template."""
+    number = str(request.META.get("REQUEST_ID", ""))
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": words}, status=status)
+    context = {"title": TITLES.get(status, "Not possible"), "words": words, "number": number if status >= 500 else ""}
+    return render(None, "error.html", context, status=status)  # type: ignore[arg-type]  # no context processors
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400. What Django found is for the log, not for whoever sent it."""
+    return in_words(request, 400, "The queue could not read what was sent. Go back, reload the page and try again.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403 with the reason that the view gave."""
+    words = str(exception) or "You may not do this."
+    if request.path.startswith("/api/"):
+        return in_words(request, 403, words)
+    return render(request, "403.html", {"exception": words}, status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    if request.path.startswith("/api/"):
+        return in_words(request, 404, "There is nothing at this address.")
+    return render(request, "404.html", status=404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """500. The request's number finds the trace in the log."""
+    return in_words(request, 500, "The queue made a mistake and has written it down. What was saved is not lost.")
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 of the CSRF check; the cause is nearly always an old page or a blocked cookie."""
+    if request.path.startswith("/api/"):
+        return csrf_failure(request, reason)
+    words = "This page was too old, or its cookie is blocked. Go back, reload the page and try again."
+    return in_words(request, 403, words)
+
+
+def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+    """429 of the login throttle."""
+    return in_words(request, 429, "Too many failed logins. Wait a quarter of an hour and try again, or ask staff.")
+
+
+class ReporterFilter(SafeExceptionReporterFilter):
+    """Which settings, request data and variables error reports hide: more than Django does, and with DEBUG too."""
+
+    hidden_settings = re.compile(
+        SafeExceptionReporterFilter.hidden_settings.pattern
+        + "|DATABASE|BROKER|CACHE|DSN|COOKIE|AUTHORIZATION|CREDENTIAL|QUERY_STRING|REFERER|REQUEST_URI",
+        flags=re.IGNORECASE,
+    )
+
+    def cleanse_setting(self, key: Any, value: Any) -> Any:
+        cleansed = super().cleanse_setting(key, value)
+        return redact(cleansed) if isinstance(cleansed, str) else cleansed
+
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> list[tuple[str, Any]]:
+        variables = super().get_traceback_frame_variables(request, tb_frame)
+        return [(name, HIDDEN if is_secret_name(name) else value) for name, value in variables]
+
+
+class Reporter(ExceptionReporter):
+    """Error pages with DEBUG and error mails to admins, without tokens in the address, the form or the variables."""
+
+    def get_traceback_data(self) -> dict[str, Any]:
+        data = super().get_traceback_data()
+        for name in ("request_GET_items", "filtered_POST_items", "request_COOKIES_items", "request_FILES_items"):
+            items = data.get(name)
+            if items is not None:
+                data[name] = [(key, HIDDEN if is_secret_name(key) else redact_value(value)) for key, value in items]
+        return data
+
+    def get_traceback_html(self) -> str:
+        return redact(super().get_traceback_html())
+
+    def get_traceback_text(self) -> str:
+        return redact(super().get_traceback_text())

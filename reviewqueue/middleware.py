@@ -1,0 +1,84 @@
+"""What every request gets: an id for the logs, a bound on its body, headers that narrow what a browser may do."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from reviewqueue.errors import in_words
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+_ID = re.compile(r"^[A-Za-z0-9_-]{6,64}$")
+PERMISSIONS = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi",
+        "payment", "publickey-credentials-get", "screen-wake-lock", "usb", "xr-spatial-tracking",
+    )
+)  # fmt: skip
+
+
+class RequestId:
+    """Gives the request an id, or keeps the proxy's; it stands in each log line and in ``X-Request-ID``."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if _ID.match(given) else secrets.token_hex(6)
+        request.META["REQUEST_ID"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+
+class BodyLimit:
+    """Refuses a body that is larger than any we have a use for, before a byte of it is read."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+        try:
+            length = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            return in_words(request, 400, "Content-Length is not a number.")
+        if length > limit:
+            return in_words(request, 413, f"The body is too large: at most {limit} bytes are read.")
+        return self.get_response(request)
+
+
+class BoundedChunks:
+    """WSGI: gives a chunked body the length that Django needs to see it, reading no more than can be allowed."""
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        if chunked and not environ.get("CONTENT_LENGTH"):
+            body = environ["wsgi.input"].read((settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) + 1)
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        return self.application(environ, start_response)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Who asks: the peer, or behind ``NUM_PROXIES`` proxies what the outermost of ours saw. The REST API's rule too."""
+    proxies = settings.REST_FRAMEWORK["NUM_PROXIES"]
+    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    if not proxies or not forwarded:
+        return str(request.META.get("REMOTE_ADDR", ""))
+    return forwarded[-min(proxies, len(forwarded))]
