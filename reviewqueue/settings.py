@@ -194,7 +194,7 @@ TEMPLATES = [
 ]
 
 AUTH_USER_MODEL = "reviews.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "reviews.accounts.AccountBackend"]
 LAUNCHPAD_LOGIN = env.bool("LAUNCHPAD_LOGIN", default=False)  # Launchpad / Ubuntu SSO (OpenID)
 if LAUNCHPAD_LOGIN:
     AUTHENTICATION_BACKENDS += [

@@ -106,12 +106,15 @@ class User(AbstractUser):
 
     @property
     def is_reviewer(self) -> bool:
-        """May lock and launch tests: in a reviewer team or the group ``reviewers``, or superuser (1-2 queries)."""
+        """May lock and launch tests: in a reviewer team or the group ``reviewers``, or superuser.
+
+        Free for the user of a request (``reviews.accounts`` fetches what it needs); else 1-2 queries.
+        """
         if not hasattr(self, "_is_reviewer"):
+            if not hasattr(self, "in_reviewers"):
+                self.in_reviewers = self.groups.filter(name="reviewers").exists()
             self._is_reviewer = self.is_active and (
-                self.is_superuser
-                or bool(self.person and self.person.is_reviewer)
-                or self.groups.filter(name="reviewers").exists()
+                self.is_superuser or bool(self.person and self.person.is_reviewer) or self.in_reviewers
             )
         return self._is_reviewer
 

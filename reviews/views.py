@@ -9,35 +9,16 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from reviews.filters import SORTS, sorted_by
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.models import INCOMING_STATES, REVIEWING_STATES, Comment, Event, Review, Source, User
+from reviews.rows import EXPLANATIONS, SQUARE_CELLS, heads_of, rows_of
 
 PAGE = 100
 TIMELINE = 500  # newest entries of either sort that a review page shows
-
-SORTS: dict[str, tuple[str, ...]] = {
-    "age": ("updated_at", "id"),
-    "state": ("state", "updated_at", "id"),
-    "title": ("title", "id"),
-    "submitter": ("owner__username", "updated_at", "id"),
-    "votes": ("-positive_votes", "negative_votes", "id"),
-    "square": ("square", "updated_at", "id"),
-    "lock": ("locked_at", "updated_at", "id"),
-}
-
-EXPLANATIONS: dict[str, str] = {
-    "new": "Nobody has looked at it yet.",
-    "pending": "It waits for a reviewer.",
-    "reviewed": "It was reviewed; the submitter has to answer.",
-    "in-progress": "The submitter is working on it.",
-    "follow-up": "The submitter has answered; a reviewer has to look again.",
-    "ready": "It is approved and waits to be merged.",
-    "merged": "It is merged.",
-    "closed": "It is done.",
-    "abandoned": "Nobody works on it any more.",
-}
 
 
 def reviewer(request: HttpRequest) -> User:
@@ -51,19 +32,19 @@ def reviewer(request: HttpRequest) -> User:
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
     """What waits for review, oldest activity first: *Incoming* and *Reviews*."""
-    asked = request.GET.get("sort", "age")
-    sort = asked.lstrip("-") if asked.lstrip("-") in SORTS else "age"
-    order = Review.objects.for_rows().order_by(*SORTS[sort])
-    if asked.startswith("-"):
-        order = order.reverse()
+    sort = request.GET.get("sort", "age")
+    if sort.removeprefix("-") not in SORTS:
+        sort = "age"
+    order = sorted_by(Review.objects.all(), sort)
+    now = timezone.now()
     sections = [
         ("Incoming", Paginator(order.filter(state__in=INCOMING_STATES), PAGE).get_page(request.GET.get("incoming"))),
         ("Reviews", Paginator(order.filter(state__in=REVIEWING_STATES), PAGE).get_page(request.GET.get("reviews"))),
     ]
     context: dict[str, Any] = {
-        "sections": [(name, name.lower(), page) for name, page in sections],
-        "explanations": EXPLANATIONS,
-        "sort": asked if sort != "age" or asked.startswith("-") else "age",
+        "sections": [(name, name.lower(), page, rows_of(page.object_list, now)) for name, page in sections],
+        "heads": heads_of(request.GET, sort),
+        "sort": sort,
         "sources": list(Source.objects.filter(active=True)),
     }
     return render(request, "reviews/dashboard.html", context)
@@ -83,6 +64,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "review": review,
         "explanation": EXPLANATIONS[review.state],
+        "square": SQUARE_CELLS[review.square],
         "timeline": timeline,
         "may_review": may_review,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
