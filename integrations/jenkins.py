@@ -7,11 +7,12 @@ fetched but from below the configured Jenkins, and every answer is bounded in by
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from json import JSONDecodeError
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import requests
 from django.conf import settings
@@ -24,6 +25,7 @@ LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
 LARGEST_OUTPUT = 20_000  # characters kept of a single test's output, from its end
 MOST_TESTS = 2_000
 BUILD_WITH_PARAMETERS = "/buildWithParameters"
+_BUILD = re.compile(r"/job/[^/]+/(?:[^/]+/)*[0-9]+/?$")  # only to such an address `stop` is posted
 
 # Jenkins' words for the result of a build, and the outcome they mean for us.
 OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "FAILURE": "fail", "ABORTED": "error", "NOT_BUILT": "error"}
@@ -103,7 +105,7 @@ class Jenkins(CIBackend):
         if record and record.waiting and build.queue_url:
             number = urlsplit(build.queue_url).path.rstrip("/").rsplit("/", 1)[-1]
             self._ask("POST", self.root + "queue/cancelItem", params={"id": number})
-        elif build_url and self.is_ours(build_url):
+        elif _BUILD.search(build_url) and self.is_ours(build_url):
             self._ask("POST", build_url.rstrip("/") + "/stop")
 
     def record(self, build: BuildRef) -> BuildRecord | None:
@@ -142,19 +144,19 @@ class Jenkins(CIBackend):
         return parse_results(body) if status == 200 else None
 
     def is_ours(self, url: str) -> bool:
-        if not self.root:
+        """Whether the URL lies below our Jenkins however it is read; in doubt it does not."""
+        if not self.root or not url.isascii() or any(char <= " " or char in "\\?#\x7f" for char in url):
             return False
         try:
             ours, theirs = urlsplit(self.root), urlsplit(url)
-            same_place = (ours.scheme, ours.hostname, ours.port or _default_port(ours.scheme)) == (
-                theirs.scheme,
-                theirs.hostname,
-                theirs.port or _default_port(theirs.scheme),
-            )
+            same_place = _place(ours) == _place(theirs)
         except ValueError:
             return False
+        # Decoded twice, as a careless proxy would, and without path parameters (`..;x`), as Java servers read it.
         path = unquote(unquote(theirs.path))
-        odd = "@" in theirs.netloc or ".." in path.split("/") or "\\" in url or any(char <= " " for char in path)
+        steps = [step.split(";")[0] for step in path.split("/")]
+        odd = "@" in theirs.netloc or "\\" in path or any(step in (".", "..") for step in steps)
+        odd = odd or any(char < " " or char in "?#" for char in path)
         return same_place and not odd and theirs.path.startswith(ours.path)
 
     def diagnose(self) -> list[str]:
@@ -300,5 +302,6 @@ def _end_of(facts: dict[str, Any]) -> datetime | None:
         return None
 
 
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
+def _place(parts: SplitResult) -> tuple[str, str | None, int]:
+    port = parts.port
+    return parts.scheme, parts.hostname, (443 if parts.scheme == "https" else 80) if port is None else port

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from reviews.api import PersonView, ReviewList
 from testing.api import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
@@ -26,5 +26,5 @@ urlpatterns = [
     path("test-runs/", TestRunList.as_view(), name="api-test-runs"),
     path("test-runs/<id:pk>/", TestRunDetail.as_view(), name="api-test-run"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.safestring import SafeString
 from django.views.csrf import csrf_failure
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
@@ -28,7 +29,7 @@ def in_words(request: HttpRequest, status: int, words: str) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": words}, status=status)
     context = {"title": TITLES.get(status, "Not possible"), "words": words, "number": number if status >= 500 else ""}
-    return render(None, "error.html", context, status=status)  # type: ignore[arg-type]  # no context processors
+    return render(None, "error.html", context, status=status)  # None: no context processors
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -82,7 +83,7 @@ class ReporterFilter(SafeExceptionReporterFilter):
         cleansed = super().cleanse_setting(key, value)
         return redact(cleansed) if isinstance(cleansed, str) else cleansed
 
-    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> Any:
         variables = super().get_traceback_frame_variables(request, tb_frame)
         return [(name, HIDDEN if is_secret_name(name) else value) for name, value in variables]
 
@@ -98,8 +99,8 @@ class Reporter(ExceptionReporter):
                 data[name] = [(key, HIDDEN if is_secret_name(key) else redact_value(value)) for key, value in items]
         return data
 
-    def get_traceback_html(self) -> str:
-        return redact(super().get_traceback_html())
+    def get_traceback_html(self) -> SafeString:
+        return SafeString(redact(super().get_traceback_html()))  # escaped already; redaction adds no markup
 
-    def get_traceback_text(self) -> str:
-        return redact(super().get_traceback_text())
+    def get_traceback_text(self) -> SafeString:
+        return SafeString(redact(super().get_traceback_text()))

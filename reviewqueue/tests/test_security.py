@@ -1,0 +1,137 @@
+"""What a browser is told to forbid, and that no page needs it."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib import admin
+from django.utils import timezone
+
+from reviews.models import Person, Review, User
+
+
+class Inline(HTMLParser):
+    """Collects what a policy without 'unsafe-inline' blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        facts = dict(attributes)
+        data = facts.get("type") in ("application/json", "text/template")
+        if tag == "style" or (tag == "script" and "src" not in facts and not data):
+            self.found.append(tag)
+        self.found += [name for name, value in attributes if name == "style" or name.startswith("on")]
+        self.found += [value for name, value in attributes if (value or "").strip().lower().startswith("javascript:")]
+
+
+def inline_in(answer):
+    parser = Inline()
+    parser.feed(answer.content.decode())
+    return parser.found
+
+
+@pytest.fixture
+def boss(client, db):
+    user = User.objects.create_superuser("boss")
+    client.force_login(user)
+    now = timezone.now()
+    Review.objects.create(
+        title="mysql", kind="update", state="pending", url="https://lp/1", api_url="https://api/1",
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now,
+    )  # fmt: skip
+    return user
+
+
+def test_no_page_needs_inline_script_or_style(client, boss):
+    pages = [
+        "/",
+        f"/reviews/{Review.objects.get().pk}/",
+        "/api/docs/",
+        "/nothing/",
+        "/admin/",
+        "/admin/password_change/",
+    ]
+    for model in admin.site._registry:
+        url = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        pages += [url, f"{url}add/"]
+        row = model.objects.first()
+        pages += [f"{url}{row.pk}/change/", f"{url}{row.pk}/delete/", f"{url}{row.pk}/history/"] if row else []
+    found = {page: inline_in(client.get(page)) for page in pages}
+    assert {page: what for page, what in found.items() if what} == {}
+
+
+def test_every_answer_carries_the_policy(client, boss):
+    for page in ("/", "/nothing/", "/api/docs/", "/api/docs/?script=", "/api/reviews/", "/admin/", "/admin/login/"):
+        headers = client.get(page).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        for part in ("default-src 'self'", "script-src 'self'", "style-src 'self'", "object-src 'none'"):
+            assert part in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_a_login_never_leads_elsewhere(client, db, target):
+    User.objects.create_user("ada", password="the right one")
+    answer = client.post("/login/", {"username": "ada", "password": "the right one", "next": target})
+    assert answer.status_code == 302
+    assert answer["Location"] == "/"
+    assert client.get("/login/", {"next": target})["Location"] == "/"
+    assert client.post("/logout/", {"next": target})["Location"] == "/"
+
+
+def test_the_old_paths_never_lead_elsewhere(client, db):
+    for path in ("//evil.example/review/1", "/review/1", "//evil.example", "/admin//evil.example/"):
+        answer = client.get(path)
+        assert not re.match(r"^(https?:)?//", answer.headers.get("Location", "/"))
+
+
+def production(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        capture_output=True, text=True, timeout=60, cwd=django_settings.BASE_DIR,
+        env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | environment,
+    )  # fmt: skip
+
+
+def test_the_deploy_check_is_clean(tmp_path):
+    done = production(
+        "check", "--deploy", "--fail-level", "WARNING",
+        SECRET_KEY="".join(chr(33 + i) for i in range(60)), BASE_URL="https://queue.example.com",
+        ALLOWED_HOSTS="queue.example.com", VAR_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_production_without_a_key_says_so(tmp_path):
+    for command in ("check", "runqueue"):
+        done = production(command, VAR_DIR=str(tmp_path))
+        assert done.returncode == 1
+        assert "SECRET_KEY is not set" in done.stderr
+        assert "token_urlsafe" in done.stderr
+
+
+def test_https_settings(tmp_path):
+    code = (
+        "from django.conf import settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, "
+        "s.SECURE_HSTS_SECONDS, s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_HTTPONLY, s.AXES_ENABLED, s.DEBUG)"
+    )
+    done = production(
+        "shell", "-c", code, SECRET_KEY="k" * 60, BASE_URL="https://q.example", ALLOWED_HOSTS="q.example",
+        VAR_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.stdout.split()[-7:] == ["True", "True", "31536000", "True", "True", "True", "False"], done.stderr
