@@ -167,9 +167,14 @@ class Jenkins(CIBackend):
         try:
             status, _, body = self._ask("GET", self.job_url + "/api/json", params={"tree": tree})
         except TryLater as error:
-            return [str(error)]
+            return [f"{error} Check JENKINS_JOB_URL, the network and that Jenkins runs; runs wait until it is back."]
         if status != 200:
-            return [REFUSALS.get(status, f"Jenkins answered {status} when asked about the job.")]
+            return [
+                REFUSALS.get(
+                    status,
+                    f"Jenkins answered {status} when asked about the job. Check JENKINS_JOB_URL and Jenkins' own log.",
+                )
+            ]
         job = _json_object(body)
         if job is None:
             return ["Jenkins answered something that is not JSON when asked about the job: is JENKINS_JOB_URL right?"]

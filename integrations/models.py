@@ -26,6 +26,11 @@ class ImportReport(models.Model):
     def __str__(self) -> str:
         return f"{self.source} at {self.started_at:%Y-%m-%d %H:%M}"
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it goes on."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
 
 class Remembered(models.Model):
     """A Launchpad object fetched once (branch, repository, source package), so that it is not fetched again."""

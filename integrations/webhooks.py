@@ -31,9 +31,11 @@ from integrations.models import WebhookDelivery
 from integrations.tasks import import_item, refresh_review
 from reviews.models import Review, Source
 from testing.hints import hint
+from testing.tallies import tally
 
 logger = logging.getLogger(__name__)
 
+COUNTED = {200: "ignored", 202: "accepted", 400: "unreadable", 403: "wrong signature", 413: "too large"}
 MOST_REVIEWS = 100  # reviews that one push may concern
 # A path as Launchpad writes it: no host, no query, nothing that leads elsewhere.
 _PATH = re.compile(r"^/[A-Za-z0-9~][A-Za-z0-9~+@%._/-]{0,900}$")
@@ -76,6 +78,12 @@ class LaunchpadWebhookView(APIView):
     permission_classes = ()
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "webhook"
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """Count what came of it. Throttled ones cost nothing, not even that."""
+        if response.status_code in COUNTED:
+            tally("webhooks", COUNTED[response.status_code])
+        return super().finalize_response(request, response, *args, **kwargs)
 
     @extend_schema(
         operation_id="launchpad_webhook",

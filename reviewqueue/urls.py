@@ -3,7 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from reviewqueue.console import health
+from reviewqueue.probes import healthz, metrics, readyz
+
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+    path("admin/health/", admin.site.admin_view(health), name="health"),
     path("admin/", admin.site.urls),
     path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),

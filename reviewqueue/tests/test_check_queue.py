@@ -30,7 +30,7 @@ def healthy(launchpad, jenkins):  # noqa: F811
 
 def test_all_is_well(healthy, capsys):
     call_command("check_queue")
-    assert capsys.readouterr().out.count(": OK") == 7
+    assert capsys.readouterr().out.count(": OK") == 11
 
 
 def diagnosis(capsys):

@@ -1,0 +1,294 @@
+"""The Health page says what is wrong and what to do, and monitors learn whether the queue can work."""
+
+import json
+import socket
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import requests
+from django.db import connection
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from integrations.heartbeats import beat_once
+from integrations.importing import import_source
+from integrations.models import Heartbeat, ImportReport
+from integrations.sandbox.serving import Fault
+from reviewqueue.health import asker
+from reviews.models import Person, Review, Source, User
+from testing.models import Substrate, TestRun
+
+
+@pytest.fixture
+def staff(client, db):
+    user = User.objects.create_user("operator", is_staff=True)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def well(sandbox, db):
+    """A queue in which everything is as it should be."""
+    PeriodicTask.objects.update(last_run_at=timezone.now())
+    beat_once("worker", "celery@here")
+    beat_once("beat", "here")
+    Source.objects.update(last_import_at=timezone.now(), last_success_at=timezone.now())
+    return sandbox
+
+
+def page(client):
+    client.post("/admin/health/")
+    answer = client.get("/admin/health/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_all_is_well(client, staff, well):
+    text = page(client)
+    assert "All is well" in text
+    assert "celery@here" in text
+    assert "read anonymously" in text
+
+
+def test_health_is_reachable_from_the_index(client, staff):
+    text = client.get("/admin/").content.decode()
+    assert 'href="/admin/health/"' in text
+    assert 'href="/"' in text
+
+
+@pytest.mark.parametrize("staff_member", [False, None])
+def test_health_is_for_staff(client, db, staff_member):
+    if staff_member is not None:
+        client.force_login(User.objects.create_user("visitor", is_staff=staff_member))
+    answer = client.get("/admin/health/")
+    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")
+
+
+def test_a_stopped_beat(client, staff, well):
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(minutes=20))
+    assert "Start it: celery -A reviewqueue beat" in page(client)
+
+
+def test_a_silent_worker(client, staff, well):
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
+    text = page(client)
+    assert "Start one: celery -A reviewqueue worker" in text
+    assert "silent" in text
+
+
+def test_a_schedule_that_is_switched_off(client, staff, well):
+    PeriodicTask.objects.filter(task="integrations.tasks.import_from_launchpad").update(enabled=False)
+    text = page(client)
+    assert "nothing new is imported" in text
+    assert "Enable it among the periodic tasks" in text
+    assert "switched off" in text
+
+
+def log_in(sandbox, settings, token):
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text(
+        f"[1]\nconsumer_key = review-queue\nconsumer_secret = \naccess_token = {token}\naccess_secret = hush\n"
+    )
+    settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o600)
+
+
+def test_who_the_queue_acts_as(client, staff, well, settings):
+    log_in(well, settings, "sandbox-token")
+    text = page(client)
+    assert "acts as queue-bot" in text
+    assert "All is well" in text
+    assert "hush" not in text
+
+
+def test_a_revoked_credential(client, staff, well, settings):
+    log_in(well, settings, "revoked-token")
+    text = page(client)
+    assert "they expired or were revoked" in text
+    assert "manage.py setup_launchpad_credentials" in text
+    assert "revoked-token" not in text
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"[1]\n", b"\xff\xfe\x00", b"[1]\nconsumer_key = x\n"])
+def test_a_broken_credentials_file(client, staff, well, settings, content):
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_bytes(content)
+    settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o600)
+    text = page(client)
+    assert "can&#x27;t be read" in text
+    assert "setup_launchpad_credentials" in text
+
+
+def test_a_source_that_fails(client, staff, well):
+    well.launchpad.faults.append(Fault("status", 500, path="charmers"))
+    import_source(Source.objects.get(name="charmers"))
+    text = page(client)
+    assert "The last import of charmers failed" in text
+    assert "Check the source" in text
+    assert "✗ failed" in text
+
+
+def test_an_import_and_its_problems(client, staff, well):
+    report = ImportReport.objects.create(
+        source=Source.objects.get(name="charms"), ok=True, seen=12, requests=3, problems=["<b>odd</b> item"],
+        started_at=timezone.now() - timedelta(seconds=4), finished_at=timezone.now(),
+    )  # fmt: skip
+    text = page(client)
+    assert "&lt;b&gt;odd&lt;/b&gt; item" in text
+    assert "with problems" in text
+    assert "4.0 s" in text
+    assert report.seconds == pytest.approx(4, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("status", 403), "Jenkins refused (403)"),
+        (Fault("status", 503), "Check JENKINS_JOB_URL"),
+        (Fault("html"), "not JSON"),
+        (Fault("hang up"), "that Jenkins runs"),
+    ],
+)
+def test_a_jenkins_that_refuses(client, staff, well, fault, words):
+    well.jenkins.faults.append(fault)
+    assert words in page(client)
+
+
+def test_a_job_that_would_never_call_back(client, staff, well):
+    well.jenkins.declared = ("url", "envs")
+    text = page(client)
+    assert "does not declare the parameters callback_url, job_id, revision" in text
+
+
+def test_a_jenkins_that_does_not_answer_holds_the_page_up_no_longer_than_its_timeout(client, staff, well, settings):
+    settings.JENKINS_TIMEOUT = 0.5
+    well.jenkins.faults.append(Fault("slow", seconds=3))
+    begun = time.monotonic()
+    assert "did not answer within 0.5 seconds" in page(client)
+    assert time.monotonic() - begun < 3
+
+
+def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well):
+    page(client)
+    asked = len(well.jenkins.requests), len(well.launchpad.requests)
+    for _ in range(3):
+        client.get("/admin/health/")
+    assert (len(well.jenkins.requests), len(well.launchpad.requests)) == asked
+
+
+def test_an_answer_that_takes_its_time_is_there_for_the_next_who_asks(well):
+    well.jenkins.faults.append(Fault("slow", seconds=0.4))
+    first = {finding.name: finding for finding in asker.ask(0.05, fresh=True)}
+    assert not first["Jenkins"].known
+    assert not first["Jenkins"].problems
+    assert {finding.name: finding for finding in asker.ask(2)}["Jenkins"].ok
+
+
+def waiting_run(**facts):
+    now = timezone.now()
+    review = Review.objects.create(
+        title="<i>mysql</i>", kind="update", state="pending", url="https://lp/1", api_url="https://api/1",
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now, revision="1",
+    )  # fmt: skip
+    return TestRun.objects.create(review=review, substrate=Substrate.objects.first(), revision="1", **facts)
+
+
+def test_the_oldest_waiting_run_and_why(client, staff, well):
+    waiting_run(error="Jenkins refused (403): <wrong> token", next_attempt_at=timezone.now() - timedelta(minutes=20))
+    text = page(client)
+    assert "Jenkins refused (403): &lt;wrong&gt; token" in text
+    assert "&lt;i&gt;mysql&lt;/i&gt;" in text
+    assert "nobody brought them on" in text
+
+
+def test_outcomes_that_could_not_be_posted(client, staff, well, settings):
+    settings.TESTING_COMMENTS = True
+    run = waiting_run(
+        status="pass", finished_at=timezone.now() - timedelta(hours=2), post_error="Launchpad answered 500."
+    )
+    Review.objects.update(source=Source.objects.get(name="charms"))
+    assert run.post_error in page(client)
+
+
+def test_health_costs_the_same_however_much_there_is(client, staff, well, django_assert_max_num_queries):
+    ImportReport.objects.create(source=Source.objects.get(name="charms"), finished_at=timezone.now(), ok=True)
+    page(client)
+    with django_assert_max_num_queries(30) as few:
+        client.get("/admin/health/")
+    for number in range(20):
+        source = Source.objects.create(name=f"more-{number}", kind="project", target=f"more-{number}")
+        ImportReport.objects.create(source=source, finished_at=timezone.now(), ok=True)
+    with django_assert_max_num_queries(len(few)):
+        client.get("/admin/health/")
+
+
+# --- Monitors ----------------------------------------------------------------------------------------------
+
+
+def test_liveness_needs_no_database_and_no_known_host(client, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = client.get("/healthz", headers={"host": "10.0.0.7:8000"})  # a query would fail here: no db fixture
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ready(client, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = client.get("/readyz", headers={"host": "10.0.0.7:8000"})
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "database": "ok", "broker": "ok"})
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "black-hole"])
+def test_a_broker_that_is_away_or_never_answers(client, settings, host):
+    hole = socket.create_server(("127.0.0.1", 0))
+    if host == "black-hole":
+        host = f"127.0.0.1:{hole.getsockname()[1]}"
+    from reviewqueue.celery import app
+
+    before = app.conf.broker_url
+    app.conf.broker_url = settings.CELERY_BROKER_URL = f"redis://:hunter2@{host}/0"
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+    begun = time.monotonic()
+    try:
+        answer = client.get("/readyz")
+    finally:
+        app.conf.broker_url = before
+        hole.close()
+    assert time.monotonic() - begun < 8
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "ok"
+    assert answer.json()["broker"] != "ok"
+    assert "hunter2" not in answer.content.decode()
+
+
+def test_tables_that_are_older_than_the_program(client, transactional_db, monkeypatch):
+    from reviewqueue import probes
+
+    probes.readiness._migrated_until = 0.0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, app, name, applied FROM django_migrations WHERE app = 'testing'")
+        rows = cursor.fetchall()
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'testing'")
+    try:
+        answer = client.get("/readyz")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO django_migrations (id, app, name, applied) VALUES (%s, %s, %s, %s)", rows)
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "Its tables are older than the program."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_probes_over_http_with_many_at_once(live_server):
+    answers = []
+
+    def ask():
+        answers.append(requests.get(live_server.url + "/readyz", timeout=10).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert answers == [200] * 8
+    assert json.loads(requests.get(live_server.url + "/readyz/", timeout=10).text)["ready"] is True

@@ -1,0 +1,177 @@
+"""Prometheus reads the queue in numbers; nobody else does."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from integrations.heartbeats import beat_once
+from integrations.models import ImportReport
+from integrations.webhooks import signature
+from reviewqueue.celery import app
+from reviews.models import Person, Review, Source, User
+from testing.models import Substrate, Tally, TestRun
+from testing.tokens import callback_token
+
+TOKEN = "a-long-token-for-the-metrics"
+
+
+@pytest.fixture
+def scrape(client, db, settings):
+    settings.METRICS_TOKEN = TOKEN
+
+    def get():
+        cache.clear()
+        answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200
+        families = text_string_to_metric_families(answer.content.decode())
+        return {
+            (sample.name.removeprefix("reviewqueue_"), *sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    return get
+
+
+@pytest.fixture
+def run(db):
+    now = timezone.now()
+    review = Review.objects.create(
+        title="mysql", kind="update", state="pending", url="https://lp/1", api_url="https://api/1", revision="1",
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now - timedelta(hours=1),
+    )  # fmt: skip
+    return TestRun.objects.create(
+        review=review, substrate=Substrate.objects.get(name="lxc"), revision="1",
+        created_at=now - timedelta(minutes=10),
+    )  # fmt: skip
+
+
+def test_the_queue_in_numbers(scrape, run):
+    TestRun.objects.create(
+        review=run.review, substrate=run.substrate, revision="0", status="fail", finished_at=timezone.now(),
+        post_error="Launchpad answered 500.",
+    )  # fmt: skip
+    person = Person.objects.create(username="rev")
+    Review.objects.update(locked_by=person, locked_at=timezone.now())
+    beat_once("worker", "celery@here")
+    ImportReport.objects.create(
+        source=Source.objects.get(name="charms"), started_at=timezone.now() - timedelta(seconds=7), requests=4,
+        finished_at=timezone.now(), ok=True, problems=["odd"],
+    )  # fmt: skip
+    found = scrape()
+    assert found["reviews", "pending"] == 1
+    assert found["reviews", "ready"] == 0
+    assert found["oldest_review_seconds", "reviews"] == pytest.approx(3600, abs=60)
+    assert found["oldest_review_seconds", "incoming"] == 0
+    assert found["test_runs", "retry", "lxc"] == 1
+    assert found["test_runs", "fail", "lxc"] == 1
+    assert found["oldest_run_seconds", "retry"] == pytest.approx(600, abs=30)
+    assert found["test_runs_due",] == 1
+    assert found["unposted_outcomes",] == 1
+    assert found["locks",] == 1
+    assert found["heartbeat_age_seconds", "worker", "celery@here"] < 30
+    assert found["import_duration_seconds", "charms"] == pytest.approx(7, abs=1)
+    assert found["import_requests", "charms"] == 4
+    assert found["import_problems", "charms"] == 1
+    assert found["import_success", "charms"] == 1
+
+
+def test_callbacks_and_refusals_are_counted(client, scrape, run):
+    url = f"/api/test-runs/{run.pk}/callback/"
+    token = callback_token(run.pk, 1)
+    client.post(f"{url}?token={token}", {"status": "RUNNING"})
+    client.post(f"{url}?token={token}", {"status": "RUNNING"})
+    client.post(f"{url}?token={token}", {"status": "PASS"})
+    client.post(f"{url}?token=wrong", {"status": "PASS"})
+    client.post(f"{url}?token={token}", {"status": "PERHAPS"})
+    client.post("/api/test-runs/999999/callback/?token=x", {"status": "PASS"})
+    found = scrape()
+    counts = {what: found["callbacks_total", what] for what in
+              ("applied", "ignored", "wrong token", "unreadable", "no such run")}  # fmt: skip
+    assert counts == {"applied": 2, "ignored": 1, "wrong token": 1, "unreadable": 1, "no such run": 1}
+
+
+def test_counting_costs_a_callback_one_statement(client, run, django_assert_num_queries, monkeypatch):
+    url = f"/api/test-runs/{run.pk}/callback/?token={callback_token(run.pk, 1)}"
+    client.post(url, {"status": "RUNNING"})
+    with django_assert_num_queries(0):
+        pass
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        client.post(url, {"status": "RUNNING"})
+    assert len([query for query in asked if "testing_tally" in query["sql"]]) == 1
+
+
+def test_webhooks_are_counted(client, scrape):
+    Source.objects.filter(name="charms").update(webhook_secret="sekrit")
+    body = b'{"ping": true}'
+    for signed in (signature("sekrit", body), "sha1=0"):
+        client.post(
+            "/api/webhooks/launchpad/", body, content_type="application/json",
+            headers={"X-Hub-Signature": signed, "X-Launchpad-Event-Type": "ping", "X-Launchpad-Delivery": "1"},
+        )  # fmt: skip
+    found = scrape()
+    assert (found["webhooks_total", "ignored"], found["webhooks_total", "wrong signature"]) == (1, 1)
+
+
+def test_failed_tasks_are_counted(scrape):
+    @app.task(name="tests.goes_wrong")
+    def goes_wrong():
+        raise ValueError
+
+    goes_wrong.apply()
+    assert scrape()["task_failures_total", "tests.goes_wrong"] == 1
+
+
+def test_counts_of_every_process_add_up(scrape):
+    for shard in range(3):
+        Tally.objects.create(name="callbacks", label="applied", shard=shard, count=5)
+    assert scrape()["callbacks_total", "applied"] == 15
+
+
+@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", "Bearer é", TOKEN])
+def test_without_the_token_nothing_is_told(client, db, settings, header):
+    settings.METRICS_TOKEN = TOKEN
+    answer = client.get("/metrics", headers={"Authorization": header})
+    assert answer.status_code == 403
+    assert "METRICS_TOKEN" in answer.content.decode()
+    assert "reviewqueue_" not in answer.content.decode()
+    assert TOKEN not in answer.content.decode()
+
+
+def test_an_empty_token_lets_nobody_in(client, db, settings):
+    settings.METRICS_TOKEN = ""
+    assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 403
+    assert "set METRICS_TOKEN" in client.get("/metrics").content.decode()
+
+
+def test_staff_may_look_and_others_may_not(client, db):
+    client.force_login(User.objects.create_user("clerk", is_staff=True))
+    assert b"reviewqueue_reviews" in client.get("/metrics").content
+    client.force_login(User.objects.create_user("visitor"))
+    assert client.get("/metrics").status_code == 403
+
+
+def test_the_token_works_by_any_host_name_and_without_tls(client, db, settings):
+    settings.METRICS_TOKEN, settings.SECURE_SSL_REDIRECT = TOKEN, True
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}", "host": "10.0.0.7:8000"})
+    assert answer.status_code == 200
+
+
+def test_metrics_cost_the_same_however_much_there_is(scrape, run, django_assert_max_num_queries):
+    scrape()
+    with django_assert_max_num_queries(20) as few:
+        scrape()
+    for number in range(10):
+        source = Source.objects.create(name=f"s{number}", kind="project", target="x")
+        ImportReport.objects.create(source=source, finished_at=timezone.now())
+        Substrate.objects.create(name=f"sub{number}")
+    with django_assert_max_num_queries(len(few)):
+        scrape()
