@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -94,17 +96,10 @@ def test_callbacks_and_refusals_are_counted(client, scrape, run):
     assert counts == {"applied": 2, "ignored": 1, "wrong token": 1, "unreadable": 1, "no such run": 1}
 
 
-def test_counting_costs_a_callback_one_statement(client, run, django_assert_num_queries, monkeypatch):
+def test_counting_costs_a_callback_one_statement(client, run):
     url = f"/api/test-runs/{run.pk}/callback/?token={callback_token(run.pk, 1)}"
     client.post(url, {"status": "RUNNING"})
-    with django_assert_num_queries(0):
-        pass
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         client.post(url, {"status": "RUNNING"})
     assert len([query for query in asked if "testing_tally" in query["sql"]]) == 1
 
@@ -166,6 +161,7 @@ def test_the_token_works_by_any_host_name_and_without_tls(client, db, settings):
 
 
 def test_metrics_cost_the_same_however_much_there_is(scrape, run, django_assert_max_num_queries):
+    ImportReport.objects.create(source=Source.objects.get(name="charms"), finished_at=timezone.now())
     scrape()
     with django_assert_max_num_queries(20) as few:
         scrape()
