@@ -46,7 +46,7 @@ def run_default_tests(model_admin: Any, request: HttpRequest, queryset: QuerySet
     if not getattr(request.user, "has_perm", lambda _: False)("testing.change_testrun"):
         messages.error(request, "You need the permission to change test runs for this.")
         return
-    launched = [len(launch_default_runs(review).launched) for review in queryset]
+    launched = [len(launch_default_runs([review])) for review in queryset]
     hint(sweep_test_runs)
     skipped = launched.count(0)
     words = f"{sum(launched)} runs launched"

@@ -4,222 +4,135 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.items import Item, gather, know_people
 from integrations.launchpad import (
-    REDACTED,
     BadItem,
     Gone,
     Launchpad,
     LaunchpadProblem,
     comment_facts,
     get_launchpad,
-    proposal_facts,
     state_of,
-    task_facts,
     text_of,
     time_of,
 )
 from integrations.models import ImportReport, Remembered
-from reviews.ingest import abandon, due_after, ingest, keep_person, keep_series
-from reviews.models import CLOSED_STATES, Person, Review, Series, Source
-from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.ingest import abandon, add_comments, due_after, ingest, ingest_new, keep_people
+from reviews.models import CLOSED_STATES, Person, Review, Source
+from reviews.sources import CommentFacts, PersonFacts
 from reviews.stats import sample_queue
 
 logger = logging.getLogger(__name__)
 
 MOST_PROBLEMS = 100
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
-SERIES_AGE = timedelta(days=1)
 TEAM_AGE = timedelta(hours=1)
+MOST_REFRESHES = 500  # that one round claims
+CLAIM = timedelta(minutes=5)  # when a claimed review that nobody refreshed is free again
+JUST_IMPORTED = timedelta(minutes=10)
 
 Progress = Callable[[int], None]
 
 
+class _Known(NamedTuple):
+    """What an import needs to know of a review to see whether its entry says something new."""
+
+    api_url: str
+    pk: int
+    launchpad_status: str
+    updated_at: datetime
+    revision: str
+    diff_marker: str
+
+
 class _Import:
-    """One import of one source: what is known already, and what it reports."""
+    """One import of one source, and what it reports."""
 
     def __init__(self, source: Source, launchpad: Launchpad, report: ImportReport, *, all_items: bool) -> None:
         self.source, self.launchpad, self.report, self.all_items = source, launchpad, report, all_items
-        self.people = set(Person.objects.filter(fetched_at__isnull=False).values_list("username", flat=True))
 
     def problem(self, words: str) -> None:
         if len(self.report.problems) < MOST_PROBLEMS:
             self.report.problems.append(words[:500])
 
     def take(self, batch: list[Any], *, dry_run: bool) -> None:
-        """Bring a batch in: one query for what is known, and nothing more for what is unchanged."""
-        links = [entry.get("self_link") for entry in batch if isinstance(entry, dict)]
-        rows = Review.objects.filter(api_url__in=[link for link in links if isinstance(link, str)])
-        known = {review.api_url: review for review in rows.select_related("series")}
+        """Bring a batch in: one query for what is known, nothing more for what is unchanged, the rest together."""
+        links = [link for entry in batch if isinstance(entry, dict) and isinstance(link := entry.get("self_link"), str)]
+        rows = Review.objects.filter(api_url__in=links).order_by().values_list(*_Known._fields)
+        known = {row[0]: _Known(*row) for row in rows}
+        changed: dict[str, dict[str, Any]] = {}
         for entry in batch:
             self.report.seen += 1
-            name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
             try:
                 if not isinstance(entry, dict):
                     raise BadItem("It is not an object.")
-                self.take_one(entry, known.get(str(entry.get("self_link"))), dry_run=dry_run)
-            except Gone as gone:
-                self.problem(f"{name}: {gone}")
-            except LaunchpadProblem as problem:
-                self.problem(f"{name}: {problem}")
+                link = str(entry.get("self_link"))
+                if self.says_news(entry, known.get(link)):
+                    changed[link] = entry
             except Exception as error:  # whatever is wrong with one item, the others go on
-                logger.exception("item not imported source=%s", self.source.name)
-                self.problem(f"{name}: {type(error).__name__}")
+                self.failed(entry, error)
+        if dry_run:
+            self.report.added += len(set(changed) - set(known))
+            self.report.changed += len(set(changed) & set(known))
+        elif changed:
+            pks = [known[link].pk for link in changed if link in known]
+            reviews = {review.api_url: review for review in Review.objects.filter(pk__in=pks)} if pks else {}
+            self.bring_in([Item(entry, reviews.get(link)) for link, entry in changed.items()])
 
-    def take_one(self, entry: dict[str, Any], review: Review | None, *, dry_run: bool) -> None:
+    def says_news(self, entry: dict[str, Any], known: _Known | None) -> bool:
+        """Whether an entry is to be brought in. Costs neither a query nor a request."""
         kind = Review.Kind.NEW if "bug_link" in entry else Review.Kind.UPDATE
         status = text_of(entry, "status" if kind == Review.Kind.NEW else "queue_status", 64)
         state, is_known = state_of(kind, status)
         if not is_known:
             self.problem(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
-        if review is None and state in CLOSED_STATES and not self.all_items:
-            return
-        if review and kind == Review.Kind.UPDATE and _unchanged(review, entry, status):
-            return
-        if dry_run:
-            self.report.added += review is None
-            self.report.changed += review is not None
-            return
-        facts = item_facts(self.launchpad, entry, review, self.source)
-        self.know(facts.owner.username)
-        done = ingest(self.source, facts, None, now=timezone.now(), include_closed=self.all_items)
-        self.report.added += done.added
-        self.report.changed += done.changed
+        if known is None:
+            return self.all_items or state not in CLOSED_STATES
+        if kind == Review.Kind.NEW or known.launchpad_status != status or not known.revision:
+            return True
+        times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
+        newer = any(moment and moment > known.updated_at for moment in times)
+        return newer or known.diff_marker != text_of(entry, "preview_diff_link")
 
-    def know(self, username: str) -> None:
-        """Fetch somebody's display name, once."""
-        if username not in self.people:
-            self.people.add(username)
-            fetch_person(self.launchpad, username)
-
-
-def _unchanged(review: Review, entry: dict[str, Any], status: str) -> bool:
-    """Whether a proposal's entry says nothing new; costs no request."""
-    times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
-    newer = [moment for moment in times if moment and moment > review.updated_at]
-    marker = text_of(entry, "preview_diff_link")
-    return review.launchpad_status == status and not newer and bool(review.revision) and review.diff_marker == marker
-
-
-def item_facts(launchpad: Launchpad, entry: dict[str, Any], review: Review | None, source: Source | None) -> ItemFacts:
-    """The facts of a proposal's or bug task's entry, with the requests that it takes to know its revision."""
-    if "bug_link" in entry:
-        bug = launchpad.get(text_of(entry, "bug_link"))
-        branch = _linked_branch(launchpad, bug)
-        tags = source.excluded_tags if source else []
-        return task_facts(
-            entry, bug, excluded_tags=tags, revision=branch.get("tip", ""), test_url=branch.get("test_url", "")
-        )
-    marker = text_of(entry, "preview_diff_link")
-    revision, test_url = (review.revision, review.test_url) if review else ("", "")
-    if not review or not revision or review.diff_marker != marker:
-        revision = _revision(launchpad, entry, marker)
-    if not test_url:
-        test_url = _test_url(launchpad, entry)
-    series = _series(launchpad, text_of(entry, "target_branch_link"))
-    return proposal_facts(entry, revision=revision, test_url=test_url, series=series)
-
-
-def _revision(launchpad: Launchpad, entry: dict[str, Any], marker: str) -> str:
-    """The tip of what is proposed: from the preview diff, else from the branch or ref itself."""
-    if marker and marker != REDACTED:
-        try:
-            diff = launchpad.get(marker)
-            if found := text_of(diff, "source_revision_id", 255):
-                return found
-        except Gone:
-            pass  # no diff (yet): ask the branch
-    branch = text_of(entry, "source_branch_link")
-    repository, path = text_of(entry, "source_git_repository_link"), text_of(entry, "source_git_path")
-    try:
-        if branch and branch != REDACTED:
-            return text_of(launchpad.get(branch), "last_scanned_id", 255)
-        if repository and path and repository != REDACTED:
-            ref = launchpad.get(f"{repository}/+ref/{quote(path.removeprefix('refs/heads/'))}")
-            return text_of(ref, "commit_sha1", 255)
-    except Gone:
-        pass  # its branch was deleted: there is nothing to name
-    return ""
-
-
-def _test_url(launchpad: Launchpad, entry: dict[str, Any]) -> str:
-    """What Jenkins is told to test: ``lp:`` and a branch's unique name, or a repository's URL (one request, once)."""
-    branch = text_of(entry, "source_branch_link")
-    if branch and branch != REDACTED:
-        return "lp:" + branch.removeprefix(launchpad.root)
-    repository = text_of(entry, "source_git_repository_link")
-    if repository and repository != REDACTED:
-        return str(_remembered(launchpad, repository, ["git_https_url"]).get("git_https_url", ""))
-    return ""
-
-
-def _linked_branch(launchpad: Launchpad, bug: dict[str, Any]) -> dict[str, str]:
-    """Name and tip of the first branch that is linked to a bug."""
-    link = text_of(bug, "linked_branches_collection_link")
-    if not link:
-        return {}
-    for entry in launchpad.entries(link):
-        branch_link = text_of(entry, "branch_link") if isinstance(entry, dict) else ""
-        if branch_link and branch_link != REDACTED:
+    def bring_in(self, items: list[Item]) -> None:
+        """Find out what there is to know, then write it: new items together, changed ones each on their own."""
+        good = gather(self.launchpad, items, self.source)
+        for item in items:
+            if item.problem:
+                self.failed(item.entry, item.problem)
+        new = [item.facts for item in good if item.facts and item.review is None]
+        if len(new) > 1:
             try:
-                branch = launchpad.get(branch_link)
-            except Gone:
-                continue
-            identity = text_of(branch, "bzr_identity") or "lp:" + branch_link.removeprefix(launchpad.root)
-            return {"test_url": identity, "tip": text_of(branch, "last_scanned_id", 255)}
-    return {}
+                self.report.added += ingest_new(self.source, new, now=timezone.now(), include_closed=self.all_items)
+                good = [item for item in good if item.review]
+            except Exception as error:  # another import was faster with one, or one can't be written: one by one
+                logger.info("items taken one by one source=%s error=%s", self.source.name, type(error).__name__)
+        for item in good:
+            try:
+                self.take_one(item)
+            except Exception as error:
+                self.failed(item.entry, error)
 
+    def take_one(self, item: Item) -> None:
+        if item.facts:
+            done = ingest(self.source, item.facts, None, now=timezone.now(), include_closed=self.all_items)
+            self.report.added += done.added
+            self.report.changed += done.changed
 
-def _series(launchpad: Launchpad, branch_link: str) -> SeriesFacts | None:
-    """The series of a package branch (``~owner/distribution/series/package/name``), asked for once a day."""
-    parts = branch_link.removeprefix(launchpad.root).split("/")
-    if not branch_link.startswith(launchpad.root) or len(parts) != 5:
-        return None
-    url = f"{launchpad.root}{parts[1]}/{parts[2]}"
-    known = Series.objects.filter(api_url=url).first()
-    if known and known.fetched_at and known.fetched_at > timezone.now() - SERIES_AGE:
-        return SeriesFacts(url, known.name, known.target, known.active_outside)
-    try:
-        active = launchpad.get(url).get("active") is not False
-    except Gone:
-        active = known.active_outside if known else True
-    series = keep_series(SeriesFacts(url, parts[2], parts[1], active), timezone.now())
-    Series.objects.filter(pk=series.pk).update(fetched_at=timezone.now())
-    return SeriesFacts(url, parts[2], parts[1], active)
-
-
-def _remembered(launchpad: Launchpad, url: str, names: list[str]) -> dict[str, str]:
-    """Fields of an object that never change, fetched once."""
-    known = Remembered.objects.filter(url=url).first()
-    if known:
-        return dict(known.facts)
-    try:
-        entry = launchpad.get(url)
-    except Gone:
-        return {}
-    facts = {name: text_of(entry, name) for name in names}
-    Remembered.objects.get_or_create(url=url, defaults={"facts": facts})
-    return facts
-
-
-def fetch_person(launchpad: Launchpad, username: str) -> None:
-    """Keep somebody's display name. One who vanished keeps the username; a failure is no reason to lose an item."""
-    try:
-        entry = launchpad.get("~" + quote(username))
-        facts = PersonFacts(
-            username, text_of(entry, "display_name", 255) or username, bool(entry.get("is_team")),
-            text_of(entry, "web_link", 500),
-        )  # fmt: skip
-    except LaunchpadProblem:
-        facts = PersonFacts(username, username)
-    keep_person(facts, timezone.now())
+    def failed(self, entry: Any, error: Exception) -> None:
+        """One item could not be brought in: the report says which, and why."""
+        name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
+        if not isinstance(error, LaunchpadProblem):
+            logger.error("item not imported source=%s", self.source.name, exc_info=error)
+        self.problem(f"{name}: {error if isinstance(error, LaunchpadProblem) else type(error).__name__}")
 
 
 def comments_of(launchpad: Launchpad, entry: dict[str, Any]) -> list[CommentFacts]:
@@ -228,12 +141,16 @@ def comments_of(launchpad: Launchpad, entry: dict[str, Any]) -> list[CommentFact
     is_bug = "messages_collection_link" in entry
     if not link:
         return []
+    return _comments_at(launchpad, link, is_bug=is_bug)
+
+
+def _comments_at(launchpad: Launchpad, link: str, *, is_bug: bool) -> list[CommentFacts]:
     found = []
     for position, comment in enumerate(launchpad.entries(link)):
         try:
             found.append(comment_facts(comment, is_description=is_bug and position == 0))
         except (BadItem, AttributeError):
-            logger.warning("comment left out item=%s", text_of(entry, "self_link"))
+            logger.warning("comment left out of=%s", link)
     return found
 
 
@@ -339,8 +256,7 @@ def sync_reviewers(launchpad: Launchpad) -> None:
             if isinstance(entry, dict) and not entry.get("is_team"):
                 name = text_of(entry, "name", 255)
                 members[name] = PersonFacts(name, text_of(entry, "display_name", 255) or name)
-    for facts in members.values():
-        keep_person(facts, now)
+    keep_people(members.values(), now)
     with transaction.atomic():
         Person.objects.filter(is_reviewer=True).exclude(username__in=members).update(is_reviewer=False)
         Person.objects.filter(is_reviewer=False, username__in=members).update(is_reviewer=True)
@@ -354,20 +270,58 @@ def refresh(review: Review) -> str:
     try:
         launchpad = get_launchpad()
         try:
-            entry = launchpad.get(review.api_url)
+            entry = launchpad.get_again(review.api_url)
         except Gone as gone:
             if gone.status in (401, 403):
                 launchpad.get("")  # are we let in at all? a revoked token must not abandon the whole queue
             abandon(review.pk, str(gone), now=now)
             return ""
-        facts = item_facts(launchpad, entry, review, review.source)
-        holder = launchpad.get(text_of(entry, "bug_link")) if "bug_link" in entry else entry
-        comments = comments_of(launchpad, holder)
-        known = set(Person.objects.filter(fetched_at__isnull=False).values_list("username", flat=True))
-        for name in {facts.owner.username, *(comment.author.username for comment in comments)} - known:
-            fetch_person(launchpad, name)
-        ingest(review.source, facts, comments, now=now, include_closed=True, service_account=launchpad.me())
+        item = Item(entry, review)
+        gather(launchpad, [item], review.source)
+        if item.problem or not item.facts:
+            raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
+        comments = comments_of(launchpad, item.bug or entry)
+        know_people(launchpad, {comment.author.username for comment in comments})
+        ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
     except LaunchpadProblem as problem:
         Review.objects.filter(pk=review.pk).update(sync_error=str(problem), due_at=due_after(review.state, now))
         return str(problem)
     return ""
+
+
+def read_comments(review: Review) -> str:
+    """Read what was said on a review that the import has just seen: its entry is not fetched a second time."""
+    now = timezone.now()
+    try:
+        launchpad = get_launchpad()
+        comments = _comments_at(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
+        know_people(launchpad, {comment.author.username for comment in comments})
+        add_comments(review.pk, comments, now=now, service_account=launchpad.me())
+    except LaunchpadProblem:
+        return refresh(review)
+    return ""
+
+
+def claim_due() -> list[tuple[int, str, bool]]:
+    """The reviews to refresh now: id, claim, and whether the import has just seen them. No review is claimed twice."""
+    now = timezone.now()
+    claim = now + CLAIM
+    with transaction.atomic():
+        rows = Review.objects.due().order_by("due_at").select_for_update(skip_locked=True)
+        due = list(rows.values_list("pk", "due_at", "imported_at", "synced_at")[:MOST_REFRESHES])
+        Review.objects.filter(pk__in=[row[0] for row in due]).update(due_at=claim)
+    return [
+        (pk, claim.isoformat(), synced is None and due_at == imported_at > now - JUST_IMPORTED)
+        for pk, due_at, imported_at, synced in due
+    ]
+
+
+def refresh_by_id(review_id: int, claim: str = "", just_imported: bool = False) -> None:
+    """Refresh a review, unless it is gone or the claim is not the newest: then it was refreshed, or will be."""
+    review = Review.objects.select_related("source").filter(pk=review_id).first()
+    if review is None or (claim and review.due_at != datetime.fromisoformat(claim)):
+        return
+    if just_imported and review.comments_url:
+        read_comments(review)
+    else:
+        refresh(review)

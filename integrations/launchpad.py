@@ -449,6 +449,7 @@ def proposal_facts(entry: dict[str, Any], *, revision: str, test_url: str, serie
         revision=revision,
         diff_marker=text_of(entry, "preview_diff_link"),
         series=series,
+        comments_url=text_of(entry, "all_comments_collection_link"),
     )
 
 
@@ -475,6 +476,7 @@ def task_facts(
         test_url=test_url,
         revision=revision,
         excluded=bool(set(tags if isinstance(tags, list) else []) & set(excluded_tags)),
+        comments_url=text_of(bug, "messages_collection_link"),
     )
 
 

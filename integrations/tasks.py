@@ -1,15 +1,9 @@
 """Celery tasks of the integrations. Each loads, calls one function, and may run twice without harm."""
 
-from datetime import timedelta
-
 from celery import shared_task
-from django.utils import timezone
 
 from integrations import importing, publishing
-from reviews.models import Review, Source
-
-MOST_REFRESHES = 500
-CLAIM = timedelta(minutes=5)
+from reviews.models import Source
 
 
 @shared_task(name="integrations.tasks.import_from_launchpad")
@@ -23,19 +17,14 @@ def import_from_launchpad(source_id: int | None = None) -> None:
 @shared_task(name="integrations.tasks.refresh_active")
 def refresh_active() -> None:
     """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
-    now = timezone.now()
-    due = list(Review.objects.due().order_by("due_at").values_list("pk", flat=True)[:MOST_REFRESHES])
-    Review.objects.filter(pk__in=due).update(due_at=now + CLAIM)
-    for pk in due:
-        refresh_review.delay(pk)
+    for pk, claim, just_imported in importing.claim_due():
+        refresh_review.delay(pk, claim, just_imported)
 
 
 @shared_task(name="integrations.tasks.refresh_review")
-def refresh_review(review_id: int) -> None:
+def refresh_review(review_id: int, claim: str = "", just_imported: bool = False) -> None:
     """Bring one review up to date, comments included."""
-    review = Review.objects.select_related("source").filter(pk=review_id).first()
-    if review:
-        importing.refresh(review)
+    importing.refresh_by_id(review_id, claim, just_imported)
 
 
 @shared_task(name="integrations.tasks.import_item")

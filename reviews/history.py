@@ -1,5 +1,7 @@
 """The one place that writes a review's history."""
 
+from collections.abc import Iterable
+
 from reviews.models import Event, Person, Review
 
 
@@ -14,6 +16,25 @@ def record(
     run_id: int | None = None,
 ) -> Event:
     """Write one line of history: what, from, to, who (None: the queue itself). Call it in the change's transaction."""
-    return Event.objects.create(
-        review=review, kind=kind, old=old[:255], new=new[:255], actor=actor, note=note, run_id=run_id
-    )
+    event = line(review, kind, old=old, new=new, actor=actor, note=note, run_id=run_id)
+    event.save(force_insert=True)
+    return event
+
+
+def record_all(lines: Iterable[Event]) -> None:
+    """Write many lines, made by ``line``, at once."""
+    Event.objects.bulk_create(lines)
+
+
+def line(
+    review: Review,
+    kind: str,
+    *,
+    old: str = "",
+    new: str = "",
+    actor: Person | None = None,
+    note: str = "",
+    run_id: int | None = None,
+) -> Event:
+    """A line of history that is still to be written, by ``record_all``."""
+    return Event(review=review, kind=kind, old=old[:255], new=new[:255], actor=actor, note=note, run_id=run_id)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from reviews.history import record
+from reviews.history import line, record, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Person, Review, Series, Source, State
-from reviews.signals import review_closed, review_opened, revision_changed
+from reviews.signals import review_closed, reviews_opened, revision_changed
 from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.votes import sentiment, tally
 
@@ -60,26 +60,37 @@ def _ingest(
 ) -> Ingested:
     review = Review.objects.select_for_update(of=("self",)).filter(api_url=item.api_url).first()
     series = keep_series(item.series, now) if item.series else None
-    state = item.state
-    if item.excluded or (series and not series.active):
-        state = State.ABANDONED
+    state = _state_of(item, series)
     added = review is None
     if review is None:
         if state in CLOSED_STATES and not include_closed:
             return Ingested(None)
-        review = Review(api_url=item.api_url, source=source, kind=item.kind, created_at=item.created_at, state=state)
-        review.updated_at = item.updated_at
+        review = _new_review(source, item, state, now)
     before = (review.state, review.updated_at, review.revision)
     review.owner = keep_person(item.owner, now)
     review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
     review.series = series or review.series
     review.test_url, review.branch = item.test_url or review.test_url, item.branch or review.branch
+    review.comments_url = item.comments_url or review.comments_url
     if item.revision:
         review.revision, review.diff_marker = item.revision, item.diff_marker
     review.updated_at = max(review.updated_at, item.updated_at)
     if added:
         review.save()
-        record(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
+        record_all([_imported(review, source)])
+    return _conclude(review, state, comments, before, added, now, service_account)
+
+
+def _conclude(
+    review: Review,
+    state: str,
+    comments: Sequence[CommentFacts] | None,
+    before: tuple[str, datetime, str],
+    added: bool,
+    now: datetime,
+    service_account: str,
+) -> Ingested:
+    """What follows from the facts: comments and votes, the state, the lock, history and signals."""
     if comments is not None:
         _keep_comments(review, comments, now, service_account)
         review.synced_at, review.sync_error = now, ""
@@ -97,12 +108,68 @@ def _ingest(
     return Ingested(review, added, not added and before != (review.state, review.updated_at, review.revision))
 
 
+def _state_of(item: ItemFacts, series: Series | None) -> str:
+    """The state that the item's status, tags and series say."""
+    return State.ABANDONED if item.excluded or (series and not series.active) else item.state
+
+
+def _new_review(source: Source | None, item: ItemFacts, state: str, now: datetime) -> Review:
+    return Review(
+        api_url=item.api_url, source=source, kind=item.kind, created_at=item.created_at, updated_at=item.updated_at,
+        state=state, imported_at=now, due_at=now,
+    )  # fmt: skip
+
+
+def _imported(review: Review, source: Source | None) -> Event:
+    return line(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
+
+
+def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, include_closed: bool = False) -> int:
+    """Create the reviews of items that are not known yet, however many, in a constant number of queries: all or none.
+
+    Returns how many were created. Raises IntegrityError when one of them is known by now: ``ingest`` them then.
+    """
+    with transaction.atomic():
+        people = keep_people((item.owner for item in items), now)
+        series = {facts.api_url: keep_series(facts, now) for facts in {item.series for item in items} if facts}
+        reviews = []
+        for item in sorted(items, key=lambda item: item.api_url):  # in one order, so that no two imports deadlock
+            of = series[item.series.api_url] if item.series else None
+            state = _state_of(item, of)
+            if state in CLOSED_STATES and not include_closed:
+                continue
+            review = _new_review(source, item, state, now)
+            review.owner, review.series = people[item.owner.username], of
+            review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
+            review.test_url, review.branch, review.comments_url = item.test_url, item.branch, item.comments_url
+            if item.revision:
+                review.revision, review.diff_marker = item.revision, item.diff_marker
+            review.closed_at = now if state in CLOSED_STATES else None
+            reviews.append(review)
+        Review.objects.bulk_create(reviews)
+        record_all(_imported(review, source) for review in reviews)
+        opened = [review for review in reviews if review.state in TESTABLE_STATES]
+        if opened:
+            reviews_opened.send(Review, reviews=opened)
+    return len(reviews)
+
+
+def add_comments(
+    review_id: int, comments: Sequence[CommentFacts], *, now: datetime, service_account: str = ""
+) -> Ingested:
+    """What was said on a review whose other facts are up to date: as ``ingest`` does it with comments."""
+    with transaction.atomic():
+        review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+        before = (review.state, review.updated_at, review.revision)
+        return _conclude(review, review.state, comments, before, False, now, service_account)
+
+
 def _tell(review: Review, before: tuple[str, datetime, str], added: bool) -> None:
     """History and signals for what has changed, in the same transaction."""
     old_state, _, old_revision = before
     if added:
         if review.state in TESTABLE_STATES:
-            review_opened.send(Review, review=review)
+            reviews_opened.send(Review, reviews=[review])
         return
     if review.revision != old_revision:
         record(review, Event.Kind.REVISION, old=old_revision, new=review.revision)
@@ -113,7 +180,7 @@ def _tell(review: Review, before: tuple[str, datetime, str], added: bool) -> Non
     if review.state in CLOSED_STATES:
         review_closed.send(Review, review=review)
     elif review.state in TESTABLE_STATES:
-        review_opened.send(Review, review=review)
+        reviews_opened.send(Review, reviews=[review])
 
 
 def abandon(review_id: int, reason: str, *, now: datetime) -> None:
@@ -133,16 +200,28 @@ def due_after(state: str, now: datetime) -> datetime:
     return now + timedelta(minutes=settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
 
 
+def keep_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person]:
+    """The people of those names, created or brought up to date. One query when all are known and unchanged."""
+    told = {one.username: one for one in sorted(facts, key=lambda one: (one.username, one.display_name))}
+    people: dict[str, Person] = Person.objects.in_bulk(told, field_name="username")
+    if missing := [name for name in told if name not in people]:
+        Person.objects.bulk_create([Person(username=name) for name in missing], ignore_conflicts=True)
+        people |= Person.objects.in_bulk(missing, field_name="username")
+    changed = []
+    for name, one in told.items():
+        person = people[name]
+        known, says = (person.display_name, person.url), (one.display_name, one.url or person.url)
+        if one.display_name and (known != says or person.fetched_at is None):
+            (person.display_name, person.url), person.is_team, person.fetched_at = says, one.is_team, now
+            changed.append(person)
+    if changed:
+        Person.objects.bulk_update(changed, ["display_name", "url", "is_team", "fetched_at"])
+    return people
+
+
 def keep_person(facts: PersonFacts, now: datetime) -> Person:
-    """The person of that name, created or brought up to date. One query for somebody known."""
-    person, _ = Person.objects.get_or_create(username=facts.username)
-    known = (person.display_name, person.url)
-    told = (facts.display_name or person.display_name, facts.url or person.url)
-    if facts.display_name and (known != told or person.fetched_at is None):
-        person.display_name, person.url = told
-        person.is_team, person.fetched_at = facts.is_team, now
-        person.save(update_fields=["display_name", "url", "is_team", "fetched_at"])
-    return person
+    """``keep_people`` for one."""
+    return keep_people([facts], now)[facts.username]
 
 
 def keep_series(facts: SeriesFacts, now: datetime) -> Series:
@@ -166,15 +245,11 @@ def keep_series(facts: SeriesFacts, now: datetime) -> Series:
 
 def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
     known = set(review.comments.values_list("api_url", flat=True))
-    people: dict[str, Person] = {}
+    unknown = {facts.api_url: facts for facts in comments if facts.api_url not in known}
+    people = keep_people((facts.author for facts in unknown.values()), now) if unknown else {}
     new = []
-    for facts in comments:
-        if facts.api_url in known:
-            continue
-        known.add(facts.api_url)
+    for facts in unknown.values():
         name = facts.author.username
-        if name not in people:
-            people[name] = keep_person(facts.author, now)
         automated = MARKER in facts.content or bool(service_account and name == service_account)
         counts = not automated and not facts.is_description
         new.append(

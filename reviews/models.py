@@ -244,6 +244,7 @@ class Review(models.Model):
     branch = models.CharField(max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git.")
     revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
     diff_marker = models.CharField(max_length=1000, blank=True, editable=False)
+    comments_url = models.CharField(max_length=1000, blank=True, editable=False)
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="submitted")
     created_at = models.DateTimeField(help_text="When it was submitted.")

@@ -6,6 +6,6 @@ item without its test runs. Receivers must not talk to the network; they enqueue
 
 from django.dispatch import Signal
 
-review_opened = Signal()  # review: first seen, or open again after a closed state
+reviews_opened = Signal()  # reviews (a list): first seen, or open again after a closed state
 revision_changed = Signal()  # review, old: the tip that is proposed is another one
 review_closed = Signal()  # review: it entered a closed state

@@ -61,3 +61,4 @@ class ItemFacts:
     diff_marker: str = ""
     series: SeriesFacts | None = None
     excluded: bool = False  # tagged with one of the source's excluded tags
+    comments_url: str = ""  # where what was said on it can be read

@@ -1,11 +1,12 @@
 """What the testing layer does when the reviews layer says that something happened."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
 
 from reviews.models import Review
-from reviews.signals import review_closed, review_opened, revision_changed
+from reviews.signals import review_closed, reviews_opened, revision_changed
 from testing.hints import hint
 from testing.models import UNFINISHED, TestRun
 from testing.runs import cancel_run, launch_default_runs
@@ -13,10 +14,10 @@ from testing.squares import update_square
 from testing.tasks import stop_build, sweep_test_runs
 
 
-@receiver(review_opened, dispatch_uid="testing.launch_default_runs")
-def on_opened(review: Review, **_: Any) -> None:
-    """A new item is tested on the default substrates."""
-    if launch_default_runs(review).launched:
+@receiver(reviews_opened, dispatch_uid="testing.launch_default_runs")
+def on_opened(reviews: Sequence[Review], **_: Any) -> None:
+    """New items are tested on the default substrates."""
+    if launch_default_runs(reviews):
         hint(sweep_test_runs)
 
 
@@ -25,7 +26,7 @@ def on_revision_changed(review: Review, **_: Any) -> None:
     """Runs of the old revision are cancelled, the new one is tested."""
     _cancel(review, "A newer revision is proposed.", TestRun.objects.exclude(revision=review.revision))
     update_square(review.pk)
-    on_opened(review)
+    on_opened([review])
 
 
 @receiver(review_closed, dispatch_uid="testing.review_closed")

@@ -273,6 +273,9 @@ class SandboxLaunchpad(SandboxServer):
         operation = request.parameter("ws.op")
         if request.method == "POST":
             return self._write_operation(request, path, operation)
+        if (path, operation) == ("branches", "getByUrls"):
+            named = {url: self.entries.get(url.removeprefix("lp:")) for url in _listed(request.parameter("urls"))}
+            return json_answer(named)
         if operation:
             found = self._find(path, operation, request)
             return self._collection(found, request, path) if found is not None else Answer(400, b"No such operation")

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from integrations.tests.scripted import ScriptedJenkins, ScriptedLaunchpad
 from reviews.models import Person, Review, Source, State
-from reviews.signals import review_opened
+from reviews.signals import reviews_opened
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def review(db) -> Review:
         updated_at=now, api_url="https://api.launchpad.net/devel/~ada/charms/trusty/mysql/fix/+merge/1",
         test_url="lp:~ada/charms/trusty/mysql/fix", revision="rev-1",
     )  # fmt: skip
-    review_opened.send(Review, review=review)
+    reviews_opened.send(Review, reviews=[review])
     return review
 
 

@@ -134,7 +134,7 @@ def test_closing_the_review_cancels_its_runs(run, review):
 
 
 def test_a_revision_is_tested_once_by_default(run, review):
-    assert launch_default_runs(review).launched == []
+    assert launch_default_runs([review]) == []
 
 
 @profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
