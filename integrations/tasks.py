@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations import importing, publishing
+from integrations import importing, pruning, publishing
 from reviews.models import Source
 
 
@@ -39,3 +39,9 @@ def import_item(source_id: int, path: str) -> None:
 def publish_results() -> None:
     """Post what has not been posted yet."""
     publishing.publish_results()
+
+
+@shared_task(name="integrations.tasks.prune_queue")
+def prune_queue() -> None:
+    """Let go of what nobody asks for any more."""
+    pruning.prune_nightly()

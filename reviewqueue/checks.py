@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from reviewqueue.logs import FORMATS
 from testing.ci import get_ci
 
 
@@ -36,7 +37,9 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
         found.append(Error(reason, hint="README.md shows the settings for a Jenkins job.", id="queue.E003"))
     if bool(settings.JENKINS_USER) != bool(settings.JENKINS_API_TOKEN):
         found.append(Error("Of JENKINS_USER and JENKINS_API_TOKEN only one is set: set both.", id="queue.E004"))
-    for name in ("TESTING_TIMEOUT", "TESTING_MAX_ATTEMPTS"):
+    if settings.LOG_FORMAT not in FORMATS:
+        found.append(Error(f"LOG_FORMAT is none of {', '.join(FORMATS)}.", id="queue.E006"))
+    for name in ("TESTING_TIMEOUT", "TESTING_MAX_ATTEMPTS", "PRUNE_DAYS"):
         if getattr(settings, name) < 1:
             found.append(Error(f"{name} must be 1 or more.", id="queue.E005"))
     path = settings.LAUNCHPAD_CREDENTIALS_FILE

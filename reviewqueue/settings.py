@@ -94,6 +94,7 @@ REFRESH_MINUTES: dict[str, int] = {
     "abandoned": env.int("REFRESH_ABANDONED_MINUTES", default=15 * 60),
 }
 REFRESH_DEFAULT_MINUTES = env.int("REFRESH_DEFAULT_MINUTES", default=10)
+PRUNE_DAYS = env.int("PRUNE_DAYS", default=365)  # how long a closed review keeps texts, results and fine history
 
 # --- Celery ------------------------------------------------------------------------------------------------
 
