@@ -1,21 +1,12 @@
 """Every URL of the REST API but the webhook's (SPEC section 7)."""
 
-from django.urls import path, register_converter
-from django.urls.converters import IntConverter
+from django.urls import path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from reviews import converters  # noqa: F401  (registers ``id``)
 from reviews.api import PersonView, ReviewList
 from testing.api import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
-
-
-class Id(IntConverter):
-    """An id that fits a row's: anything longer is no such row rather than an error of the database."""
-
-    regex = "[0-9]{1,18}"
-
-
-register_converter(Id, "id")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),

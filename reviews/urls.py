@@ -1,15 +1,17 @@
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from reviews import views
+from reviews import converters, review_page, views  # noqa: F401  (converters registers ``id``)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
-    path("reviews/<int:pk>/", views.review_page, name="review"),
-    path("reviews/<int:pk>/lock/", views.lock_review, name="lock"),
-    path("reviews/<int:pk>/unlock/", views.unlock_review, name="unlock"),
-    path("review/<int:pk>", RedirectView.as_view(pattern_name="review", permanent=True)),
+    path("reviews/<id:pk>/", review_page.review_page, name="review"),
+    path("reviews/<id:pk>/lock/", review_page.lock_review, name="lock"),
+    path("reviews/<id:pk>/unlock/", review_page.unlock_review, name="unlock"),
+    path("reviews/<id:pk>/refresh/", review_page.refresh_review, name="refresh"),
+    re_path(r"^review/(?P<pk>[0-9]{1,18})/?$", RedirectView.as_view(pattern_name="review", permanent=True)),
+    re_path(r"^user/(?P<username>[^/]+)/?$", views.old_person),
     path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

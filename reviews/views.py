@@ -1,24 +1,20 @@
-"""The pages of the line: dashboard, review, lock and unlock."""
+"""The pages of the line. That of one review is in ``reviews.review_page``."""
 
-from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from reviews.filters import SORTS, sorted_by
-from reviews.locks import LockedByOther, lock, unlock
-from reviews.models import INCOMING_STATES, REVIEWING_STATES, Comment, Event, Review, Source, User
-from reviews.rows import EXPLANATIONS, SQUARE_CELLS, heads_of, rows_of
+from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, Source, User
+from reviews.rows import heads_of, person_path, rows_of
 
 PAGE = 100
-TIMELINE = 500  # newest entries of either sort that a review page shows
 
 
 def reviewer(request: HttpRequest) -> User:
@@ -51,48 +47,6 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def review_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One review: the sentence, its runs, its timeline."""
-    review = get_object_or_404(Review.objects.for_rows(), pk=pk)
-    events = review.events.select_related("actor").order_by("-at")[:TIMELINE]
-    comments = review.comments.select_related("author").order_by("-created_at")[:TIMELINE]
-    timeline: list[tuple[str, datetime, Event | Comment]] = [("event", event.at, event) for event in events]
-    timeline += [("comment", comment.created_at, comment) for comment in comments]
-    timeline.sort(key=lambda entry: entry[1], reverse=True)
-    user = request.user if isinstance(request.user, User) else None
-    may_review = user is not None and user.is_reviewer
-    context = {
-        "review": review,
-        "explanation": EXPLANATIONS[review.state],
-        "square": SQUARE_CELLS[review.square],
-        "timeline": timeline,
-        "may_review": may_review,
-        "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
-    }
-    return render(request, "reviews/review.html", context)
-
-
-@require_POST
-@login_required
-def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
-    """Claim the review."""
-    user = reviewer(request)
-    review = get_object_or_404(Review, pk=pk)
-    try:
-        lock(review.pk, user.as_person())
-    except LockedByOther as other:
-        messages.error(request, f"Not locked: {other.holder} was faster.")
-    return redirect("review", pk=pk)
-
-
-@require_POST
-@login_required
-def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give the review back; staff may release another's lock."""
-    user = reviewer(request)
-    review = get_object_or_404(Review, pk=pk)
-    try:
-        unlock(review.pk, user.as_person(), force=user.is_staff)
-    except LockedByOther as other:
-        messages.error(request, f"Not released: {other.holder} holds the lock. Staff can release it.")
-    return redirect("review", pk=pk)
+def old_person(request: HttpRequest, username: str) -> HttpResponse:
+    """The person page's old path."""
+    return redirect(f"{person_path()}{quote(username, safe='')}/", permanent=True)

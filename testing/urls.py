@@ -1,9 +1,12 @@
 from django.urls import path
 
+from reviews import converters  # noqa: F401  (registers ``id``)
+from testing import views
 from testing.callback import CallbackView
-from testing.views import launch
 
 urlpatterns = [
     path("api/test-runs/<int:pk>/callback/", CallbackView.as_view(), name="test-run-callback"),
-    path("reviews/<int:pk>/test-runs/", launch, name="launch"),
+    path("reviews/<id:pk>/test-runs/", views.test_runs, name="launch"),
+    path("reviews/<id:pk>/test-runs/<id:run_pk>/", views.test_run, name="test-run"),
+    path("reviews/<id:pk>/test-runs/<id:run_pk>/tests/<id:position>/", views.single_test, name="single-test"),
 ]

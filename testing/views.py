@@ -1,40 +1,101 @@
-"""Launching tests from a review's page."""
+"""A review's test runs on pages: their refresh, one run, one single test, launching."""
 
+from __future__ import annotations
+
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_POST
+from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_GET, require_http_methods
 
 from reviews.models import Review
 from reviews.views import reviewer
 from testing.hints import hint
-from testing.models import Substrate
+from testing.listing import row_of, runs_context, version_of, with_counts
+from testing.models import Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
 from testing.tasks import sweep_test_runs
 
+PAGE = 200  # single tests
 
-@require_POST
-@login_required
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def test_runs(request: HttpRequest, pk: int) -> HttpResponse:
+    """A review's test runs. GET: the part of its page that refreshes itself. POST: launch more."""
+    if request.method == "POST":
+        return launch(request, pk)
+    review = get_object_or_404(Review, pk=pk)
+    if not getattr(request, "htmx", False):
+        return redirect(f"{review.get_absolute_url()}#tests")
+    version, answer = version_of(review), HttpResponse()
+    if request.headers.get("If-None-Match") == f'"{version}"':
+        answer = HttpResponseNotModified()
+    else:
+        context = runs_context(review)
+        version, answer = context["version"], render(request, "testing/_runs.html", context)
+    answer["ETag"], answer["Cache-Control"] = f'"{version}"', "private, no-cache"
+    patch_vary_headers(answer, ["HX-Request"])
+    return answer
+
+
 def launch(request: HttpRequest, pk: int) -> HttpResponse:
     """Test the review on the substrates that were ticked."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("review", args=[pk]))
     user = reviewer(request)
     review = get_object_or_404(Review, pk=pk)
     names = request.POST.getlist("substrates")
     substrates = list(Substrate.objects.filter(active=True))
     chosen = substrates if "all" in names else [substrate for substrate in substrates if substrate.name in names]
+    page = f"{review.get_absolute_url()}#tests"
     if not chosen:
         messages.error(request, "Nothing was launched: tick at least one substrate.")
-        return redirect("review", pk=pk)
+        return redirect(page)
     try:
         result = launch_runs(review, chosen, user.as_person())
     except NotAllowed as reason:
         messages.error(request, str(reason))
-        return redirect("review", pk=pk)
+        return redirect(page)
     if result.launched:
         hint(sweep_test_runs)
         messages.success(request, f"Launched on {', '.join(run.substrate.name for run in result.launched)}.")
     if result.already:
         names = [run.substrate.name for run in result.already]
         messages.info(request, f"Already under way on {', '.join(names)}.")
-    return redirect("review", pk=pk)
+    return redirect(page)
+
+
+@require_GET
+def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
+    """One run: its attempts, and all its single tests, in their order."""
+    runs = with_counts(TestRun.objects.select_related("review__owner", "substrate", "requested_by"))
+    run = get_object_or_404(runs.prefetch_related("attempts"), pk=run_pk, review_id=pk)
+    results = run.results.defer("output").order_by("position")
+    page = Paginator(results, PAGE).get_page(request.GET.get("page"))
+    context = {
+        "review": run.review,
+        "row": row_of(run, run.review, []),
+        "page": page,
+        "most_attempts": settings.TESTING_MAX_ATTEMPTS,
+    }
+    return render(request, "testing/run.html", context)
+
+
+@require_GET
+def single_test(request: HttpRequest, pk: int, run_pk: int, position: int) -> HttpResponse:
+    """One single test with its output."""
+    results = TestResult.objects.filter(run=run_pk, run__review=pk)
+    result = get_object_or_404(results.select_related("run__review", "run__substrate"), position=position)
+    places = results.order_by("position").values_list("position", flat=True)
+    context = {
+        "review": result.run.review,
+        "result": result,
+        "outdated": result.run.outdated,
+        "before": places.filter(position__lt=position).last(),
+        "after": places.filter(position__gt=position).first(),
+    }
+    return render(request, "testing/single_test.html", context)

@@ -1,33 +1,46 @@
 """What the pages of the reviews layer show of test runs."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from django import template
-from django.conf import settings
 
 from reviews.models import Review
 from testing.ci import get_ci
+from testing.listing import runs_context
 from testing.models import Substrate
 
 register = template.Library()
-MOST_RUNS = 100
 
 
-@register.inclusion_tag("testing/_runs.html", takes_context=True)
-def test_runs(context: dict[str, Any], review: Review) -> dict[str, Any]:
-    """A review's runs, newest first, and the form that launches more. Three queries."""
-    runs = review.test_runs.select_related("substrate", "requested_by").prefetch_related("results")[:MOST_RUNS]
-    return {
-        "review": review,
-        "runs": [(run, run.revision != review.revision) for run in runs],
-        "substrates": list(Substrate.objects.filter(active=True)) if context.get("may_review") else [],
-        "may_review": context.get("may_review"),
-        "most_attempts": settings.TESTING_MAX_ATTEMPTS,
-        "csrf_token": context.get("csrf_token"),
-    }
+@register.inclusion_tag("testing/_runs.html")
+def test_runs(review: Review) -> dict[str, Any]:
+    """A review's runs, newest first. Three queries."""
+    return runs_context(review)
+
+
+@register.inclusion_tag("testing/_launch.html", takes_context=True)
+def launch_form(context: dict[str, Any], review: Review) -> dict[str, Any]:
+    """The form that launches tests. One query."""
+    substrates = list(Substrate.objects.filter(active=True))
+    return {"review": review, "substrates": substrates, "csrf_token": context.get("csrf_token")}
 
 
 @register.simple_tag
 def unconfigured_ci() -> str:
     """Why nothing can be tested at all; empty when something can."""
     return get_ci().unconfigured()
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds in a reader's words: ``12.5 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,41 @@
+"""What is expected of whom, in plain words, by kind and state of a review (SPEC section 3)."""
+
+from reviews.models import Review, State
+
+_TESTED = "Nothing for now. If a test fails below, push a fix: the new revision is tested by itself."
+
+# The submitter's side of each state; what differs between a proposal and a bug is told apart by kind.
+SUBMITTER: dict[tuple[str, str], str] = {
+    (State.NEW, Review.Kind.NEW): _TESTED,
+    (State.NEW, Review.Kind.UPDATE): _TESTED,
+    (State.PENDING, Review.Kind.NEW): _TESTED,
+    (State.PENDING, Review.Kind.UPDATE): _TESTED,
+    (State.REVIEWED, Review.Kind.NEW):
+        "Read the review below, push what it asks for to your branch, then answer in a comment on the bug on "
+        "Launchpad. Your comment brings it back to the reviewers.",
+    (State.REVIEWED, Review.Kind.UPDATE):
+        "Read the review below, push what it asks for to your branch, then answer in a comment on the proposal on "
+        "Launchpad. Your comment brings it back to the reviewers.",
+    (State.IN_PROGRESS, Review.Kind.NEW):
+        "Finish your work, push it, and set the bug on Launchpad to New or Confirmed: then it is back in the line.",
+    (State.IN_PROGRESS, Review.Kind.UPDATE):
+        "Finish your work, push it, and set the proposal on Launchpad to Needs review: then it is back in the line.",
+    (State.FOLLOW_UP, Review.Kind.NEW): "Nothing for now: you have answered, and a reviewer looks at it again.",
+    (State.FOLLOW_UP, Review.Kind.UPDATE):
+        "Nothing for now: a reviewer looks at it again. If merging failed on a conflict, merge the target into yours.",
+    (State.READY, Review.Kind.NEW): "Nothing: it is accepted, and a reviewer publishes it.",
+    (State.READY, Review.Kind.UPDATE): "Nothing: it is approved, and a reviewer merges it.",
+    (State.MERGED, Review.Kind.NEW): "Nothing: it is merged. Thank you.",
+    (State.MERGED, Review.Kind.UPDATE): "Nothing: it is merged. Thank you.",
+    (State.CLOSED, Review.Kind.NEW): "Nothing: it is done. If you think otherwise, set the bug on Launchpad to New.",
+    (State.CLOSED, Review.Kind.UPDATE): "Nothing: it is done.",
+    (State.ABANDONED, Review.Kind.NEW):
+        "Nothing. If it should live on, push your work and set the bug on Launchpad to New.",
+    (State.ABANDONED, Review.Kind.UPDATE):
+        "Nothing. If it should live on, push your work and propose it again on Launchpad.",
+}  # fmt: skip
+
+
+def expected_of_submitter(review: Review) -> str:
+    """What the submitter has to do now, if anything, in words."""
+    return SUBMITTER[State(review.state), Review.Kind(review.kind)]

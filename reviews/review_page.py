@@ -1,0 +1,105 @@
+"""The page of one review, and what its readers do there: lock, unlock, refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from reviews.expectations import expected_of_submitter
+from reviews.history import record
+from reviews.locks import LockedByOther, lock, unlock
+from reviews.models import Event, Review, User
+from reviews.neighbours import neighbours
+from reviews.rows import EXPLANATIONS, votes
+from reviews.signals import refresh_asked
+from reviews.timeline import timeline_of
+from reviews.views import reviewer
+
+View = Callable[..., HttpResponse]
+
+
+def asked_by_button(view: View) -> View:
+    """For what is asked by a button of a review's page: visitors log in first and come back to that page, and so do
+    those who open the button's address by hand."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, pk: int, **more: Any) -> HttpResponse:
+        page = reverse("review", args=[pk])
+        if not request.user.is_authenticated:
+            return redirect_to_login(page)
+        return view(request, pk, **more) if request.method == "POST" else redirect(page)
+
+    return asked
+
+
+@require_GET
+def review_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One review: the sentence, what is expected of whom, its runs, its timeline. At most ten queries."""
+    review = get_object_or_404(Review.objects.for_rows(), pk=pk)
+    user = request.user if isinstance(request.user, User) else None
+    before, after = neighbours(review)
+    context = {
+        "review": review,
+        "explanation": EXPLANATIONS[review.state],
+        "votes": votes(review.positive_votes, review.negative_votes),
+        "expected": expected_of_submitter(review),
+        "timeline": timeline_of(review),
+        "before": before,
+        "after": after,
+        "asked_again": review.due_at if review.due_at > timezone.now() else None,
+        "may_review": user is not None and user.is_reviewer,
+        "is_submitter": user is not None and user.person_id == review.owner_id,
+        "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
+    }
+    return render(request, "reviews/review.html", context)
+
+
+@asked_by_button
+def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
+    """Claim the review."""
+    user = reviewer(request)
+    review = get_object_or_404(Review, pk=pk)
+    try:
+        lock(review.pk, user.as_person())
+    except LockedByOther as other:
+        messages.error(request, f"Not locked: {other.holder} was faster.")
+    return redirect(review)
+
+
+@asked_by_button
+def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give the review back; staff may release another's lock."""
+    user = request.user if isinstance(request.user, User) and request.user.is_staff else reviewer(request)
+    review = get_object_or_404(Review, pk=pk)
+    try:
+        unlock(review.pk, user.as_person(), force=user.is_staff)
+    except LockedByOther as other:
+        messages.error(request, f"Not released: {other.holder} holds the lock. Staff can release it.")
+    return redirect(review)
+
+
+@asked_by_button
+def refresh_review(request: HttpRequest, pk: int) -> HttpResponse:
+    """Staff: ask Launchpad about it now instead of when it is due."""
+    user = request.user
+    if not isinstance(user, User) or not user.is_staff:
+        raise PermissionDenied("Only staff can refresh a review. It is refreshed by itself when it is due.")
+    with transaction.atomic():
+        review = get_object_or_404(Review.objects.select_for_update(of=("self",)), pk=pk)
+        review.due_at = timezone.now()  # should the message get lost, the next round finds it
+        review.save(update_fields=["due_at"])
+        record(review, Event.Kind.STAFF, new="refresh from Launchpad", actor=user.as_person())
+        refresh_asked.send(Review, review=review)
+    messages.success(request, "Launchpad is being asked. Reload the page in a few seconds.")
+    return redirect(review)

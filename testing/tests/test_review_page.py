@@ -1,0 +1,337 @@
+"""The page of one review: runs and their stories, single tests, the timeline, the line, who may what (SPEC 6)."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from reviews.models import Comment, Event, Person, Review, Source, State, User
+from reviews.timeline import LONG
+from testing.models import Attempt, Status, Substrate, TestResult, TestRun
+
+NOW = timezone.now()
+
+
+def make(number=1, **more):
+    owner, _ = Person.objects.get_or_create(username="ada", defaults={"display_name": "Ada"})
+    then = NOW - timedelta(days=number)
+    facts = {"state": State.PENDING, "title": f"Item {number}", "kind": "update", "revision": "rev-2", **more}
+    return Review.objects.create(
+        url=f"https://launchpad.net/{number}", api_url=f"https://api/{number}", owner=owner, created_at=then,
+        updated_at=then, **facts,
+    )  # fmt: skip
+
+
+def make_run(review, substrate="lxc", status=Status.PASS, **more):
+    facts = {"revision": review.revision, **more}
+    if status not in (Status.RETRY, Status.PENDING, Status.RUNNING):
+        facts = {"finished_at": NOW, "next_attempt_at": None} | facts
+    run = TestRun.objects.create(
+        review=review, substrate=Substrate.objects.get(name=substrate), status=status, **facts
+    )  # fmt: skip
+    Attempt.objects.create(run=run, number=run.attempt)
+    return run
+
+
+@pytest.fixture
+def reviewer(db, client):
+    user = User.objects.create_user("rev")
+    user.groups.add(Group.objects.get(name="reviewers"))
+    client.force_login(user)
+    return user
+
+
+def page_of(client, review, **more):
+    answer = client.get(f"/reviews/{review.pk}/", **more)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def words(page):
+    return " ".join(page.split())
+
+
+@pytest.mark.django_db
+def test_the_sentence(client):
+    review = make(3, source=Source.objects.get(name="charmers"), synced_at=NOW - timedelta(minutes=4))
+    Review.objects.update(due_at=timezone.now() + timedelta(minutes=6, seconds=30), sync_error="Launchpad is down.")
+    page = words(page_of(client, review))
+    for said in (
+        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "It waits for a reviewer.", "A reviewer acts next.",
+        "Nobody holds the lock.", "charmers", "rev-2", "4 minutes ago", "in 6 minutes",
+        "Not up to date: Launchpad is down.", 'href="https://launchpad.net/3"',
+    ):  # fmt: skip
+        assert said in page
+    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=NOW)
+    assert "eve</bdi></a> holds the lock" in page_of(client, review)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("state", "kind", "expected"),
+    [
+        ("new", "new", "the new revision is tested by itself"),
+        ("reviewed", "new", "answer in a comment on the bug"),
+        ("in-progress", "update", "set the proposal on Launchpad to Needs review"),
+        ("in-progress", "new", "set the bug on Launchpad to New"),
+        ("follow-up", "new", "a reviewer looks at it again"),
+        ("ready", "update", "a reviewer merges it"),
+        ("abandoned", "update", "propose it again"),
+    ],
+)
+def test_submitters_find_out_what_is_expected_of_them(client, state, kind, expected):
+    review = make(1, state=state, kind=kind)
+    assert expected in page_of(client, review)
+    client.force_login(User.objects.create_user("ada", person=review.owner))
+    page = page_of(client, review)
+    assert "What is expected of you" in page
+    assert "New test" not in page
+
+
+@pytest.mark.django_db
+def test_every_state_says_what_is_expected(client):
+    review = make(1)
+    for state in State.values:
+        for kind in ("new", "update"):
+            Review.objects.update(state=state, kind=kind)
+            assert "What is expected of the submitter" in page_of(client, review)
+
+
+@pytest.mark.django_db
+def test_a_run_tells_its_story(client):
+    review = make(1)
+    run = make_run(
+        review, status=Status.RUNNING, attempt=2, build_url="https://ci/7/", started_at=NOW - timedelta(minutes=5),
+        requested_by=Person.objects.create(username="eve"), next_attempt_at=NOW + timedelta(hours=2),
+    )  # fmt: skip
+    Attempt.objects.create(run=run, number=1, ended_at=NOW, note="Attempt 1 brought no outcome within 60 seconds.")
+    page = words(page_of(client, review))
+    for said in (
+        "▶</span> running", "attempt 2 of 5", 'href="https://ci/7/"', "by <bdi>eve</bdi>", "running for 5 min",
+        "2 attempts", "Lost: Attempt 1 brought no outcome", "Building.", "Counts as lost if it does not report by",
+    ):  # fmt: skip
+        assert said in page
+
+
+@pytest.mark.django_db
+def test_what_waits_says_why_and_until_when(client, settings):
+    review = make(1)
+    until = timezone.now() + timedelta(minutes=3)
+    make_run(review, status=Status.RETRY, error="Jenkins answered 503.", next_attempt_at=until)
+    page = page_of(client, review)
+    assert "Jenkins answered 503." in page
+    assert f"{until:%Y-%m-%d %H:%M:%S} UTC" in page
+    assert "Nothing is being tested." in page  # no Jenkins is configured
+
+
+@pytest.mark.django_db
+def test_outdated_runs_are_folded_below_the_current_ones(client):
+    review = make(1)
+    make_run(review, "aws", Status.FAIL, revision="rev-1")
+    make_run(review, "lxc", Status.PASS)
+    page = page_of(client, review)
+    assert page.index("✓</span> pass") < page.index("1 outdated run") < page.index("✗</span> fail")
+    assert page.count(">outdated</span>") == 1
+
+
+@pytest.mark.django_db
+def test_single_tests_failed_first_and_their_output_on_demand(client):
+    review = make(1)
+    run = make_run(review, status=Status.FAIL)
+    hostile = "<script>alert(1)</script>" + "\u202e" + "é" * 20_000
+    TestResult.objects.bulk_create(
+        [TestResult(run=run, position=n, suite="bundle", test=f"t{n}-x", duration=75.0) for n in range(40)]
+        + [TestResult(run=run, position=40, suite="bundle", test="<b>", returncode=3, output=hostile)]
+    )
+    page = page_of(client, review)
+    assert "1 failed</strong>" in page
+    assert page.index("failed (3)") < page.index("t0-x")
+    assert "1 min 15 s" in page
+    assert "t39-x" not in page  # the run's page has them all
+    assert "alert(1)" not in page
+    assert "t39-x" in client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/").content.decode()
+    output = client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/tests/40/").content.decode()
+    assert "&lt;script&gt;alert(1)" in output
+    assert "<script>alert" not in output
+    assert "é" * 20_000 in output
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path", ["999/", "9" * 30 + "/", "9" * 18 + "/", "1/test-runs/5/", "1/test-runs/5/tests/1/", "x/", "-1/"]
+)
+def test_what_is_not_there_is_not_found(client, path):
+    assert client.get(f"/reviews/{path}").status_code == 404
+    assert client.post(f"/reviews/{path}").status_code in (404, 405)
+
+
+@pytest.mark.django_db
+def test_a_run_is_not_shown_below_another_review(client):
+    run = make_run(make(1))
+    assert client.get(f"/reviews/{make(2).pk}/test-runs/{run.pk}/").status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_timeline_reads_as_a_conversation(client):
+    review = make(1)
+    eve = Person.objects.create(username="eve", display_name="Eve")
+    long = "word " * LONG
+
+    def say(number, content, **more):
+        at = NOW - timedelta(hours=10 - number)
+        Comment.objects.create(
+            review=review, author=eve, api_url=f"c{number}", content=content, created_at=at, **more
+        )  # fmt: skip
+
+    say(
+        3,
+        "> " + "\n> ".join("abcdef") + "\nI disagree <b>strongly</b>: see https://example.com/x",
+        sentiment="negative",
+    )
+    say(4, "Automated words", is_automated=True)
+    say(5, long, sentiment="positive", vote="Approve")
+    say(6, "The description", is_description=True)
+    for _ in range(4):
+        Event.objects.create(review=review, kind="run", old="retry", new="pending on lxc", at=NOW, run_id=1)
+    Event.objects.create(review=review, kind="state", old="NEW", new="PENDING", actor=eve, at=NOW - timedelta(hours=9))
+    page = page_of(client, review)
+    order = [
+        "The description",
+        "NEW → PENDING",
+        "Quoted text, 6 lines",
+        "Automated words",
+        "Approve",
+        "4 steps of test",
+    ]
+    places = [page.index(part) for part in order]
+    assert places == sorted(places)
+    assert "&lt;b&gt;strongly&lt;/b&gt;" in page
+    assert 'href="https://example.com/x" rel="nofollow"' in page
+    assert "automated: posted by this queue" in page
+    assert "The rest of it" in page
+
+
+@pytest.mark.django_db
+def test_previous_and_next_follow_the_dashboard(client):
+    incoming = [make(9, state="new"), make(8, state="new")]
+    reviews = [make(7, state="ready"), make(6, state="pending"), make(5, state="follow-up")]
+    same = make(4, state="pending")
+    Review.objects.filter(pk=same.pk).update(updated_at=reviews[2].updated_at)
+    make(3, state="reviewed")
+    make(2, state="merged")
+    line = [*incoming, *reviews, same]
+    for before, review, after in zip([None, *line], line, [*line[1:], None], strict=False):
+        page = page_of(client, review)
+        assert ('rel="prev"' in page, 'rel="next"' in page) == (before is not None, after is not None)
+        if before:
+            assert f'<link rel="prev" href="/reviews/{before.pk}/">' in page
+        if after:
+            assert f'<link rel="next" href="/reviews/{after.pk}/">' in page
+    assert 'rel="next"' not in page_of(client, Review.objects.get(state="merged"))
+
+
+@pytest.mark.parametrize(("reviews", "runs"), [(10, 1), (10, 100), (10_000, 1)])
+def test_the_page_costs_the_same_however_much_there_is(client, reviewer, django_assert_num_queries, reviews, runs):
+    owner = Person.objects.create(username="ada")
+    Review.objects.bulk_create(
+        Review(
+            url="http://x/", api_url=str(n), owner=owner, created_at=NOW, updated_at=NOW, state="pending", kind="new"
+        )
+        for n in range(reviews)
+    )
+    review = Review.objects.all()[5]
+    lxc, eve = Substrate.objects.get(name="lxc"), Person.objects.create(username="eve")
+    made = TestRun.objects.bulk_create(
+        TestRun(review=review, substrate=lxc, status="fail", finished_at=NOW, next_attempt_at=None, requested_by=eve)
+        for _ in range(runs)
+    )
+    Attempt.objects.bulk_create(Attempt(run=run, number=1) for run in made)
+    TestResult.objects.bulk_create(TestResult(run=run, position=n, test="t") for run in made for n in range(3))
+    Comment.objects.bulk_create(
+        Comment(review=review, author=eve, api_url=str(n), created_at=NOW, content="x") for n in range(runs)
+    )
+    with django_assert_num_queries(10):
+        page = page_of(client, review)
+    assert page.count('class="run run-fail"') == runs
+
+
+def test_the_runs_refresh_themselves_until_all_is_finished(client, reviewer):
+    review = make(1)
+    run = make_run(review, status=Status.RUNNING)
+    path, asked = f"/reviews/{review.pk}/test-runs/", {"HTTP_HX_REQUEST": "true"}
+    assert f'hx-get="{path}"' in page_of(client, review)
+    first = client.get(path, **asked)
+    assert b"hx-get" in first.content
+    assert b"<html" not in first.content
+    unchanged = client.get(path, **asked, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    TestRun.objects.filter(pk=run.pk).update(status=Status.PASS, finished_at=NOW)
+    changed = client.get(path, **asked, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert changed.status_code == 200
+    assert b"hx-get" not in changed.content
+    assert client.get(path).url == f"/reviews/{review.pk}/#tests"  # opened by hand
+
+
+def test_an_unchanged_refresh_is_cheap(client, reviewer, django_assert_max_num_queries):
+    review = make(1)
+    make_run(review, status=Status.RUNNING)
+    path, asked = f"/reviews/{review.pk}/test-runs/", {"HTTP_HX_REQUEST": "true"}
+    etag = client.get(path, **asked)["ETag"]
+    with django_assert_max_num_queries(2):
+        client.get(path, **asked, HTTP_IF_NONE_MATCH=etag)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("deed", ["lock", "unlock", "refresh", "test-runs"])
+def test_visitors_log_in_and_come_back_and_others_are_refused_in_words(client, deed):
+    review = make(1)
+    path = f"/reviews/{review.pk}/{deed}/"
+    assert client.post(path, {"substrates": "lxc"}).url == f"/login/?next=/reviews/{review.pk}/"
+    client.force_login(User.objects.create_user("someone"))
+    answer = client.post(path, {"substrates": "lxc"})
+    assert answer.status_code == 403
+    assert b"Only " in answer.content
+    assert client.get(path).status_code == 302
+    assert not review.test_runs.exists()
+
+
+@pytest.mark.django_db
+def test_staff_ask_launchpad_now(client, django_capture_on_commit_callbacks, monkeypatch):
+    review = make(1)
+    Review.objects.update(due_at=NOW + timedelta(hours=1))
+    client.force_login(User.objects.create_user("boss", is_staff=True))
+    assert "Refresh now" in page_of(client, review)
+    with django_capture_on_commit_callbacks() as messages:
+        page = client.post(f"/reviews/{review.pk}/refresh/", follow=True).content.decode()
+    assert "Launchpad is being asked" in page
+    assert len(messages) == 1  # the message to a worker; should it get lost, the row says the same:
+    review.refresh_from_db()
+    assert review.due_at <= timezone.now()
+    assert review.events.get(kind="staff").actor.username == "boss"
+
+
+@pytest.mark.parametrize(
+    "form", [{"substrates": "moon"}, {"substrates": ["", "\x00"]}, {}, {"substrates": "a" * 10_000}]
+)
+def test_nonsense_in_the_form_launches_nothing(client, reviewer, form):
+    review = make(1)
+    page = client.post(f"/reviews/{review.pk}/test-runs/", form, follow=True)
+    assert b"tick at least one" in page.content
+    assert not review.test_runs.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["page=x", "page=-1", "page=99999999999999999999", "%00=%00"])
+def test_nonsense_in_the_query_gives_the_page(client, query):
+    run = make_run(make(1))
+    assert client.get(f"/reviews/{run.review_id}/?{query}").status_code == 200
+    assert client.get(f"/reviews/{run.review_id}/test-runs/{run.pk}/?{query}").status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_old_paths_lead_to_the_new(client, slash):
+    assert client.get(f"/review/7{slash}").url == "/reviews/7/"
+    assert client.get(f"/user/o-brien{slash}").url == "/people/o-brien/"
+    assert client.get(f"/user/a%3Fb{slash}").url == "/people/a%3Fb/"
