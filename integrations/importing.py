@@ -307,7 +307,7 @@ def claim_due() -> list[tuple[int, str, bool]]:
     now = timezone.now()
     claim = now + CLAIM
     with transaction.atomic():
-        rows = Review.objects.due().order_by("due_at").select_for_update(skip_locked=True)
+        rows = Review.objects.due().order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
         due = list(rows.values_list("pk", "due_at", "imported_at", "synced_at")[:MOST_REFRESHES])
         Review.objects.filter(pk__in=[row[0] for row in due]).update(due_at=claim)
     return [

@@ -21,7 +21,9 @@ from django.utils.dateparse import parse_datetime
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, Results, SingleTest, TellStaff, TryLater
 
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json
+LARGEST_LIST = 2 * 1024 * 1024  # bytes of a list of builds
 LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
+MOST_BUILDS = 300  # looked through for one whose acceptance was lost
 LARGEST_OUTPUT = 20_000  # characters kept of a single test's output, from its end
 MOST_TESTS = 2_000
 BUILD_WITH_PARAMETERS = "/buildWithParameters"
@@ -83,10 +85,13 @@ class Jenkins(CIBackend):
         optional = {"token": settings.JENKINS_TOKEN, "revision": request.revision, "branch": request.branch}
         parameters |= {name: value for name, value in optional.items() if value}
         target = self.job_url + BUILD_WITH_PARAMETERS
-        if self.auth:
-            status, headers, _ = self._ask("POST", target, data=parameters)
-        else:
-            status, headers, _ = self._ask("GET", target, params=parameters)
+        try:
+            if self.auth:
+                status, headers, _ = self._ask("POST", target, data=parameters)
+            else:
+                status, headers, _ = self._ask("GET", target, params=parameters)
+        except TryLater as error:
+            raise TryLater(str(error), unsure=True) from None
         location = urljoin(target, headers.get("Location", ""))
         queue_url = location if "/queue/item/" in location and self.is_ours(location) else ""
         if status in (200, 201) or (status == 303 and queue_url):
@@ -97,7 +102,25 @@ class Jenkins(CIBackend):
             )
         if status in REFUSALS:
             raise TellStaff(REFUSALS[status])
-        raise TryLater(f"Jenkins answered {status} and did not queue the build.")
+        # What a proxy answers when Jenkins was too slow says nothing of what Jenkins did.
+        raise TryLater(f"Jenkins answered {status} and did not queue the build.", unsure=status in (502, 504))
+
+    def lately_started(self) -> dict[str, BuildRef]:
+        found: dict[str, BuildRef] = {}
+        parameters = "actions[parameters[name,value]]"
+        # The queue first: what leaves it in the meantime is among the builds then.
+        queue = self._read_json(self.root + "queue/api/json", {"tree": f"items[id,{parameters}]"}, LARGEST_LIST)
+        for item in _objects(queue, "items"):
+            if isinstance(item.get("id"), int):
+                found[_callback_of(item)] = BuildRef(queue_url=f"{self.root}queue/item/{item['id']}/")
+        tree = f"builds[url,{parameters}]{{0,{MOST_BUILDS}}}"
+        job = self._read_json(self.job_url + "/api/json", {"tree": tree}, LARGEST_LIST)
+        for build in _objects(job, "builds"):
+            url = build.get("url")
+            if isinstance(url, str) and len(url) <= 1000 and self.is_ours(url):
+                found.setdefault(_callback_of(build), BuildRef(build_url=url))
+        found.pop("", None)
+        return found
 
     def cancel(self, build: BuildRef) -> None:
         record = self.record(build)
@@ -195,9 +218,11 @@ class Jenkins(CIBackend):
             )
         return problems
 
-    def _read_json(self, url: str, params: dict[str, str] | None = None) -> dict[str, Any] | None:
+    def _read_json(
+        self, url: str, params: dict[str, str] | None = None, limit: int = LARGEST_ANSWER
+    ) -> dict[str, Any] | None:
         """The JSON object at a URL below our Jenkins; None when it is gone or is something else. Raises TryLater."""
-        status, _, body = self._ask("GET", url, params=params)
+        status, _, body = self._ask("GET", url, params=params, limit=limit)
         if status >= 500 or status in (401, 403, 429):
             raise TryLater(f"Jenkins answered {status} when asked about the build.")
         return _json_object(body) if status == 200 else None
@@ -287,6 +312,20 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     except (JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _objects(document: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    value = document.get(name) if document else None
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _callback_of(item: dict[str, Any]) -> str:
+    """The ``callback_url`` that a queue item or build was given; empty when it has none."""
+    for action in _objects(item, "actions"):
+        for parameter in _objects(action, "parameters"):
+            if parameter.get("name") == "callback_url":
+                return str(parameter.get("value"))
+    return ""
 
 
 def _parse_time(value: object) -> datetime | None:

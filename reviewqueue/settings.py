@@ -81,6 +81,9 @@ JENKINS_TIMEOUT = env.float("JENKINS_TIMEOUT", default=15.0)  # seconds for one 
 
 TESTING_TIMEOUT = env.int("TESTING_TIMEOUT", default=86400)  # seconds without an outcome before a build counts as lost
 TESTING_MAX_ATTEMPTS = env.int("TESTING_MAX_ATTEMPTS", default=5)
+# Seconds after which work that a process claimed is free again, should that process have died. Longer than a sweep's
+# slowest requests; posting to Launchpad holds its claims five times as long.
+CLAIM_SECONDS = env.int("CLAIM_SECONDS", default=180)
 TESTING_COMMENTS = env.bool("TESTING_COMMENTS", default=False)
 # What implements the outside interfaces of the lower layers, by dotted path, as Django does for e-mail.
 TESTING_CI_BACKEND = env.str("TESTING_CI_BACKEND", default="integrations.jenkins.Jenkins")

@@ -15,10 +15,15 @@ class CIError(Exception):
     """The engine did not do it. ``str()`` is the reason in words for staff; never holds a secret."""
 
     retry = True
+    unsure = False  # whether what was asked for may have been done all the same
 
 
 class TryLater(CIError):
-    """Down, busy or unreachable: trying again helps."""
+    """Down, busy or unreachable: trying again helps. ``unsure`` when the answer to a request that was heard is lost."""
+
+    def __init__(self, message: str, *, unsure: bool = False) -> None:
+        super().__init__(message)
+        self.unsure = unsure
 
 
 class TellStaff(CIError):
@@ -93,6 +98,11 @@ class CIBackend(ABC):
     @abstractmethod
     def start(self, request: BuildRequest) -> BuildRef:
         """Ask for a build. Returns where it queues; raises TryLater or TellStaff when it was not accepted."""
+
+    def lately_started(self) -> dict[str, BuildRef]:
+        """Builds that queue or ran lately, by the callback URL that they were given; what an engine can't tell is left
+        out. An acceptance that nobody wrote down is found again by it."""
+        return {}
 
     @abstractmethod
     def cancel(self, build: BuildRef) -> None:

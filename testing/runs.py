@@ -78,14 +78,15 @@ class CallbackResult:
 
 def lock_review(review_id: int) -> Review:
     """The review, its row locked until the transaction ends."""
-    review: Review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+    review: Review = Review.objects.select_for_update(of=("self",), no_key=True).get(pk=review_id)
     return review
 
 
 def lock_run(run_id: int) -> TestRun:
     """The run with its review, both rows locked in the agreed order until the transaction ends."""
     review = lock_review(TestRun.objects.values_list("review_id", flat=True).get(pk=run_id))
-    run: TestRun = TestRun.objects.select_for_update(of=("self",)).select_related("substrate").get(pk=run_id)
+    rows = TestRun.objects.select_for_update(of=("self",), no_key=True)
+    run: TestRun = rows.select_related("substrate").get(pk=run_id)
     run.review = review
     return run
 

@@ -1,7 +1,8 @@
 """The sweep (SPEC section 5): sends what is due, recovers what was lost, collects single tests.
 
-Each step claims its row by moving its due time forward in a transaction of its own, then talks to the engine outside
-of any transaction, then records what came of it. A process that dies in between leaves a row that is due again.
+Each step claims its rows by moving their due time forward in a transaction of its own, then talks to the engine
+outside of any transaction, then records what came of it. A process that dies in between leaves rows that are due again.
+Threads only talk to the engine; every row is read and written by the thread that sweeps.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import logging
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -19,19 +22,22 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from reviews.models import CLOSED_STATES, Person
-from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TryLater, get_ci
-from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
+from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, Results, TryLater, get_ci
+from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, TestResult, TestRun
+from testing.parallel import PATIENCE, ask_each
 from testing.runs import callback_url_of, cancel_run, finish, lock_run, next_attempt
 
 logger = logging.getLogger(__name__)
 
-BATCH = 200  # runs of each sort that one sweep brings on
 BUDGET = 45.0  # seconds after which a sweep leaves the rest to the next one
-SENDERS = 4  # requests to the engine at a time
-LEASE = timedelta(minutes=3)  # longer than any request; when a claim of a dead process is free again
+SENDING, FOLLOWING = 0.6, 0.85  # of the budget: each step leaves something to the next
+ASKERS = 8  # requests to the engine at a time
+CHUNK = 24  # rows claimed at a time
+MOST_CANCELED, MOST_RESULTS = 200, 1000  # runs that one sweep cancels, and collects the single tests of
+PUT_OFF = 5000  # rows told at a time that the engine is down
 FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds
-UNCONFIGURED_PAUSE = timedelta(seconds=60)
-RESULT_TRIES = 5
+UNCONFIGURED_PAUSE = 60  # seconds
+RESULT_TRIES = 10
 
 
 @dataclass
@@ -46,81 +52,151 @@ class SweepReport:
     collected: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that this process brings on, and the attempt that counts."""
+
+    run: TestRun
+    attempt: Attempt | None
+    unsure: bool = False  # a process that died, or was cut off, may have sent this attempt already
+
+    @property
+    def build(self) -> BuildRef:
+        """Where its build is, as far as it is known."""
+        attempt = self.attempt
+        return BuildRef(attempt.queue_url if attempt else "", self.run.build_url)
+
+
+def lease() -> timedelta:
+    """How long a claim holds: longer than a chunk takes. After it, the claim of a process that died is free again."""
+    return timedelta(seconds=settings.CLAIM_SECONDS)
+
+
 def sweep() -> SweepReport:
     """Bring every due run on. Three queries when nothing is due; any number may run at once."""
-    report, deadline = SweepReport(), time.monotonic() + BUDGET
+    report, start = SweepReport(), time.monotonic()
+    _cancel_pointless(report, start + BUDGET * SENDING)
+    now = timezone.now()
+    due = TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lte=now).order_by()
+    waiting = set(due.values_list("status", flat=True).distinct())
+    if waiting:
+        ci = get_ci()
+        if reason := ci.unconfigured():
+            _put_off(UNFINISHED, reason, UNCONFIGURED_PAUSE)
+        else:
+            if Status.RETRY in waiting:
+                _send_due(ci, report, start + BUDGET * SENDING)
+            if waiting & set(ON_ENGINE):
+                _follow_due(ci, report, start + BUDGET * FOLLOWING)
+    if TestRun.objects.filter(results_due_at__lte=now).exists():
+        _collect_due(get_ci(), report, start + BUDGET)
+    return report
+
+
+def _cancel_pointless(report: SweepReport, until: float) -> None:
+    """Cancel the runs of closed items and old revisions; stop their builds while there is time."""
     pointless = Q(review__state__in=CLOSED_STATES) | ~Q(revision=F("review__revision"))
-    for run in TestRun.objects.filter(pointless, status__in=UNFINISHED).select_related("review")[:BATCH]:
+    for run in TestRun.objects.filter(pointless, status__in=UNFINISHED).select_related("review")[:MOST_CANCELED]:
         closed = run.review.state in CLOSED_STATES
         note = f"The item is {run.review.get_state_display()}." if closed else "A newer revision is proposed."
         if cancel_run(run, actor=None, note=note):
             report.canceled += 1
-            stop_build(run.pk)
-    now = timezone.now()
-    due = list(
-        TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lte=now)
-        .select_related("review", "substrate")
-        .order_by("next_attempt_at")[:BATCH]
-    )
-    if due:
-        _bring_on(due, report, deadline)
-    results = TestRun.objects.filter(results_due_at__lte=now).order_by("results_due_at")
-    for run_id in list(results.values_list("pk", flat=True)[:BATCH]):
-        if time.monotonic() > deadline:
-            break
-        report.collected += collect_results(run_id)
-    return report
+            if time.monotonic() < until:
+                stop_build(run.pk)
 
 
-def _bring_on(due: list[TestRun], report: SweepReport, deadline: float) -> None:
-    ci = get_ci()
-    waiting = [run for run in due if run.status == Status.RETRY]
-    if waiting and (reason := ci.unconfigured()):
-        TestRun.objects.filter(status=Status.RETRY, next_attempt_at__lte=timezone.now()).update(
-            error=reason, next_attempt_at=timezone.now() + UNCONFIGURED_PAUSE
-        )
-        waiting = []
-    claimed = [run for run in waiting if _claim(run)]
-    # One request first: an engine that is down is asked once a sweep, not once a run.
-    for start in range(0, len(claimed), SENDERS):
-        group = claimed[start : start + SENDERS]
-        answers = _start_all(ci, group)
-        for run, answer in zip(group, answers, strict=True):
-            if _record_answer(ci, run, answer):
+def _claims(statuses: tuple[str, ...]) -> Generator[Claim, None, None]:
+    """Claim what is due, chunk by chunk. Close it: what was claimed and not taken is given back."""
+    waiting: list[Claim] = []
+    try:
+        while waiting := _claim_due(statuses):
+            while waiting:
+                yield waiting.pop(0)
+    finally:
+        for claim in waiting:
+            run = claim.run
+            TestRun.objects.filter(
+                pk=run.pk, status=run.status, attempt=run.attempt, next_attempt_at=run.next_attempt_at
+            ).update(next_attempt_at=timezone.now())
+            if run.status == Status.RETRY and not claim.unsure:
+                Attempt.objects.filter(run=run, number=run.attempt, accepted_at=None).update(note="Not sent yet.")
+
+
+def _claim_due(statuses: tuple[str, ...]) -> list[Claim]:
+    """Take a chunk of due runs for this process: each goes to exactly one of any number of sweeps."""
+    with transaction.atomic():
+        now = timezone.now()
+        due = TestRun.objects.filter(status__in=statuses, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+        rows = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        runs = list(rows.select_related("review", "substrate")[:CHUNK])
+        TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(next_attempt_at=now + lease())
+        attempts = {(attempt.run_id, attempt.number): attempt for attempt in Attempt.objects.filter(run__in=runs)}
+        new = [
+            Attempt(run=run, number=run.attempt)
+            for run in runs
+            if run.status == Status.RETRY and (run.pk, run.attempt) not in attempts
+        ]
+        Attempt.objects.bulk_create(new)
+    claims = []
+    for run in runs:
+        run.next_attempt_at = now + lease()
+        attempt = attempts.get((run.pk, run.attempt))
+        unsure = run.status == Status.RETRY and attempt is not None and not attempt.note
+        claims.append(Claim(run, attempt, unsure))
+    return claims
+
+
+def _put_off(statuses: tuple[str, ...], reason: str, seconds: float) -> None:
+    """Let all that is due wait, and say why. What another process holds is left to it."""
+    with transaction.atomic():
+        now = timezone.now()
+        due = TestRun.objects.filter(status__in=statuses, next_attempt_at__lte=now).order_by("pk")
+        rows = due.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)[:PUT_OFF]
+        TestRun.objects.filter(pk__in=list(rows)).update(error=reason, next_attempt_at=now + timedelta(seconds=seconds))
+
+
+def _send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Send what waits, until nothing does, the time is over, or the engine is down."""
+    known: dict[str, BuildRef] | None = None
+    down: CIError | None = None
+
+    def unknown_to_the_engine(claims: Iterator[Claim]) -> Iterator[Claim]:
+        nonlocal known
+        for claim in claims:
+            if claim.unsure:
+                known = _lately_started(ci) if known is None else known
+                if build := known.get(callback_url_of(claim.run)):
+                    report.sent += _record_answer(ci, claim.run, build)
+                    continue
+            yield claim
+
+    with closing(_claims((Status.RETRY,))) as claims:
+        asked = ask_each(
+            unknown_to_the_engine(claims), lambda claim: ci.start(build_request(claim.run)),
+            width=ASKERS, until=until, problem=CIError, is_down=_is_down,
+        )  # fmt: skip
+        failures = 0
+        for claim, answer in asked:
+            failures = failures + 1 if isinstance(answer, TryLater) else 0
+            if _record_answer(ci, claim.run, answer):
                 report.sent += 1
             else:
                 report.refused += 1
-        if all(isinstance(answer, TryLater) for answer in answers) or time.monotonic() > deadline:
-            _release(claimed[start + SENDERS :], answers[-1])
-            break
-    for run in due:
-        if run.status == Status.RETRY or time.monotonic() > deadline or not _claim(run):
-            continue
-        if _follow(ci, run.pk):
-            report.recovered += 1
-        else:
-            report.lost += 1
+            down = answer if isinstance(answer, TryLater) and failures >= PATIENCE else None
+    if down:  # an engine that is down is asked a few times a sweep, not once a run
+        _put_off((Status.RETRY,), str(down), FIRST_PAUSE)
 
 
-def _claim(run: TestRun) -> bool:
-    """Take the run for this process: true for exactly one of any number of sweeps."""
-    lease = timezone.now() + LEASE
-    mine = TestRun.objects.filter(
-        pk=run.pk, status=run.status, attempt=run.attempt, next_attempt_at=run.next_attempt_at
-    ).update(next_attempt_at=lease)
-    run.next_attempt_at = lease
-    if mine and run.status == Status.RETRY:
-        Attempt.objects.get_or_create(run=run, number=run.attempt)
-    return bool(mine)
+def _is_down(error: CIError) -> bool:
+    return isinstance(error, TryLater)
 
 
-def _release(runs: list[TestRun], answer: BuildRef | CIError) -> None:
-    reason = str(answer) if isinstance(answer, CIError) else ""
-    for run in runs:
-        pause = timedelta(seconds=FIRST_PAUSE if reason else 0)
-        TestRun.objects.filter(
-            pk=run.pk, status=Status.RETRY, attempt=run.attempt, next_attempt_at=run.next_attempt_at
-        ).update(next_attempt_at=timezone.now() + pause, error=reason)
+def _lately_started(ci: CIBackend) -> dict[str, BuildRef]:
+    try:
+        return ci.lately_started()
+    except CIError as error:  # then it is sent again: builds of one attempt share their token, one outcome counts
+        logger.info("lost acceptances not looked for reason=%s", error)
+        return {}
 
 
 def build_request(run: TestRun) -> BuildRequest:
@@ -136,41 +212,34 @@ def build_request(run: TestRun) -> BuildRequest:
     )
 
 
-def _start_all(ci: CIBackend, runs: list[TestRun]) -> list[BuildRef | CIError]:
-    def start(request: BuildRequest) -> BuildRef | CIError:
-        try:
-            return ci.start(request)
-        except CIError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=SENDERS) as pool:
-        return list(pool.map(start, [build_request(run) for run in runs]))
-
-
 def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> bool:
     """Write down whether the engine accepted what was sent. A callback may have been faster than its answer."""
     now = timezone.now()
-    stop = False
     with transaction.atomic():
         run = lock_run(sent.pk)
+        current = run.attempt == sent.attempt and not run.is_finished
         mine = run.status == Status.RETRY and run.attempt == sent.attempt
+        attempt = Attempt.objects.filter(run=run, number=sent.attempt)
         if isinstance(answer, CIError):
             if mine:
                 run.refusals += 1
                 run.error, run.next_attempt_at = str(answer), now + pause_after(run.refusals, answer.retry)
                 run.save()
-                Attempt.objects.filter(run=run, number=run.attempt).update(note=run.error)
+                # No note when it may have been accepted all the same: the next sender then looks for it first.
+                attempt.update(note="" if answer.unsure else run.error)
             return False
-        Attempt.objects.filter(run=run, number=sent.attempt).update(
-            accepted_at=now, queue_url=answer.queue_url, note=""
-        )
+        urls = {"queue_url": answer.queue_url} if answer.queue_url else {"build_url": answer.build_url}
+        attempt.update(accepted_at=now, note="", **urls)
         if mine:
-            run.status, run.error, run.refusals, run.sent_at = Status.PENDING, "", 0, now
+            run.status, run.error, run.refusals = Status.PENDING, "", 0
+            run.build_url = answer.build_url or run.build_url
             run.next_attempt_at = now + timedelta(seconds=settings.TESTING_TIMEOUT)
+        if current:
+            run.sent_at = now
             run.save()
-        stop = run.status == Status.CANCELED
-    if stop:  # cancelled while it was on its way
-        stop_build(run.pk)
+        unwanted = run.status == Status.CANCELED or run.attempt != sent.attempt
+    if unwanted:  # cancelled or superseded while it was on its way
+        _try_to_stop(ci, answer)
     return True
 
 
@@ -182,28 +251,40 @@ def pause_after(refusals: int, retry: bool) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(1.0, 1.1))  # noqa: S311 (no secret)
 
 
-def _follow(ci: CIBackend, run_id: int) -> bool:
-    """A build is beyond its time: outcome from its results, else from the engine's record, else the next attempt."""
-    run = TestRun.objects.get(pk=run_id)
-    try:
-        found = find_outcome(ci, run)
-    except CIError as error:  # can't tell now: no attempt is burnt while the engine is unreachable
-        TestRun.objects.filter(pk=run_id, status=run.status, attempt=run.attempt).update(
-            error=f"No outcome in time, and it could not be looked for: {error}",
-            next_attempt_at=timezone.now() + pause_after(1, error.retry),
+def _follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Builds beyond their time: outcome from their results, else from the engine's record, else the next attempt."""
+    with closing(_claims(ON_ENGINE)) as claims:
+        asked = ask_each(
+            claims, lambda claim: find_outcome(ci, claim.build),
+            width=ASKERS, until=until, problem=CIError, is_down=_is_down,
+        )  # fmt: skip
+        for claim, found in asked:
+            if _record_outcome(ci, claim, found):
+                report.recovered += 1
+            else:
+                report.lost += 1
+
+
+def _record_outcome(ci: CIBackend, claim: Claim, found: Found | CIError | None) -> bool:
+    """Write down what was found of a build beyond its time."""
+    run = claim.run
+    if isinstance(found, CIError):  # can't tell now: no attempt is burnt while the engine is unreachable
+        TestRun.objects.filter(pk=run.pk, status=run.status, attempt=run.attempt).update(
+            error=f"No outcome in time, and it could not be looked for: {found}",
+            next_attempt_at=timezone.now() + pause_after(1, found.retry),
         )
         return False
     with transaction.atomic():
-        locked = lock_run(run_id)
+        locked = lock_run(run.pk)
         if locked.status != run.status or locked.attempt != run.attempt:
             return True  # it called back in the meantime
         if found:
+            locked.build_url = found.build_url or locked.build_url
             finish(locked, found.status, reason=found.reason, finished_at=found.finished_at)
             return True
-        lost = Attempt.objects.filter(run=locked, number=locked.attempt).first()
         next_attempt(locked, f"Attempt {locked.attempt} brought no outcome within {settings.TESTING_TIMEOUT} seconds.")
-    if lost and (lost.queue_url or lost.build_url):
-        _try_to_stop(ci, BuildRef(lost.queue_url, lost.build_url))
+    if claim.build != BuildRef():
+        _try_to_stop(ci, claim.build)
     return False
 
 
@@ -212,27 +293,23 @@ class Found:
     """An outcome that was found rather than reported."""
 
     status: str
+    build_url: str
     finished_at: datetime | None
     reason: str
 
 
-def find_outcome(ci: CIBackend, run: TestRun) -> Found | None:
-    """Look for the outcome of a run's newest attempt: results file first, then the engine's record. Raises CIError."""
-    attempt = Attempt.objects.filter(run=run, number=run.attempt).first()
-    queue_url = attempt.queue_url if attempt else ""
-    build_url = run.build_url if run.build_url and ci.is_ours(run.build_url) else ""
-    record = ci.record(BuildRef(queue_url, build_url)) if not build_url else None
+def find_outcome(ci: CIBackend, build: BuildRef) -> Found | None:
+    """Look for the outcome of a build: results file first, then the engine's record. Raises CIError; touches no row."""
+    build_url = build.build_url if build.build_url and ci.is_ours(build.build_url) else ""
+    record = ci.record(BuildRef(build.queue_url, build_url)) if not build_url else None
     build_url = build_url or (record.build_url if record else "")
     if build_url and (results := ci.results(build_url)):
-        if not run.build_url:
-            TestRun.objects.filter(pk=run.pk).update(build_url=build_url)
-        status = Status.PASS if results.passed else Status.FAIL
-        return Found(status, results.finished_at, "")
-    record = record or (ci.record(BuildRef(queue_url, build_url)) if build_url else None)
+        return Found(Status.PASS if results.passed else Status.FAIL, build_url, results.finished_at, "")
+    record = record or (ci.record(BuildRef(build.queue_url, build_url)) if build_url else None)
     if record is None or not record.outcome:
         return None
     reason = f"Jenkins' record of the build says: {record.reason}" if record.outcome == Status.ERROR else ""
-    return Found(record.outcome, record.finished_at, reason)
+    return Found(record.outcome, build_url, record.finished_at, reason)
 
 
 def recover(run: TestRun, actor: Person | None = None) -> str:
@@ -240,7 +317,8 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
     if run.status not in (Status.PENDING, Status.RUNNING, Status.ERROR):
         return f"Run {run.pk} is {run.status}: there is nothing to recover."
     try:
-        found = find_outcome(get_ci(), run)
+        attempt = Attempt.objects.filter(run=run, number=run.attempt).first()
+        found = find_outcome(get_ci(), Claim(run, attempt).build)
     except CIError as error:
         return f"Run {run.pk}: {error}"
     if not found:
@@ -251,6 +329,7 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
             return f"Run {run.pk} became {locked.status} in the meantime."
         if locked.status == found.status:
             return f"Run {run.pk} stays {locked.status}: {found.reason}"
+        locked.build_url = found.build_url or locked.build_url
         finish(locked, found.status, reason=found.reason, finished_at=found.finished_at, actor=actor)
     return f"Run {run.pk} recovered: {found.status}."
 
@@ -258,33 +337,56 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
 def collect_results(run_id: int) -> bool:
     """Keep the single tests of a finished run, if its engine has them. True when they were kept."""
     run = TestRun.objects.get(pk=run_id)
-    if run.results_due_at is None:
-        return False
-    lease = timezone.now() + LEASE
-    claim = TestRun.objects.filter(pk=run_id, results_due_at=run.results_due_at)
-    if not claim.update(results_due_at=lease, results_tries=F("results_tries") + 1):
+    if run.results_due_at is None or not _claim_results(run):
         return False
     ci = get_ci()
     try:
-        results = ci.results(run.build_url) if run.build_url and ci.is_ours(run.build_url) else None
+        results = _results_of(ci, run)
     except CIError as error:
-        if error.retry and run.results_tries + 1 < RESULT_TRIES:
-            TestRun.objects.filter(pk=run_id).update(results_due_at=timezone.now() + pause_after(1, True))
-            return False
-        results = None
+        return _keep_results(run, error)
+    return _keep_results(run, results)
+
+
+def _collect_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Keep the single tests of runs whose message was lost, or whose results could not be had."""
+    due = TestRun.objects.filter(results_due_at__lte=timezone.now()).order_by("results_due_at")[:MOST_RESULTS]
+    claimed = (run for run in due if _claim_results(run))
+    asked = ask_each(
+        claimed, partial(_results_of, ci), width=ASKERS, until=until, problem=CIError, is_down=_is_down
+    )  # fmt: skip
+    for run, results in asked:
+        report.collected += _keep_results(run, results)
+
+
+def _claim_results(run: TestRun) -> bool:
+    claim = TestRun.objects.filter(pk=run.pk, results_due_at=run.results_due_at)
+    run.results_tries += 1
+    return bool(claim.update(results_due_at=timezone.now() + lease(), results_tries=F("results_tries") + 1))
+
+
+def _results_of(ci: CIBackend, run: TestRun) -> Results | None:
+    return ci.results(run.build_url) if run.build_url and ci.is_ours(run.build_url) else None
+
+
+def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
+    """Write down the single tests, or when they are asked for next; after the last try, never."""
+    if isinstance(results, CIError):
+        again = results.retry and run.results_tries < RESULT_TRIES
+        due = timezone.now() + pause_after(run.results_tries, True) if again else None
+        TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
+        return False
     with transaction.atomic():
-        if results:
-            TestResult.objects.bulk_create(
-                [
-                    TestResult(
-                        run_id=run_id, position=position, suite=test.suite, test=test.test,
-                        returncode=test.returncode, duration=test.duration, output=test.output,
-                    )
-                    for position, test in enumerate(results.tests)
-                ],
-                ignore_conflicts=True,
-            )  # fmt: skip
-        TestRun.objects.filter(pk=run_id).update(results_due_at=None)
+        TestRun.objects.filter(pk=run.pk).update(results_due_at=None)
+        TestResult.objects.bulk_create(
+            [
+                TestResult(
+                    run_id=run.pk, position=position, suite=test.suite, test=test.test,
+                    returncode=test.returncode, duration=test.duration, output=test.output,
+                )
+                for position, test in enumerate(results.tests if results else ())
+            ],
+            ignore_conflicts=True,
+        )  # fmt: skip
     return bool(results)
 
 

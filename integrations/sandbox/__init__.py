@@ -16,7 +16,7 @@ class Sandbox:
     def __init__(
         self, launchpad_port: int = 0, jenkins_port: int = 0, *, seed: int = 1, auto: bool = True, first_build: int = 1
     ) -> None:
-        self.launchpad = SandboxLaunchpad(launchpad_port)
+        self.launchpad = SandboxLaunchpad(launchpad_port, seed=seed)
         self.jenkins = SandboxJenkins(jenkins_port, seed=seed, auto=auto, first=first_build)
         self.seed = seed
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,6 +64,9 @@ class SandboxJenkins(SandboxServer):
         self.auto = auto
         self.token = TOKEN
         self.builds: dict[int, Build] = {}
+        self.unfinished: dict[int, Build] = {}
+        self.queued: dict[frozenset[tuple[str, str]], Build] = {}  # by their parameters
+        self.callbacks: Counter[str] = Counter()  # what became of them
         self.waiting_seconds, self.building_seconds = (0.5, 3.0), (2.0, 9.0)
         self.results = {"SUCCESS": 0.7, "UNSTABLE": 0.22, "ABORTED": 0.08}
         self.losing = 0.12  # of callbacks
@@ -89,6 +94,7 @@ class SandboxJenkins(SandboxServer):
         with self.lock:
             build = self.builds[number]
             build.state, build.starts_at = "running", time.time()
+            self.queued.pop(frozenset(build.parameters.items()), None)
         return build
 
     def end(self, number: int, result: str = "SUCCESS") -> Build:
@@ -96,7 +102,12 @@ class SandboxJenkins(SandboxServer):
         with self.lock:
             build = self.builds[number]
             build.state, build.result, build.ends_at = "ended", result, time.time()
+            self._settle(build)
         return build
+
+    def _settle(self, build: Build) -> None:
+        self.unfinished.pop(build.number, None)
+        self.queued.pop(frozenset(build.parameters.items()), None)
 
     def call_back(self, number: int, status: str) -> int:
         """What the build script does: tell the queue. Returns the HTTP status, 0 when nobody answered."""
@@ -108,12 +119,18 @@ class SandboxJenkins(SandboxServer):
             try:
                 answer = requests.post(build.parameters.get("callback_url", ""), data=body, timeout=10)
                 if answer.status_code < 500 and answer.status_code != 429:
+                    self._count(_what_became_of(answer))
                     return answer.status_code
             except requests.RequestException:
                 pass
             if self._stopped.wait(pause):
                 break
+        self._count("unheard")
         return 0
+
+    def _count(self, what: str) -> None:
+        with self.lock:
+            self.callbacks[what] += 1
 
     def build_url(self, build: Build) -> str:
         return f"{self.job_url}/{build.number}/"
@@ -122,20 +139,29 @@ class SandboxJenkins(SandboxServer):
         while not self._stopped.wait(TICK):
             now = time.time()
             with self.lock:
-                due = [build for build in self.builds.values() if build.state in ("queued", "running")]
+                due = list(self.unfinished.values())
             for build in due:
-                if build.state == "queued" and build.starts_at <= now:
-                    self.begin(build.number)
+                with self.lock:  # it may have been cancelled or stopped in the meantime
+                    starts = build.state == "queued" and build.starts_at <= now
+                    ends = build.state == "running" and build.ends_at <= now
+                    if starts:
+                        self.begin(build.number)
+                    if ends:
+                        self.end(build.number, build.wanted)
+                if starts:
                     self._tell(build, "RUNNING", build.loses_start)
-                elif build.state == "running" and build.ends_at <= now:
-                    self.end(build.number, build.wanted)
+                if ends:
                     self._tell(build, WORDS[build.wanted], build.loses_end)
 
     def _tell(self, build: Build, status: str, lost: bool) -> None:
+        if lost:
+            self._count("lost")
         if lost or self._stopped.is_set():
             return
         with self.lock:
             twice, late = self.random.random() < self.doubling, self.random.random() < self.delaying
+            self.callbacks["doubled"] += twice
+            self.callbacks["delayed"] += late
 
         def tell() -> None:
             if late and self._stopped.wait(2.0):
@@ -148,9 +174,8 @@ class SandboxJenkins(SandboxServer):
     def _accept(self, request: Request) -> Answer:
         given = {name: request.parameter(name) for name in self.declared if request.parameter(name)}
         with self.lock:
-            for build in self.builds.values():
-                if build.state == "queued" and build.parameters == given:
-                    return Answer(303, headers={"Location": f"{self.url}queue/item/{build.number}/"})
+            if waiting := self.queued.get(frozenset(given.items())):
+                return Answer(303, headers={"Location": f"{self.url}queue/item/{waiting.number}/"})
             now, chance = time.time(), self.random
             starts = now + chance.uniform(*self.waiting_seconds)
             build = Build(
@@ -163,14 +188,16 @@ class SandboxJenkins(SandboxServer):
                 loses_start=chance.random() < self.losing / 2,
                 loses_end=chance.random() < self.losing,
             )
-            self.builds[build.number] = build
+            self.builds[build.number] = self.unfinished[build.number] = build
+            self.queued[frozenset(given.items())] = build
         return Answer(201, headers={"Location": f"{self.url}queue/item/{build.number}/"})
 
     # --- HTTP ----------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         with self.lock:
-            return super().facts() | {"builds": [build.facts() for build in self.builds.values()]}
+            builds = [build.facts() for build in self.builds.values()]
+            return super().facts() | {"callbacks": dict(self.callbacks), "builds": builds}
 
     def respond(self, request: Request) -> Answer:
         path = request.path.rstrip("/")
@@ -178,7 +205,14 @@ class SandboxJenkins(SandboxServer):
             return self._build_request(request)
         if path == JOB + "/api/json":
             definitions = [{"name": name} for name in self.declared]
-            return json_answer({"buildable": self.buildable, "property": [{"parameterDefinitions": definitions}]})
+            job = {"buildable": self.buildable, "property": [{"parameterDefinitions": definitions}]}
+            return json_answer(
+                job | ({"builds": self._latest(request)} if "builds" in request.parameter("tree") else {})
+            )
+        if path == "/queue/api/json":
+            with self.lock:
+                waiting = [{"id": build.number, **_actions(build)} for build in self.queued.values()]
+            return json_answer({"items": waiting})
         if path == "/queue/cancelItem":
             return self._cancel(request)
         parts = path.strip("/").split("/")
@@ -191,6 +225,14 @@ class SandboxJenkins(SandboxServer):
         if not path or path == JOB:
             return self._page("Jenkins of the sandbox", f"{len(self.builds)} builds of charm-test so far.")
         return Answer(404, b"Not found", type="text/plain")
+
+    def _latest(self, request: Request) -> list[dict[str, Any]]:
+        """The newest builds first, as many as the tree's range asks for; Jenkins gives 100 without one."""
+        wanted = re.search(r"\{0,(\d+)\}", request.parameter("tree"))
+        with self.lock:
+            started = [build for build in self.builds.values() if build.state in ("running", "ended")]
+        started = started[: -(int(wanted.group(1)) if wanted else 100) - 1 : -1]
+        return [{"number": build.number, "url": self.build_url(build), **_actions(build)} for build in started]
 
     def _build(self, number: str) -> Build | None:
         return self.builds.get(int(number)) if number.isdigit() else None
@@ -210,8 +252,10 @@ class SandboxJenkins(SandboxServer):
 
     def _cancel(self, request: Request) -> Answer:
         build = self._build(request.parameter("id"))
-        if build and build.state == "queued":
-            build.state = "cancelled"
+        with self.lock:
+            if build and build.state == "queued":
+                build.state = "cancelled"
+                self._settle(build)
         return Answer(204)
 
     def _queue_item(self, build: Build | None) -> Answer:
@@ -259,3 +303,17 @@ class SandboxJenkins(SandboxServer):
     def _page(self, title: str, text: str) -> Answer:
         page = f"<!doctype html><meta charset=utf-8><title>Sandbox</title><h1>{html.escape(title)}</h1>"
         return Answer(200, f"{page}<pre>{html.escape(text)}</pre>".encode(), type="text/html; charset=utf-8")
+
+
+def _actions(build: Build) -> dict[str, Any]:
+    """A build's parameters, as Jenkins' API shows them."""
+    return {"actions": [{"parameters": [{"name": n, "value": value} for n, value in build.parameters.items()]}, {}]}
+
+
+def _what_became_of(answer: requests.Response) -> str:
+    if answer.status_code != 200:
+        return f"refused with {answer.status_code}"
+    try:
+        return "applied" if answer.json()["applied"] else "ignored"
+    except (ValueError, KeyError, TypeError):
+        return "answered oddly"

@@ -43,8 +43,8 @@ def fields_of(kind: str) -> tuple[str, ...]:
 class SandboxLaunchpad(SandboxServer):
     """A Launchpad whose world is made by calling ``add_…`` and moved by ``comment``, ``push`` and ``set_status``."""
 
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(port)
+    def __init__(self, port: int = 0, *, seed: int = 1) -> None:
+        super().__init__(port, seed=seed)
         self.root = self.url + "devel/"
         self.entries: dict[str, Entry] = {}
         self.collections: dict[str, list[str]] = {}
@@ -54,6 +54,7 @@ class SandboxLaunchpad(SandboxServer):
         self.asked: dict[str, list[str]] = {}  # proposals by who was asked to review
         self.tokens: dict[str, str] = {"sandbox-token": "queue-bot"}
         self.polls: dict[str, int] = {}
+        self.posts: list[dict[str, str]] = []  # comments made by API
         self.deny = False
         self.number = 0
         self.add_person("queue-bot", "Review Queue")
@@ -260,6 +261,10 @@ class SandboxLaunchpad(SandboxServer):
             return self._oauth(request)
         return self._page(request.path.strip("/"))
 
+    def facts(self) -> dict[str, Any]:
+        with self.lock:
+            return super().facts() | {"posts": list(self.posts)}
+
     def _service(self, request: Request, path: str, version: str) -> Answer:
         if not path:
             if "wadl" in request.headers.get("Accept", ""):
@@ -375,6 +380,8 @@ class SandboxLaunchpad(SandboxServer):
         if target not in self.entries or operation not in ("createComment", "newMessage"):
             return Answer(400, b"No such operation", type="text/plain")
         said = {name: _decoded(request.parameter(name)) for name in ("content", "subject", "vote", "review_type")}
+        with self.lock:
+            self.posts.append({"to": path, "by": who, **said})
         made = self.comment(target, who, said["content"], said["vote"] or None, vote_tag=said["review_type"] or None)
         return Answer(201, headers={"Location": self.root + made})
 

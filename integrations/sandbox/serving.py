@@ -8,12 +8,14 @@ import re
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+KINDS = ("status", "html", "cut", "slow", "hang up", "lost")
 LARGEST_BODY = 10 * 1024 * 1024  # bytes
 
 
@@ -50,7 +52,7 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class Fault:
-    """Goes wrong on purpose. ``kind``: status, html, cut, slow or hang up."""
+    """Goes wrong on purpose. ``kind``: status, html, cut, slow, hang up, or lost: it is done, and nobody is told."""
 
     kind: str = "status"
     status: int = 503
@@ -60,8 +62,13 @@ class Fault:
     seconds: float = 1.0  # of slow
 
     def __post_init__(self) -> None:
-        if self.kind not in ("status", "html", "cut", "slow", "hang up"):
-            raise ValueError("kind is one of status, html, cut, slow, hang up")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # connections that wait to be taken
 
 
 class SandboxServer:
@@ -70,6 +77,7 @@ class SandboxServer:
     def __init__(self, port: int = 0, *, seed: int = 1) -> None:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
+        self.faulted: Counter[str] = Counter()  # how often each kind was answered
         self.lock = threading.RLock()
         self.random = random.Random(seed)
         outer = self
@@ -86,8 +94,7 @@ class SandboxServer:
             def log_message(self, *_: Any) -> None:
                 """Quiet: the log of requests is ``SandboxServer.requests``."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
 
     def start(self) -> None:
@@ -105,7 +112,10 @@ class SandboxServer:
     def facts(self) -> dict[str, Any]:
         """What ``GET /+control`` tells."""
         with self.lock:
-            return {"requests": len(self.requests), "faults": [vars(fault) for fault in self.faults]}
+            return {
+                "requests": len(self.requests), "faults": [vars(fault) for fault in self.faults],
+                "faulted": dict(self.faulted),
+            }  # fmt: skip
 
     def _control(self, request: Request) -> Answer:
         """``POST /+control``: {"faults": […], "reset": true}, so that another process can make things go wrong."""
@@ -126,6 +136,7 @@ class SandboxServer:
             for fault in self.faults:
                 if fault.times and re.search(fault.path, path) and self.random.random() < fault.rate:
                     fault.times -= 1
+                    self.faulted[fault.kind] += 1
                     return fault
         return None
 
@@ -151,7 +162,9 @@ class SandboxServer:
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
             fault = None
-        if fault and fault.kind == "hang up":
+        if fault and fault.kind in ("hang up", "lost"):
+            if fault.kind == "lost":
+                self.respond(request)
             handler.close_connection = True
             handler.connection.shutdown(socket.SHUT_RDWR)
             return

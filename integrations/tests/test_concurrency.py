@@ -8,7 +8,7 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from integrations.importing import import_source
+from integrations.importing import claim_due, import_source
 from integrations.publishing import publish_results
 from integrations.sandbox.data import many
 from reviews.models import Event, Review, Source
@@ -116,3 +116,30 @@ def test_publishers_at_once_post_each_outcome_once(sandbox, runs, settings):
     assert sum(at_once(lambda _: publish_results())) == 8
     posts = [path for method, path in sandbox.launchpad.requests if method == "POST" and "+merge" in path]
     assert len(posts) == len(set(posts)) == 8
+
+
+def test_publishers_and_late_callbacks_do_not_wait_for_each_other(sandbox, runs, settings):
+    """Both lock a review and its run; in the same order."""
+    settings.TESTING_COMMENTS = True
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text(
+        "[1]\nconsumer_key = review-queue\nconsumer_secret = \naccess_token = sandbox-token\naccess_secret = s3cret\n"
+    )
+    settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o600)
+    ids = list(runs.values_list("pk", flat=True))
+    for pk in ids:
+        apply_callback(pk, callback_token(pk, 1), "PASS", "")
+
+    def work(number):
+        if number == 0:
+            return publish_results()
+        for _ in range(4):
+            for pk in ids:
+                assert not apply_callback(pk, callback_token(pk, 1), "PASS", "").applied
+        return 0
+
+    assert sum(at_once(work)) == 30
+
+
+def test_each_review_that_is_due_is_refreshed_by_one_process(runs):
+    Review.objects.update(due_at=timezone.now())
+    assert sum(at_once(lambda _: len(claim_due()))) == 30

@@ -9,7 +9,10 @@ from django.utils import timezone
 from launchpadlib.credentials import AccessToken, Credentials
 
 from integrations.credentials import save
-from integrations.publishing import LEASE, content_of, publish_results
+from integrations.importing import import_source
+from integrations.publishing import content_of, lease, publish_results
+from integrations.sandbox.data import many
+from integrations.sandbox.serving import Fault
 from reviews.models import Review, Source
 from testing.models import Status, Substrate, TestRun
 
@@ -68,7 +71,7 @@ def test_an_outcome_is_posted_once_with_its_vote(posted, run, status, vote):
 
 
 def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run, launchpad):
-    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now() - LEASE - timedelta(seconds=1))
+    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now() - lease() - timedelta(seconds=1))
     found = {
         "self_link": "c1", "author_link": launchpad.root + "~queue-bot", "content": content_of(run),
         "date_created": "2026-03-01T10:00:00+00:00",
@@ -110,3 +113,44 @@ def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
     assert publish_results() == 0
     run.refresh_from_db()
     assert (run.posted_at, run.post_error) == (None, "Launchpad answered 500.")
+
+
+@pytest.fixture
+def on_sandbox(sandbox, settings, db):
+    """Proposals of the sandbox, each with an outcome that is not posted yet."""
+    settings.TESTING_COMMENTS = True
+    credentials = Credentials("review-queue")
+    credentials.access_token = AccessToken("sandbox-token", "s3cret")
+    save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
+    many(sandbox.launchpad, proposals=60)
+    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    now = timezone.now()
+    TestRun.objects.update(status=Status.PASS, finished_at=now, next_attempt_at=None)
+    return TestRun.objects.all()
+
+
+def test_a_comment_whose_answer_was_lost_is_not_sent_again(sandbox, on_sandbox):
+    sandbox.launchpad.faults = [Fault("lost", path="merge/[0-9]+$", times=2)]
+    assert publish_results() == 58
+    later = timezone.now() - lease() - timedelta(seconds=1)
+    on_sandbox.filter(posted_at=None).update(posting_at=later)
+    assert publish_results() == 2
+    markers = [post["content"].splitlines()[-1] for post in sandbox.launchpad.posts]
+    assert len(markers) == len(set(markers)) == 60
+
+
+def test_a_failure_is_tried_again_sooner_than_a_claim_of_the_dead(sandbox, on_sandbox, settings):
+    sandbox.launchpad.faults = [Fault(path="merge/[0-9]+$", times=1)]
+    assert publish_results() == 59
+    assert publish_results() == 0
+    waiting = on_sandbox.get(posted_at=None)
+    pause = waiting.posting_at + timedelta(seconds=5 * settings.CLAIM_SECONDS) - timezone.now()
+    assert timedelta(seconds=80) < pause < timedelta(seconds=91)
+
+
+def test_a_launchpad_that_is_down_is_asked_a_few_times_not_once_an_outcome(sandbox, on_sandbox):
+    sandbox.launchpad.faults = [Fault(path="merge/[0-9]+$")]
+    sandbox.launchpad.requests.clear()
+    assert publish_results() == 0
+    assert len(sandbox.launchpad.requests) < 12
+    assert on_sandbox.filter(posting_at=None).count() > 45  # nobody holds what was not tried

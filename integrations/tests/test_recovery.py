@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from integrations.jenkins import Jenkins
-from testing.models import Status
+from integrations.sandbox.serving import Fault
+from testing.models import Status, Substrate, TestRun
 from testing.runs import apply_callback, retrigger
 from testing.sweep import recover, sweep
 from testing.tokens import callback_token
@@ -187,3 +188,72 @@ def test_a_build_that_calls_back_after_its_sender_died_is_heard(review, jenkins,
     run = review.test_runs.get()
     assert apply_callback(run.pk, callback_token(run.pk, 1), "PASS").applied
     assert sweep().sent == 0
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_acceptance_that_nobody_wrote_down_is_found_again(sandbox, review, settings, begun):
+    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    with pytest.raises(SystemExit):
+        sweep()
+    if begun:
+        sandbox.jenkins.begin(1)
+    settings.TESTING_CI_BACKEND = "integrations.jenkins.Jenkins"
+    run = review.test_runs.get()
+    too_late(run)
+    assert (run.status, run.attempt, len(sandbox.jenkins.builds)) == (Status.PENDING, 1, 1)
+    sandbox.jenkins.begin(1)
+    sandbox.jenkins.end(1, "UNSTABLE")
+    too_late(run)
+    assert (run.status, run.build_url) == (Status.FAIL, f"{sandbox.jenkins.job_url}/1/")
+
+
+def test_a_build_that_was_accepted_without_a_word_is_not_built_twice(sandbox, review):
+    sandbox.jenkins.faults = [Fault("lost", times=1)]
+    sweep()
+    run = review.test_runs.get()
+    assert (run.status, run.refusals) == (Status.RETRY, 1)
+    sandbox.jenkins.begin(1)
+    too_late(run)
+    assert (run.status, len(sandbox.jenkins.builds)) == (Status.PENDING, 1)
+
+
+def test_where_jenkins_tells_of_no_builds_it_is_sent_again(sandbox, review):
+    sandbox.jenkins.faults = [Fault("hang up", times=1), Fault(path="queue/api", status=403)]
+    sweep()
+    run = review.test_runs.get()
+    too_late(run)
+    assert (run.status, run.attempt, len(sandbox.jenkins.builds)) == (Status.PENDING, 1, 1)
+
+
+def test_one_sweep_sends_many(sandbox, lots):
+    assert sweep().sent == 250
+    assert len(sandbox.jenkins.builds) == 250
+
+
+def test_a_jenkins_that_is_down_is_asked_a_few_times_not_once_a_run(sandbox, lots):
+    sandbox.jenkins.faults = [Fault(status=503)]
+    sweep()
+    assert len(sandbox.jenkins.requests) < 20
+    assert sweep().refused == 0
+    assert set(lots.values_list("error", flat=True)) == {"Jenkins answered 503 and did not queue the build."}
+    assert not lots.filter(next_attempt_at__lte=timezone.now()).exists()
+
+
+def test_one_sweep_looks_after_many(sandbox, lots):
+    sweep()
+    for number in sandbox.jenkins.builds:
+        sandbox.jenkins.begin(number)
+        sandbox.jenkins.end(number)
+    lots.update(next_attempt_at=timezone.now())
+    assert sweep().recovered == 250
+    assert sweep().collected + TestRun.objects.filter(results__isnull=False).distinct().count() >= 250
+    assert set(lots.values_list("status", "results_due_at")) == {(Status.PASS, None)}
+
+
+@pytest.fixture
+def lots(review):
+    """As many runs that wait to be sent as an import of a large team makes."""
+    review.test_runs.all().delete()
+    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(250)])
+    TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
+    return TestRun.objects.all()
