@@ -100,9 +100,8 @@ def _conclude(
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if comments is not None:
         review.due_at = due_after(state, now)
-    if not added and review.locked_by_id and (review.state, review.updated_at) != before[:2]:
-        record(review, Event.Kind.LOCK, old=str(review.locked_by), note="Released: the item changed on Launchpad.")
-        review.locked_by, review.locked_at = None, None
+    if not added and (review.state, review.updated_at) != before[:2]:
+        _release_lock(review, "Released: the item changed on Launchpad.")
     review.save()
     _tell(review, before, added)
     return Ingested(review, added, not added and before != (review.state, review.updated_at, review.revision))
@@ -190,9 +189,16 @@ def abandon(review_id: int, reason: str, *, now: datetime) -> None:
         before = (review.state, review.updated_at, review.revision)
         review.state, review.synced_at, review.sync_error = State.ABANDONED, now, reason
         review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
-        review.locked_by, review.locked_at = None, None
+        _release_lock(review, "Released: the item is gone from Launchpad.")
         review.save()
         _tell(review, before, added=False)
+
+
+def _release_lock(review: Review, note: str) -> None:
+    """Take the lock off, if there is one, and write that down; the caller saves the review."""
+    if review.locked_by:
+        record(review, Event.Kind.LOCK, old=review.locked_by.username, note=note)
+    review.locked_by = review.locked_at = None
 
 
 def due_after(state: str, now: datetime) -> datetime:
@@ -250,7 +256,9 @@ def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: dateti
     new = []
     for facts in unknown.values():
         name = facts.author.username
-        automated = MARKER in facts.content or bool(service_account and name == service_account)
+        # At the start of a line: somebody who quotes our comment is not us.
+        marked = any(line.startswith(MARKER) for line in facts.content.splitlines())
+        automated = marked or bool(service_account and name == service_account)
         counts = not automated and not facts.is_description
         new.append(
             Comment(

@@ -21,19 +21,21 @@ FORMAL: dict[str, str] = {
 }
 
 # Negative words are looked for first: "NLGTM" ends like "LGTM", and "not approved, -1" says approve as well.
-# A vote stands alone: "+10" and "c++-1" are no votes, "unapproved" and "disapprove" are no "approve".
+# A vote stands alone: "+10", "+1.5", "c++-1", "1/+1" and "@@ -1,4 +1,5 @@" are none; "disapprove" is no "approve".
+_BEFORE, _AFTER = r"(?<![\w+\-./=])", r"(?!\w|[.,:/]\d|/[+-]|%)"
+_NOT = r"(?:\b(?:not|cannot|never)|n['’]t)(?:\s+\w+){0,2}\s+"
 NEGATIVE = re.compile(
-    r"(?<![\w+\-.])[-−]1(?![\w.])|\bnlgtm\b|\bneeds[ -](?:work|fixing|fixes|information|info|resubmitting)\b"
-    r"|\bdisapproved?\b|\b(?:not|don'?t|cannot|can'?t) (?:lgtm|approved?)\b|\bresubmit\b",
+    rf"{_BEFORE}[-−]1{_AFTER}|\bnlgtm\b|\bneeds[\s-]+(?:work|fixing|fixes|information|info|resubmitting)\b"
+    rf"|\bdisapproved?\b|{_NOT}(?:lgtm|approved?)\b|\bresubmit\b",
     re.IGNORECASE,
 )
-POSITIVE = re.compile(r"(?<![\w+\-.])\+1(?![\w.])|\blgtm\b|\bapproved?\b", re.IGNORECASE)
+POSITIVE = re.compile(rf"{_BEFORE}\+1{_AFTER}|\blgtm\b|\bapproved?\b", re.IGNORECASE)
 MAX_READ = 100_000  # characters; nobody votes after that
 
 
 def unquoted(text: str) -> str:
-    """The text without the lines that quote somebody else."""
-    return "\n".join(line for line in text[:MAX_READ].splitlines() if not line.lstrip().startswith((">", "|")))
+    """The text without the lines that quote somebody else, or say where a piece of a diff belongs."""
+    return "\n".join(line for line in text[:MAX_READ].splitlines() if not line.lstrip().startswith((">", "|", "@@ ")))
 
 
 def sentiment(text: str, vote: str = "") -> str:
