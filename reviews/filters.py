@@ -30,6 +30,11 @@ def sorted_by(reviews: ReviewQuerySet, sort: str) -> ReviewQuerySet:
     return ordered.reverse() if sort.startswith("-") else ordered
 
 
+def _offered(datalist: str) -> forms.TextInput:
+    """A plain text field; the page's list of that id offers what may be typed."""
+    return forms.TextInput(attrs={"list": datalist, "autocomplete": "off", "spellcheck": "false"})
+
+
 def reviewed_by(username: str) -> Q:
     """Reviews that somebody commented on, not being their submitter."""
     comments = Comment.objects.filter(
@@ -44,15 +49,25 @@ class ReviewFilter(django_filters.FilterSet):
     ``sort``."""
 
     q = django_filters.CharFilter(method="by_text", label="Text", max_length=LONGEST_TEXT)
-    state = django_filters.MultipleChoiceFilter(choices=State.choices, label="State")
+    state = django_filters.MultipleChoiceFilter(
+        choices=State.choices, label="State", widget=forms.CheckboxSelectMultiple
+    )
     kind = django_filters.ChoiceFilter(choices=Review.Kind.choices, label="Kind", empty_label="any")
     source = django_filters.ModelChoiceFilter(
         queryset=Source.objects.order_by("name"), to_field_name="name", label="Source", empty_label="any"
     )
-    series = django_filters.CharFilter(field_name="series__name", label="Series", max_length=LONGEST_TEXT)
-    submitter = django_filters.CharFilter(field_name="owner__username", label="Submitter", max_length=LONGEST_TEXT)
-    reviewer = django_filters.CharFilter(method="by_reviewer", label="Reviewer", max_length=LONGEST_TEXT)
-    locked_by = django_filters.CharFilter(field_name="locked_by__username", label="Locked by", max_length=LONGEST_TEXT)
+    series = django_filters.CharFilter(
+        field_name="series__name", label="Series", max_length=LONGEST_TEXT, widget=_offered("series-names")
+    )
+    submitter = django_filters.CharFilter(
+        field_name="owner__username", label="Submitter", max_length=LONGEST_TEXT, widget=_offered("people")
+    )
+    reviewer = django_filters.CharFilter(
+        method="by_reviewer", label="Reviewer", max_length=LONGEST_TEXT, widget=_offered("people")
+    )
+    locked_by = django_filters.CharFilter(
+        field_name="locked_by__username", label="Locked by", max_length=LONGEST_TEXT, widget=_offered("people")
+    )
     next_actor = django_filters.ChoiceFilter(
         choices=Actor.choices, method="by_actor", label="Acts next", empty_label="any"
     )

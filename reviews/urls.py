@@ -2,7 +2,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from reviews import converters, review_page, views  # noqa: F401  (converters registers ``id``)
+from reviews import converters, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -12,6 +12,10 @@ urlpatterns = [
     path("reviews/<id:pk>/refresh/", review_page.refresh_review, name="refresh"),
     re_path(r"^review/(?P<pk>[0-9]{1,18})/?$", RedirectView.as_view(pattern_name="review", permanent=True)),
     re_path(r"^user/(?P<username>[^/]+)/?$", views.old_person),
+    path("search/", search_page.search, name="search"),
+    path("search/people/", person_page.suggest, name="suggest-people"),
+    path("people/<path:username>/", person_page.person, name="person"),
+    path("me/", person_page.me, name="me"),
     path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

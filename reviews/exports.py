@@ -1,0 +1,149 @@
+"""What a search found, for spreadsheets (CSV), programs (JSON) and feed readers (Atom)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.urls import reverse
+from django.utils.feedgenerator import Atom1Feed
+
+from reviews.models import NEXT_ACTOR, Actor, ReviewQuerySet, Square, State
+from reviews.rows import EXPLANATIONS, LONGEST_TITLE, shortened
+from reviews.search import patience
+from reviews.serializers import ReviewSerializer
+
+MOST_LINES = 50_000  # of a CSV
+MOST_OBJECTS = 10_000  # of a JSON; the API pages through more
+MOST_ENTRIES = 50  # of a feed
+CHUNK = 500  # rows held at a time
+
+CSV_FIELDS = (
+    "id", "kind", "title", "state", "square", "url", "api_url", "source__name", "series__name", "revision",
+    "owner__username", "owner__display_name", "positive_votes", "negative_votes", "locked_by__username", "created_at",
+    "updated_at", "synced_at",
+)  # fmt: skip
+CSV_HEADINGS = (
+    "id", "kind", "title", "state", "square", "url", "api_url", "source", "series", "revision", "owner",
+    "owner_display_name", "votes_positive", "votes_negative", "locked_by", "created_at", "updated_at", "synced_at",
+    "next_actor",
+)  # fmt: skip
+_FORMULA = re.compile(r"^\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|^[\t\r\n]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+class _Line:
+    """What ``csv.writer`` writes to: hands each line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def cell(value: Any) -> Any:
+    """A value as a spreadsheet may hold it: a text that it would run as a formula gets an apostrophe before it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        value = value.replace("\x00", "")
+        return f"'{value}" if _FORMULA.match(value) else value
+    return value
+
+
+def as_csv(reviews: ReviewQuerySet) -> StreamingHttpResponse:
+    """The reviews as a file for spreadsheets, streamed; at most ``MOST_LINES``. Raises TooSlow."""
+    writer = csv.writer(_Line())
+    rows = _begun(reviews.values_list(*CSV_FIELDS)[:MOST_LINES])
+    lines = ([*map(cell, row), NEXT_ACTOR[row[3]]] for row in rows)
+    body = (writer.writerow(line) for line in chain([CSV_HEADINGS], lines))
+    response = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8; header=present")
+    response["Content-Disposition"] = 'attachment; filename="reviews.csv"'
+    return response
+
+
+def as_json(reviews: ReviewQuerySet) -> StreamingHttpResponse:
+    """The reviews with the fields of the API, streamed; ``complete`` says whether these are all. Raises TooSlow."""
+    found = _begun(reviews.for_rows()[: MOST_OBJECTS + 1])
+    response = StreamingHttpResponse(_json(found), content_type="application/json")
+    response["Content-Disposition"] = 'inline; filename="reviews.json"'
+    return response
+
+
+def _json(found: Iterable[Any]) -> Iterator[str]:
+    serializer = ReviewSerializer()
+    encoder = DjangoJSONEncoder(ensure_ascii=False)
+    complete = True
+    yield '{"results": ['
+    for position, review in enumerate(found):
+        if position == MOST_OBJECTS:
+            complete = False
+            break
+        yield (",\n" if position else "\n") + encoder.encode(serializer.to_representation(review))
+    yield f'\n], "complete": {json.dumps(complete)}}}\n'
+
+
+def as_atom(reviews: ReviewQuerySet, query: str) -> HttpResponse:
+    """A feed of the ``MOST_ENTRIES`` reviews of latest activity. A review's id stays the same. Raises TooSlow."""
+    base = settings.BASE_URL
+    search = f"{base}{reverse('search')}"
+    plain = f"?{query}" if query else ""
+    newest = reviews.order_by("-updated_at", "-id").for_rows()[:MOST_ENTRIES]
+    with patience():
+        found = list(newest)
+    feed = Atom1Feed(
+        title="Review Queue",
+        link=search + plain,
+        description="",
+        subtitle="Reviews that match a search, newest activity first.",
+        author_name="Review Queue",
+        feed_url=f"{search}?{query}{'&' if query else ''}format=atom",
+        feed_guid=search + plain,
+        language="en",
+    )
+    for review in found:
+        address = base + review.get_absolute_url()
+        state = State(review.state)
+        submitter = _xml(review.owner.display_name or review.owner.username)
+        feed.add_item(
+            title=f"{state.label}: {_xml(shortened(review.title, LONGEST_TITLE)) or '(no title)'}",
+            link=address,
+            description=(
+                f"Submitted by {submitter}. {EXPLANATIONS[state]} Who acts next: {Actor(review.next_actor).label}."
+                f" Tests: {Square(review.square).label}. Votes: +{review.positive_votes} −{review.negative_votes}."
+            ),
+            author_name=submitter,
+            unique_id=address,
+            pubdate=review.created_at,
+            updateddate=review.updated_at,
+            categories=[state.value],
+        )
+    response = HttpResponse(content_type="application/atom+xml; charset=utf-8")
+    feed.write(response, "utf-8")
+    return response
+
+
+def _xml(text: str) -> str:
+    """A text without what XML can't hold."""
+    return _NOT_XML.sub("", text)
+
+
+def _begun(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
+    """Rows whose query has been answered already: a search that fails does so before the answer has begun."""
+    rows = _patiently(reviews)
+    first = next(rows, None)
+    return iter(()) if first is None else chain([first], rows)
+
+
+def _patiently(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
+    with patience():
+        yield from reviews.iterator(chunk_size=CHUNK)

@@ -1,0 +1,104 @@
+"""Finding reviews: one query for the page, CSV, JSON and Atom, sensible at a million old rows.
+
+Nothing is counted further than a reader would page, and PostgreSQL gives up on a search that takes too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import OperationalError, connection, transaction
+from django.http import QueryDict
+
+from reviews.filters import ReviewFilter
+from reviews.models import Review, ReviewQuerySet
+from reviews.rows import Row, rows_of
+
+PAGE = 100
+MOST = 10_000  # found reviews that are counted and paged through
+PATIENCE = 8  # seconds that PostgreSQL may take for one query
+DEFAULT_SORT = "-age"
+SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
+
+
+class TooSlow(Exception):
+    """The database gave up on the search; narrower words help."""
+
+
+@dataclass
+class Page:
+    """One page of what was found. ``more``: there are more than ``count``, which is then ``MOST``."""
+
+    rows: list[Row]
+    count: int
+    more: bool
+    number: int
+    last: int
+
+    @property
+    def previous(self) -> int:
+        """Number of the page before; 0 for none."""
+        return self.number - 1
+
+    @property
+    def next(self) -> int:
+        """Number of the page after; 0 for none."""
+        return self.number + 1 if self.number < self.last else 0
+
+    @property
+    def first_row(self) -> int:
+        return (self.number - 1) * PAGE + 1
+
+    @property
+    def last_row(self) -> int:
+        return (self.number - 1) * PAGE + len(self.rows)
+
+
+def asked(query: QueryDict) -> ReviewFilter:
+    """The search that a query string asks for, newest activity first unless it says otherwise."""
+    return ReviewFilter(query, queryset=Review.objects.order_by("-updated_at", "-id"))
+
+
+def tidy(query: QueryDict) -> QueryDict:
+    """The parameters of a search that say something: no empty ones, no unknown ones, no page number."""
+    kept = query.copy()
+    for name in list(kept):
+        values = [value for value in kept.getlist(name) if value]
+        if name in ReviewFilter.base_filters and values:
+            kept.setlist(name, values)
+        else:
+            del kept[name]
+    return kept
+
+
+def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime) -> Page:
+    """One page of these reviews, in their order. Two queries; a page that isn't there is the nearest that is."""
+    with patience():
+        found = reviews.order_by()[: MOST + 1].count()
+        count = min(found, MOST)
+        last = max(1, -(-count // PAGE))
+        number = min(max(int(wanted), 1), last) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 1
+        rows = rows_of(reviews[(number - 1) * PAGE : min(number * PAGE, MOST)], now)
+    return Page(rows, count, found > MOST, number, last)
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Bound the time of each query within. Raises TooSlow (PostgreSQL; SQLite queues are small)."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [PATIENCE * 1000])
+            yield
+            with connection.cursor() as cursor:  # a test's own transaction goes on after this one
+                cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", "") == "57014":  # query_canceled
+            raise TooSlow from None
+        raise

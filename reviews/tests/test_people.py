@@ -1,0 +1,141 @@
+"""The page of a person: what they hold, what they did, what waits for them."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from reviews.models import Comment, Person, Review, State, User
+
+pytestmark = pytest.mark.django_db
+
+
+def make(title, owner, **facts):
+    number = Review.objects.count() + 1
+    then = timezone.now() - timedelta(days=number)
+    facts = {"state": State.PENDING, "kind": "update", **facts}
+    return Review.objects.create(
+        title=title, url=f"https://code.launchpad.net/{number}", api_url=f"https://api/{number}", owner=owner,
+        created_at=then, updated_at=then, **facts,
+    )  # fmt: skip
+
+
+def comment(review, author):
+    return Comment.objects.create(
+        review=review, author=author, api_url=f"c{Comment.objects.count()}", content="+1", created_at=timezone.now()
+    )
+
+
+@pytest.fixture
+def people():
+    ada = Person.objects.create(username="ada", display_name="Ada", url="https://launchpad.net/~ada")
+    eve = Person.objects.create(username="eve", is_reviewer=True)
+    make("Ada waits", ada)
+    make("Ada must answer", ada, state=State.REVIEWED)
+    comment(make("Ada has answered", ada, state=State.FOLLOW_UP), eve)
+    comment(make("Ada is done", ada, state=State.MERGED), eve)
+    make("Eve holds", ada, state=State.READY, locked_by=eve, locked_at=timezone.now())
+    return ada, eve
+
+
+def titles(page):
+    return sorted(row["title"] for row in page.context["page"].rows)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("ada/?list=submitted", ["Ada has answered", "Ada is done", "Ada must answer", "Ada waits", "Eve holds"]),
+        ("ada/?list=submitted&state=merged", ["Ada is done"]),
+        ("ada/?list=reviewed", []),
+        ("ada/", ["Ada must answer"]),
+        ("eve/", ["Ada has answered", "Eve holds"]),
+        ("eve/?list=locked", ["Eve holds"]),
+        ("eve/?list=reviewed", ["Ada has answered", "Ada is done"]),
+        ("eve/?list=reviewed&state=follow-up", ["Ada has answered"]),
+        ("eve/?list=reviewed&state=new", []),
+        ("eve/?list=nonsense&state=mended&sort=colour&page=-1", ["Ada has answered", "Eve holds"]),
+    ],
+)
+def test_lists_and_states(client, people, path, found):
+    assert titles(client.get(f"/people/{path}")) == found
+
+
+def test_counts_stand_beside_the_lists(client, people):
+    page = client.get("/people/eve/?list=reviewed").content.decode()
+    assert 'Reviewed <span class="count">2</span>' in page
+    assert 'FOLLOW UP <span class="count">1</span>' in page
+    assert 'Submitted <span class="count">0</span>' in page
+    assert "A reviewer: member of a reviewer team on Launchpad." in page
+
+
+def test_ones_own_page_speaks_to_one(client, people):
+    ada, _ = people
+    user = User.objects.create_user("ada", person=ada)
+    assert client.get("/me/").url == "/login/?next=/me/"
+    client.force_login(user)
+    page = client.get("/me/", follow=True)
+    assert page.redirect_chain == [("/people/ada/", 302)]
+    assert b"Needs you" in page.content
+    assert b"Needs them" in client.get("/people/eve/").content
+    assert b"You have nothing locked." in client.get("/people/ada/?list=locked").content
+
+
+def test_an_account_without_a_person_has_a_page_too(client):
+    client.force_login(User.objects.create_user("o'neil+x@example.com"))
+    page = client.get("/me/", follow=True)
+    assert page.status_code == 200
+    assert b"Nothing waits for you." in page.content
+
+
+@pytest.mark.parametrize("username", ["a b", "a/b", "ünïcødé", "<b>", "a?b#c", "%41", "a+b@c.d"])
+def test_odd_names_have_pages(client, username):
+    person = Person.objects.create(username=username)
+    make("Odd", person)
+    link = client.get("/search/").context["page"].rows[0]["person"]
+    page = client.get(link)
+    assert page.status_code == 200
+    assert b"<b>" not in page.content
+
+
+@pytest.mark.parametrize("path", ["nobody", "a%00b", "%3Cscript%3E", "x" * 3000])
+def test_unknown_people_are_said_to_be(client, people, path):
+    page = client.get(f"/people/{path}/")
+    assert page.status_code == 404
+    assert b"Nobody of that name" in page.content
+    assert b"<script>" not in page.content
+
+
+def test_a_near_name_is_offered(client, people):
+    assert b'href="/people/ada/"' in client.get("/people/Ada/").content
+
+
+def test_the_old_path_leads_here(client, people):
+    for path in ("/user/ada", "/user/ada/"):
+        assert client.get(path, follow=True).redirect_chain == [("/people/ada/", 301)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"is_superuser": True}, "administrator"),
+        ({}, "Not a reviewer"),
+    ],
+)
+def test_why_somebody_reviews(client, facts, words):
+    person = Person.objects.create(username="carol")
+    user = User.objects.create_user("carol", person=person, **facts)
+    assert words in client.get("/people/carol/").content.decode()
+    user.groups.add(Group.objects.get(name="reviewers"))
+    assert "A reviewer" in client.get("/people/carol/").content.decode()
+
+
+@pytest.mark.parametrize("count", [5, 150])
+def test_queries_do_not_grow_with_the_lists(client, django_assert_max_num_queries, count):
+    eve = Person.objects.create(username="eve", is_reviewer=True)
+    ada = Person.objects.create(username="ada")
+    for number in range(count):
+        comment(make(f"Item {number}", ada, locked_by=eve, locked_at=timezone.now()), eve)
+    with django_assert_max_num_queries(7 + 4):
+        assert client.get("/people/eve/?list=reviewed").status_code == 200
