@@ -20,8 +20,7 @@ PATIENCE = 900.0  # seconds
 
 
 def _web_root() -> str:
-    root = settings.LAUNCHPAD_SERVICE_ROOT
-    return root.rstrip("/") + "/" if "://" in root else str(uris.lookup_web_root(root))
+    return str(uris.web_root_for_service_root(settings.LAUNCHPAD_SERVICE_ROOT))
 
 
 def obtain(show: Callable[[str], None], *, poll: float = POLL, patience: float = PATIENCE) -> Credentials:

@@ -51,6 +51,7 @@ class _Known(NamedTuple):
     updated_at: datetime
     revision: str
     diff_marker: str
+    sync_error: str
 
 
 class _Import:
@@ -59,9 +60,15 @@ class _Import:
     def __init__(self, source: Source, launchpad: Launchpad, report: ImportReport, *, all_items: bool) -> None:
         self.source, self.launchpad, self.report, self.all_items = source, launchpad, report, all_items
 
-    def problem(self, words: str) -> None:
+    def note(self, words: str) -> None:
+        """Something that staff should read."""
         if len(self.report.problems) < MOST_PROBLEMS:
             self.report.problems.append(words[:500])
+
+    def left_out(self, words: str) -> None:
+        """Something could not be brought in: it has to come again next time."""
+        self.report.left_out += 1
+        self.note(words)
 
     def take(self, batch: list[Any], *, dry_run: bool) -> None:
         """Bring a batch in: one query for what is known, nothing more for what is unchanged, the rest together."""
@@ -93,9 +100,11 @@ class _Import:
         status = text_of(entry, "status" if kind == Review.Kind.NEW else "queue_status", 64)
         state, is_known = state_of(kind, status)
         if not is_known:
-            self.problem(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
+            self.note(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
         if known is None:
             return self.all_items or state not in CLOSED_STATES
+        if known.sync_error:  # it was out of reach, and now it is here
+            return True
         if kind == Review.Kind.NEW or known.launchpad_status != status or not known.revision:
             return True
         times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
@@ -132,7 +141,7 @@ class _Import:
         name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
         if not isinstance(error, LaunchpadProblem):
             logger.error("item not imported source=%s", self.source.name, exc_info=error)
-        self.problem(f"{name}: {error if isinstance(error, LaunchpadProblem) else type(error).__name__}")
+        self.left_out(f"{name}: {error if isinstance(error, LaunchpadProblem) else type(error).__name__}")
 
 
 def comments_of(launchpad: Launchpad, entry: dict[str, Any]) -> list[CommentFacts]:
@@ -168,13 +177,20 @@ def import_source(
             sync_reviewers(launchpad)
         work = _Import(source, launchpad, report, all_items=include_closed)
         since = source.cursor - OVERLAP if source.cursor and not include_closed else None
-        for batch in launchpad.source_batches(source, include_closed=include_closed, since=since):
+        for batch in launchpad.source_batches(
+            source, include_closed=include_closed, since=since, skipped=work.left_out
+        ):
             work.take(batch, dry_run=dry_run)
             if progress:
                 progress(report.seen)
         report.ok = True
+    except Gone as gone:
+        report.problems.append(f"{source.name}: {_refusal_of(source, launchpad, gone.status)}")
     except LaunchpadProblem as problem:
         report.problems.append(f"{source.name}: {problem}")
+    except Exception as error:  # whatever is wrong with one source, the others go on
+        logger.exception("source not imported source=%s", source.name)
+        report.problems.append(f"{source.name}: {type(error).__name__}; the log says where.")
     report.requests = launchpad.requests - before if launchpad else 0
     report.finished_at = timezone.now()
     if not dry_run:
@@ -185,11 +201,18 @@ def import_source(
             if report.ok:
                 changes["last_success_at"] = report.finished_at
                 # The cursor moves only when nothing was left out, so that a failed item comes again.
-                if not report.problems:
+                if not report.left_out:
                     changes["cursor"] = report.started_at
             Source.objects.filter(pk=source.pk).update(**changes)
         sample_queue(timezone.now())
     return report
+
+
+def _refusal_of(source: Source, launchpad: Launchpad | None, status: int) -> str:
+    """What it means that Launchpad refuses a source as a whole."""
+    if launchpad and status == 401:
+        return launchpad.refusal(status)
+    return f"Launchpad answered {status} for {source.target}: check the source's kind and target in the admin."
 
 
 def import_item(source: Source, path: str) -> str:
@@ -271,13 +294,14 @@ def refresh(review: Review) -> str:
         launchpad = get_launchpad()
         try:
             entry = launchpad.get_again(review.api_url)
+            item = Item(entry, review)
+            gather(launchpad, [item], review.source)
+            if isinstance(item.problem, Gone):  # of a task whose bug is gone, Launchpad may still tell
+                raise item.problem
         except Gone as gone:
-            if gone.status in (401, 403):
-                launchpad.get("")  # are we let in at all? a revoked token must not abandon the whole queue
+            launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
             abandon(review.pk, str(gone), now=now)
             return ""
-        item = Item(entry, review)
-        gather(launchpad, [item], review.source)
         if item.problem or not item.facts:
             raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
         comments = comments_of(launchpad, item.bug or entry)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +31,6 @@ from reviews.sources import ItemFacts, PersonFacts, SeriesFacts
 
 logger = logging.getLogger(__name__)
 
-SERIES_AGE = timedelta(days=1)
 
 Answer = dict[str, Any] | LaunchpadProblem
 
@@ -95,8 +93,10 @@ def _person(username: str, answer: Answer) -> PersonFacts:
         entry = _entry(answer)
         name, page = text_of(entry, "display_name", 255), text_of(entry, "web_link", 500)
         return PersonFacts(username, name or username, bool(entry.get("is_team")), page)
-    except LaunchpadProblem:
+    except Gone:
         return PersonFacts(username, username)
+    except LaunchpadProblem:
+        return PersonFacts(username)  # asked for again next time
 
 
 def _entry(answer: Answer | None) -> dict[str, Any]:
@@ -138,7 +138,8 @@ def _ask(launchpad: Launchpad, items: Iterable[Item], url_of: Callable[[Item], s
 
 def _gather_proposals(launchpad: Launchpad, items: list[Item]) -> None:
     def keep_known(item: Item) -> None:
-        if item.review and item.review.diff_marker == text_of(item.entry, "preview_diff_link"):
+        marker = text_of(item.entry, "preview_diff_link")
+        if item.review and marker and item.review.diff_marker == marker:
             item.revision = item.review.revision
         item.test_url = item.review.test_url if item.review else ""
 
@@ -205,7 +206,7 @@ def _find_test_urls(launchpad: Launchpad, items: list[Item]) -> None:
         url = repositories[item]
         if url not in known and not isinstance(answers[url], Gone):
             fetched[url] = known[url] = {"git_https_url": text_of(_entry(answers[url]), "git_https_url")}
-        item.test_url = str(known.get(url, {}).get("git_https_url", ""))
+        item.test_url = str(known.get(url, {}).get("git_https_url") or "lp:" + url.removeprefix(launchpad.root))
 
     _each(repositories, take)
     rows = [Remembered(url=url, facts=facts) for url, facts in sorted(fetched.items())]
@@ -220,7 +221,7 @@ def _series_url(launchpad: Launchpad, item: Item) -> str:
 
 
 def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts | LaunchpadProblem]:
-    """The series that the items are for, each asked for once a day."""
+    """The series that the items are for. Each client asks for one again after some minutes."""
     urls: set[str] = set()
     _each(items, lambda item: urls.add(_series_url(launchpad, item)))
     urls.discard("")
@@ -231,7 +232,7 @@ def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts
     found: dict[str, SeriesFacts | LaunchpadProblem] = {
         url: SeriesFacts(url, series.name, series.target, series.active_outside)
         for url, series in known.items()
-        if series.fetched_at and series.fetched_at > now - SERIES_AGE
+        if launchpad.asked_lately(url)
     }
     for url, answer in launchpad.get_many(sorted(urls - set(found))).items():
         if isinstance(answer, LaunchpadProblem) and not isinstance(answer, Gone):
@@ -243,6 +244,7 @@ def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts
             active = _entry(answer).get("active") is not False
         facts = SeriesFacts(url, name, target, active)
         Series.objects.filter(pk=keep_series(facts, now).pk).update(fetched_at=now)
+        launchpad.note_asked(url)
         found[url] = facts
     return found
 

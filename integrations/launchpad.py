@@ -11,7 +11,8 @@ import logging
 import queue
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
@@ -40,14 +41,16 @@ BATCH = 300  # entries; the most that Launchpad hands out at once
 MAX_BATCHES = 1000
 RETRIES = 1  # of a 502 or 503, one second later
 FETCHERS = 4  # requests at a time, each on a connection of its own
+LATELY = 600.0  # seconds
+PATIENCE = 3  # failures in a row after which Launchpad counts as down
 BRANCHES = 40  # asked for in one request; their names must fit into a URL
 REDACTED = "tag:launchpad.net:2008:redacted"
 MAX_TEXT = 100_000  # characters kept of a comment
 UNFINISHED_PROPOSALS = ["Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"]
 ALL_PROPOSALS = [*UNFINISHED_PROPOSALS, "Rejected", "Merged", "Superseded"]
 OPEN_TASKS = [
-    "New", "Incomplete (with response)", "Incomplete (without response)", "Confirmed", "Triaged", "In Progress",
-    "Fix Committed",
+    "New", "Incomplete", "Incomplete (with response)", "Incomplete (without response)", "Confirmed", "Triaged",
+    "In Progress", "Fix Committed",
 ]  # fmt: skip
 CLOSED_TASKS = ["Opinion", "Invalid", "Won't Fix", "Expired", "Fix Released"]
 LINKED_BRANCHES = "Show only Bugs with linked Branches"
@@ -93,6 +96,14 @@ class Gone(LaunchpadProblem):
         self.status = status
 
 
+class Refused(Gone):
+    """Launchpad refuses what is there for everybody: it is us whom it does not let in, or it is not Launchpad."""
+
+    def __init__(self, status: int, words: str) -> None:
+        LaunchpadProblem.__init__(self, words)
+        self.status = status
+
+
 class BadItem(LaunchpadProblem):
     """One item's facts are not of the form that Launchpad promises."""
 
@@ -133,6 +144,7 @@ class Launchpad:
         self._identity = self._credentials()
         self._readers = [self._reader()]
         self._me: str | None = "" if self.anonymous else None
+        self._asked: dict[str, float] = {}
 
     def _reader(self, cache: str | None = None) -> _Reader:
         with _in_words():
@@ -173,6 +185,14 @@ class Launchpad:
     def get_again(self, path: str) -> dict[str, Any]:
         """``get`` for an entry that was probably fetched before: nothing is sent when it did not change."""
         return self._get(self._keeping, path, {})
+
+    def asked_lately(self, path: str) -> bool:
+        """Whether ``note_asked`` was told of it in the last minutes: what seldom changes is not asked for again."""
+        return time.monotonic() - self._asked.get(path, -LATELY) < LATELY
+
+    def note_asked(self, path: str) -> None:
+        """The path was asked for just now, and the answer is kept elsewhere."""
+        self._asked[path] = time.monotonic()
 
     def get_many(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | LaunchpadProblem]:
         """``get`` for each of the paths, a few at a time: what was answered, or what was wrong with it."""
@@ -252,12 +272,30 @@ class Launchpad:
     def me(self) -> str:
         """The username that we act as; empty when anonymous. One request the first time."""
         if self._me is None:
-            self._me = str(self.get("people/+me").get("name", ""))
+            try:
+                self._me = str(self.get("people/+me").get("name", ""))
+            except Gone as gone:
+                raise Refused(gone.status, self.refusal(gone.status)) from None
         return self._me
 
     def reach(self) -> None:
-        """Ask for something small: raises LaunchpadProblem when Launchpad is away, or does not let us in."""
-        self.get("" if self.anonymous else "people/+me")
+        """Ask for something small: raises LaunchpadProblem when Launchpad is away, or does not let us in at all."""
+        if not self.anonymous:
+            self._me = None
+            self.me()
+            return
+        try:
+            self.get("")
+        except Gone as gone:
+            raise Refused(gone.status, self.refusal(gone.status)) from None
+
+    def refusal(self, status: int) -> str:
+        """What it means, in words, that Launchpad refuses what is there for everybody."""
+        if status == 401 and not self.anonymous:
+            return (
+                "Launchpad does not accept the credentials any more (401). Run: manage.py setup_launchpad_credentials"
+            )
+        return f"Launchpad answered {status} at its service root. Check LAUNCHPAD_SERVICE_ROOT."
 
     def post_comment(self, url: str, content: str, subject: str, vote: str | None, *, is_bug: bool) -> None:
         """Comment on the proposal or bug at that URL: one request, from any thread. Raises LaunchpadProblem.
@@ -281,8 +319,13 @@ class Launchpad:
         if answer.status_code not in (200, 201):
             raise LaunchpadProblem(f"Launchpad answered {answer.status_code}.")
 
-    def source_batches(self, source: Source, *, include_closed: bool, since: datetime | None) -> Iterator[list[Any]]:
-        """The entries that a source holds, batch by batch, in the fewest requests (reference: where items are)."""
+    def source_batches(
+        self, source: Source, *, include_closed: bool, since: datetime | None, skipped: Callable[[str], None]
+    ) -> Iterator[list[Any]]:
+        """The entries that a source holds, batch by batch, in the fewest requests (reference: where items are).
+
+        ``skipped`` is told, in words, of a part that could not be read while the rest can.
+        """
         kind, name = source.kind, quote(source.target.strip("/"), safe="~/+.-")
         statuses = ALL_PROPOSALS if include_closed else UNFINISHED_PROPOSALS
         if kind == Source.Kind.PROJECT:
@@ -296,7 +339,7 @@ class Launchpad:
                 yield from self.batches(name + "/landing_candidates")
         elif kind == Source.Kind.DISTRIBUTION_BUGS:
             more: dict[str, Any] = {"modified_since": since} if since else {}
-            if source.excluded_tags:
+            if source.excluded_tags and not include_closed:
                 more |= {"tags": [f"-{tag}" for tag in source.excluded_tags], "tags_combinator": "All"}
             wanted = OPEN_TASKS + (CLOSED_TASKS if include_closed or since else [])
             for batch in self.batches(
@@ -304,15 +347,26 @@ class Launchpad:
             ):
                 yield [entry for entry in batch if "+source" not in str(_dict(entry).get("web_link"))]
         else:
-            yield from self._team_proposals(source, name, statuses)
+            yield from self._team_proposals(source, name, statuses, skipped)
 
-    def _team_proposals(self, source: Source, name: str, statuses: list[str]) -> Iterator[list[Any]]:
+    def _team_proposals(
+        self, source: Source, name: str, statuses: list[str], skipped: Callable[[str], None]
+    ) -> Iterator[list[Any]]:
         prefix = f"{self.root}{source.distribution}/" if source.distribution else self.root
+        failures = 0
         for branches in self.batches("~" + name.lstrip("~"), ws_op="getBranches"):
             for branch in branches:
                 package, link = _dict(branch).get("sourcepackage_link"), _dict(branch).get("self_link")
-                if isinstance(package, str) and package.startswith(prefix) and isinstance(link, str):
+                if not (isinstance(package, str) and package.startswith(prefix) and isinstance(link, str)):
+                    continue
+                try:
                     yield from self.batches(link, ws_op="getMergeProposals", status=statuses)
+                    failures = 0
+                except LaunchpadProblem as problem:
+                    failures = 0 if isinstance(problem, Gone) else failures + 1
+                    if failures >= PATIENCE:
+                        raise
+                    skipped(f"{link[:200]}: {problem}")
 
 
 def api_root() -> str:

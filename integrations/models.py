@@ -16,6 +16,7 @@ class ImportReport(models.Model):
     added = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     requests = models.PositiveIntegerField(default=0)
+    left_out = models.PositiveIntegerField(default=0)  # items that could not be brought in
     problems = models.JSONField(default=list, blank=True)  # sentences, at most 100
     ok = models.BooleanField(default=False)
 

@@ -219,8 +219,8 @@ def launchpad_found() -> Finding:
     renew = "Run: manage.py setup_launchpad_credentials"
     try:
         launchpad = get_launchpad()
+        launchpad.reach()
         if launchpad.anonymous:
-            launchpad.reach()
             return _found("Launchpad", facts="read anonymously")
         return _found("Launchpad", facts=f"acts as {launchpad.me()}, by the credentials in {path.name}")
     except Gone as gone:

@@ -93,13 +93,13 @@ def _conclude(
     """What follows from the facts: comments and votes, the state, the lock, history and signals."""
     if comments is not None:
         _keep_comments(review, comments, now, service_account)
-        review.synced_at, review.sync_error = now, ""
+        review.synced_at = now
+    review.sync_error = ""
     if state == State.REVIEWED and _submitter_spoke_last(review):
         state = State.FOLLOW_UP
     review.state = state
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
-    if comments is not None:
-        review.due_at = due_after(state, now)
+    review.due_at = due_after(state, now) if comments is not None else min(review.due_at, due_after(state, now))
     if not added and (review.state, review.updated_at) != before[:2]:
         _release_lock(review, "Released: the item changed on Launchpad.")
     review.save()

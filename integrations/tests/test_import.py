@@ -1,7 +1,10 @@
 """Items come in from Launchpad, each as one review, in few requests, whatever Launchpad answers (SPEC 3 and 4)."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from integrations.importing import import_source, refresh
 from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
@@ -71,9 +74,14 @@ def test_a_bug_that_never_left_new_is_new(launchpad, bugs):
 
 
 def test_a_status_of_tomorrow_is_pending_and_reported(launchpad, project):
-    report = import_source(project(launchpad.proposal(1, "Pondering")))
+    source = project(launchpad.proposal(1, "Pondering"))
+    report = import_source(source)
     assert only().state == "pending"
     assert "Pondering" in report.problems[0]
+    assert (report.ok, report.left_out) == (True, 0)
+    source.refresh_from_db()
+    assert source.cursor  # nothing has to come again
+    call_command("import_reviews", "mysql")  # and nothing failed
 
 
 def test_closed_items_are_left_out_unless_asked_for(launchpad, project):
@@ -221,3 +229,98 @@ def test_the_command_says_what_it_did_and_fails_when_something_failed(launchpad,
     launchpad.answers["/devel/mysql"] = (500, {}, b"")
     with pytest.raises(CommandError):
         call_command("import_reviews", "mysql")
+
+
+def gone(launchpad, review, status=404):
+    launchpad.answers["/devel/" + review.api_url.removeprefix(launchpad.root)] = (status, {}, b"")
+
+
+def test_a_bug_that_became_private_is_abandoned_though_its_task_can_be_read(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    launchpad.answers["/devel/bugs/1"] = (401, {}, b"")
+    assert refresh(only()) == ""
+    assert only().state == "abandoned"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_who_is_not_let_in_at_all_abandons_nothing(launchpad, project, status):
+    import_source(project(launchpad.proposal(1)))
+    launchpad.answers = dict.fromkeys(launchpad.answers, (status, {}, b""))
+    assert "service root" in refresh(only())
+    assert (only().state, only().sync_error != "") == ("pending", True)
+
+
+def test_an_abandoned_item_that_is_there_again_comes_back(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    gone(launchpad, only())
+    refresh(only())
+    assert only().state == "abandoned"
+    import_source(project(launchpad.proposal(1)))
+    review = only()
+    assert (review.state, review.sync_error) == ("pending", "")
+    assert review.due_at - timezone.now() < timedelta(minutes=11)
+
+
+def test_every_released_lock_is_written_down(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    review = only()
+    Review.objects.update(locked_by=Person.objects.create(username="rev2"), locked_at=review.created_at)
+    gone(launchpad, review)
+    refresh(only())
+    assert only().locked_by is None
+    assert review.events.get(kind="lock").old == "rev2"
+
+
+def test_who_quotes_our_comment_still_votes(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    ours = "Automated testing on lxc passed. LGTM\n\n-- posted by Review Queue, run 5 of http://localhost:8000"
+    quoting = "> " + ours.replace("\n", "\n> ") + "\n+1"
+    launchpad.collection(
+        "bugs/1/messages",
+        [launchpad.message(1, n, "rev", text) for n, text in enumerate(["What it is", ours, quoting])],
+    )
+    refresh(only())
+    assert only().positive_votes == 1
+
+
+def test_a_series_that_ends_abandons_its_items_at_their_next_refresh(launchpad, project, monkeypatch):
+    launchpad.put("charms/trusty", {"active": True})
+    import_source(project(launchpad.proposal(1)))
+    launchpad.put("charms/trusty", {"active": False})
+    monkeypatch.setattr("integrations.launchpad.LATELY", 0.0)
+    refresh(only())
+    assert only().state == "abandoned"
+
+
+def test_a_branch_that_can_not_be_read_does_not_stop_the_walk(launchpad):
+    package = f"{launchpad.root}charms/trusty/+source/mysql"
+    paths = [f"~charmers/charms/trusty/mysql/trunk-{number}" for number in range(3)]
+    for number, path in enumerate(paths):
+        launchpad.collection(path, [launchpad.proposal(number)])
+    launchpad.answers["/devel/" + paths[0]] = (401, {}, b"")
+    launchpad.answers["/devel/" + paths[1]] = (500, {}, b"")
+    branches = [{"self_link": launchpad.root + path, "sourcepackage_link": package} for path in paths]
+    launchpad.collection("~charmers", branches)
+    source = Source.objects.get(name="charmers")
+    report = import_source(source)
+    assert (report.ok, report.added, report.left_out, len(report.problems)) == (True, 1, 2, 2)
+    with pytest.raises(CommandError):
+        call_command("import_reviews", "charmers")
+
+
+def test_all_takes_bugs_with_an_excluded_tag_too(launchpad, bugs):
+    source = bugs(launchpad.bug(1))
+    import_source(source)
+    import_source(source, include_closed=True)
+    searches = [asked["parameters"] for asked in launchpad.asked if asked["parameters"].get("ws.op") == "searchTasks"]
+    assert [search.get("tags") for search in searches] == ['["-not-a-charm"]', None]
+    assert all('"Incomplete"' in search["status"] for search in searches)
+
+
+def test_without_a_preview_diff_the_branch_itself_says_its_tip(launchpad, project):
+    launchpad.put("~ada/charms/trusty/mysql/fix-1", {"last_scanned_id": "one"})
+    import_source(project(launchpad.proposal(1, preview_diff_link=None)))
+    assert only().revision == "one"
+    launchpad.put("~ada/charms/trusty/mysql/fix-1", {"last_scanned_id": "two"})
+    refresh(only())
+    assert only().revision == "two"
