@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint clean
+.PHONY: run test lint clean bench
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Review Queue needs Python 3.11 or newer.")'
@@ -26,6 +26,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	DEBUG=true $(BIN)/mypy .
 	$(BIN)/lint-imports
+
+# Fills, serves and measures; writes docs/performance.md. PostgreSQL: BENCH_DATABASE_URL=postgres://… make bench
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench --verbose
 
 clean:
 	rm -rf $(VENV) var
