@@ -37,6 +37,10 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
         found.append(Error(reason, hint="README.md shows the settings for a Jenkins job.", id="queue.E003"))
     if bool(settings.JENKINS_USER) != bool(settings.JENKINS_API_TOKEN):
         found.append(Error("Of JENKINS_USER and JENKINS_API_TOKEN only one is set: set both.", id="queue.E004"))
+    again = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("visibility_timeout")
+    if again is not None and again <= settings.CELERY_TASK_TIME_LIMIT:
+        words = f"CELERY_VISIBILITY_TIMEOUT must be more than {settings.CELERY_TASK_TIME_LIMIT} seconds"
+        found.append(Error(f"{words}: tasks under way would begin a second time.", id="queue.E007"))
     if settings.LOG_FORMAT not in FORMATS:
         found.append(Error(f"LOG_FORMAT is none of {', '.join(FORMATS)}.", id="queue.E006"))
     for name in ("TESTING_TIMEOUT", "TESTING_MAX_ATTEMPTS", "PRUNE_DAYS"):

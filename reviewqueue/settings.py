@@ -115,13 +115,25 @@ if CELERY_BROKER_URL.startswith("filesystem"):
     }
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 else:
-    # Unacknowledged messages of a killed worker come back after this many seconds; longer than any task may take.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=900)}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # Unacknowledged messages of a killed worker come back after this many seconds; longer than any task may take.
+        "visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=900),
+        "unacked_restore_throttle": 1,  # looked for every 10 seconds rather than every 100
+        "socket_connect_timeout": 5,  # seconds; a page that leaves a hint must not hang on a broker that is away
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long it is away
+CELERY_BROKER_CONNECTION_TIMEOUT = 5  # seconds
+CELERY_BROKER_POOL_LIMIT = 8  # connections of one process, one for each thread of the web at most
 CELERY_TASK_IGNORE_RESULT = True  # the database is the truth; nobody waits for a result
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# SIGQUIT: tasks under way have this many seconds; then they go back to the broker. SIGTERM waits for them.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.int("CELERY_SOFT_SHUTDOWN_TIMEOUT", default=20)
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
 CELERY_TASK_SOFT_TIME_LIMIT = 540  # seconds
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
@@ -135,7 +147,7 @@ CELERY_BEAT_SYNC_EVERY = 1  # keep each sending in its row at once: health and c
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edited schedule is noticed
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # KiB
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB; a process that grew beyond is replaced after its task
 CELERY_TASK_ALWAYS_EAGER = False
 
 # --- Django ------------------------------------------------------------------------------------------------
