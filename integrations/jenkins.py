@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from json import JSONDecodeError
 from typing import Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import requests
 from django.conf import settings
@@ -25,9 +25,15 @@ LARGEST_LIST = 2 * 1024 * 1024  # bytes of a list of builds
 LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
 MOST_BUILDS = 300  # looked through for one whose acceptance was lost
 LARGEST_OUTPUT = 20_000  # characters kept of a single test's output, from its end
-MOST_TESTS = 2_000
+MOST_TESTS = 20_000
 BUILD_WITH_PARAMETERS = "/buildWithParameters"
 _BUILD = re.compile(r"/job/[^/]+/(?:[^/]+/)*[0-9]+/?$")  # only to such an address `stop` is posted
+
+_ITEM = re.compile(r"/queue/item/([0-9]{1,18})/?$")
+
+UNUSABLE = Results(
+    (), None, "The build's results.json can't be read as one: it is cut off, too large or something else."
+)
 
 # Jenkins' words for the result of a build, and the outcome they mean for us.
 OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "FAILURE": "fail", "ABORTED": "error", "NOT_BUILT": "error"}
@@ -48,7 +54,7 @@ class Jenkins(CIBackend):
     def __init__(self) -> None:
         url = settings.JENKINS_JOB_URL.strip().split("?")[0].rstrip("/")
         self.job_url = url.removesuffix(BUILD_WITH_PARAMETERS).rstrip("/")
-        self.root = urljoin(self.job_url, self.job_url.split("/job/")[0].rstrip("/") + "/") if self.job_url else ""
+        self.root = _root_of(self.job_url)
         self.auth = (
             (settings.JENKINS_USER, settings.JENKINS_API_TOKEN)
             if settings.JENKINS_USER and settings.JENKINS_API_TOKEN
@@ -92,8 +98,9 @@ class Jenkins(CIBackend):
                 status, headers, _ = self._ask("GET", target, params=parameters)
         except TryLater as error:
             raise TryLater(str(error), unsure=True) from None
-        location = urljoin(target, headers.get("Location", ""))
-        queue_url = location if "/queue/item/" in location and self.is_ours(location) else ""
+        # Jenkins may know itself by another name than we do: the number of the item is what counts.
+        item = _ITEM.search(headers.get("Location", "").split("?")[0])
+        queue_url = f"{self.root}queue/item/{item.group(1)}/" if item else ""
         if status in (200, 201) or (status == 303 and queue_url):
             return BuildRef(queue_url=queue_url)
         if 300 <= status < 400:
@@ -127,9 +134,14 @@ class Jenkins(CIBackend):
         build_url = (record.build_url if record else "") or build.build_url
         if record and record.waiting and build.queue_url:
             number = urlsplit(build.queue_url).path.rstrip("/").rsplit("/", 1)[-1]
-            self._ask("POST", self.root + "queue/cancelItem", params={"id": number})
+            self._stop(self.root + "queue/cancelItem", {"id": number})
         elif _BUILD.search(build_url) and self.is_ours(build_url):
-            self._ask("POST", build_url.rstrip("/") + "/stop")
+            self._stop(build_url.rstrip("/") + "/stop")
+
+    def _stop(self, url: str, params: dict[str, str] | None = None) -> None:
+        status, _, _ = self._ask("POST", url, params=params)
+        if status >= 500:
+            raise TryLater(f"Jenkins answered {status} when asked to stop the build.")
 
     def record(self, build: BuildRef) -> BuildRecord | None:
         build_url = build.build_url if build.build_url and self.is_ours(build.build_url) else ""
@@ -141,6 +153,8 @@ class Jenkins(CIBackend):
                 return BuildRecord(outcome="error", reason="cancelled in Jenkins' queue")
             executable = item.get("executable")
             build_url = str(executable.get("url") or "") if isinstance(executable, dict) else ""
+            if build_url and not self.is_ours(build_url) and isinstance(executable.get("number"), int):
+                build_url = f"{self.job_url}/{executable['number']}/"
             if not build_url:
                 return BuildRecord(waiting=True)
         if not build_url or not self.is_ours(build_url):
@@ -267,15 +281,15 @@ class Jenkins(CIBackend):
             raise TryLater(f"Jenkins' answer could not be read ({type(error).__name__}).") from None
 
 
-def parse_results(body: bytes) -> Results | None:
-    """A results.json as the test runner writes it; None for anything that is not of that form or proves nothing."""
+def parse_results(body: bytes) -> Results:
+    """A results.json as the test runner writes it; anything that is not of that form has a ``problem``."""
     document = _json_object(body)
     entries = document.get("tests") if document else None
-    if not isinstance(entries, list) or not entries or len(entries) > MOST_TESTS:
-        return None
+    if not isinstance(entries, list) or len(entries) > MOST_TESTS:
+        return UNUSABLE
     tests = [_single_test(entry) for entry in entries]
     if any(test is None for test in tests):
-        return None
+        return UNUSABLE
     finished = document.get("finished") if document else None
     return Results(tests=tuple(test for test in tests if test), finished_at=_parse_time(finished))
 
@@ -344,6 +358,15 @@ def _end_of(facts: dict[str, Any]) -> datetime | None:
         return datetime.fromtimestamp((int(facts["timestamp"]) + int(facts.get("duration") or 0)) / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _root_of(job_url: str) -> str:
+    """Where Jenkins itself is: above the first ``/job/``, or the view that the job's URL was copied from."""
+    found = re.match(r"([^:/]+://[^/]*)(/.*)?$", job_url)
+    if not found:
+        return ""
+    above = re.split(r"/(?:job|view)/", found.group(2) or "", maxsplit=1)
+    return found.group(1) + (above[0].rstrip("/") if len(above) > 1 else "") + "/"
 
 
 def _place(parts: SplitResult) -> tuple[str, str | None, int]:

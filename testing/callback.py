@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from testing.hints import hint
 from testing.models import TestRun
-from testing.runs import BadCallback, UnknownRun, WrongToken, apply_callback
+from testing.runs import ACCEPTED, BadCallback, UnknownRun, WrongToken, apply_callback
 from testing.serializers import TestRunSerializer
 from testing.tallies import tally
 from testing.tasks import collect_results
@@ -38,7 +38,15 @@ class BoundedJSONParser(JSONParser):
 class CallbackSerializer(serializers.Serializer[Any]):
     """What a build says of itself."""
 
-    status = serializers.CharField(max_length=32)
+    default_error_messages = {"invalid": f"Send an object or a form with status and build_url. {ACCEPTED}"}
+
+    status = serializers.CharField(
+        max_length=32,
+        error_messages={
+            "required": f"Say the status. {ACCEPTED}",
+            **dict.fromkeys(("null", "blank", "invalid", "max_length"), f"Unknown status. {ACCEPTED}"),
+        },
+    )
     build_url = serializers.CharField(required=False, allow_blank=True, default="")
     result_url = serializers.CharField(required=False, allow_blank=True, default="")
 
@@ -79,10 +87,13 @@ class CallbackView(APIView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Report RUNNING or an outcome. Repeats are harmless; `applied` says whether the run changed."""
-        body = request.data  # a broken body is a 400 before anything else is looked at
+        try:
+            body = request.data  # a broken body is a 400 before anything else is looked at
+        except ParseError as error:
+            raise ParseError(f"{error.detail} Send JSON or a form with status and build_url. {ACCEPTED}") from None
         if pk > LARGEST_ID:
             raise NotFound("There is no such test run.")
-        said = CallbackSerializer(data=body)
+        said = CallbackSerializer(data={} if body is None else body)
         complete = said.is_valid()
         facts = said.validated_data if complete else {"status": "", "build_url": "", "result_url": ""}
         try:

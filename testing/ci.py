@@ -66,14 +66,15 @@ class SingleTest:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A usable results file. An empty list of tests proves nothing and is no ``Results``."""
+    """A results file. An empty list of tests proves nothing. ``problem`` says why a file is not usable."""
 
     tests: tuple[SingleTest, ...]
     finished_at: datetime | None
+    problem: str = ""
 
     @property
     def passed(self) -> bool:
-        return all(test.returncode == 0 for test in self.tests)
+        return bool(self.tests) and all(test.returncode == 0 for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class CIBackend(ABC):
 
     @abstractmethod
     def results(self, build_url: str) -> Results | None:
-        """The results file of a build; None when there is none or it is not usable."""
+        """The results file of a build; None when there is none."""
 
     @abstractmethod
     def is_ours(self, url: str) -> bool:

@@ -80,7 +80,8 @@ class TestRun(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the current attempt was accepted.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    results_due_at = models.DateTimeField(null=True, blank=True, editable=False)  # single tests still to be collected
+    # When its single tests are to be collected; of a cancelled run, when its build is to be stopped.
+    results_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     results_tries = models.PositiveIntegerField(default=0, editable=False)
     posting_at = models.DateTimeField(null=True, blank=True, editable=False)  # a process has begun to post it
     posted_at = models.DateTimeField(null=True, blank=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from reviews.models import Review
+from reviews.models import OPEN_STATES, Review
 from reviews.signals import review_closed, reviews_opened, revision_changed
 from testing.hints import hint
 from testing.models import UNFINISHED, TestRun
@@ -23,10 +23,11 @@ def on_opened(reviews: Sequence[Review], **_: Any) -> None:
 
 @receiver(revision_changed, dispatch_uid="testing.revision_changed")
 def on_revision_changed(review: Review, **_: Any) -> None:
-    """Runs of the old revision are cancelled, the new one is tested."""
+    """Runs of the old revision are cancelled, and the new one is tested, whoever has to act next."""
     _cancel(review, "A newer revision is proposed.", TestRun.objects.exclude(revision=review.revision))
     update_square(review.pk)
-    on_opened([review])
+    if launch_default_runs([review], OPEN_STATES):
+        hint(sweep_test_runs)
 
 
 @receiver(review_closed, dispatch_uid="testing.review_closed")

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from reviews.history import line, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review, Square
-from testing.models import UNFINISHED, Attempt, Status, Substrate, TestRun
+from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, Substrate, TestRun
 from testing.squares import update_square
 from testing.tokens import attempt_of, callback_token
 
@@ -36,6 +36,7 @@ CALLBACK_STATUS: dict[str, str] = {
     "ABORTED": Status.ERROR,
     "NOT_BUILT": Status.ERROR,
 }
+ACCEPTED = f"Accepted, in any case: {', '.join(CALLBACK_STATUS)}."
 MAX_URL = 1000  # characters
 
 
@@ -127,14 +128,14 @@ def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: P
     return result
 
 
-def launch_default_runs(reviews: Sequence[Review]) -> list[TestRun]:
+def launch_default_runs(reviews: Sequence[Review], states: Sequence[str] = TESTABLE_STATES) -> list[TestRun]:
     """A run on each default substrate that has none yet for a review's current revision, for however many reviews.
 
-    A constant number of queries. Nothing outside NEW and PENDING is tested by itself. Returns the runs that are new.
+    A constant number of queries. Nothing outside ``states`` is tested by itself. Returns the runs that are new.
     """
     with transaction.atomic():
         # In the order of their ids, so that no two launches deadlock.
-        wanted = Review.objects.filter(pk__in=[review.pk for review in reviews], state__in=TESTABLE_STATES)
+        wanted = Review.objects.filter(pk__in=[review.pk for review in reviews], state__in=states)
         locked = list(wanted.order_by("pk").select_for_update(of=("self",)))
         substrates = list(Substrate.objects.filter(active=True, default=True)) if locked else []
         if not substrates:
@@ -188,7 +189,8 @@ def finish(
     run.status, run.error, run.finished_at = status, reason, finished_at or now
     run.result_url = result_url or run.result_url
     run.next_attempt_at = None
-    run.results_due_at = now if status in (Status.PASS, Status.FAIL) else None
+    to_stop = status == Status.CANCELED and old in ON_ENGINE
+    run.results_due_at = now if status in (Status.PASS, Status.FAIL) or to_stop else None
     run.save()
     Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
     update_square(run.review_id)
@@ -233,7 +235,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
         raise WrongToken
     meaning = CALLBACK_STATUS.get(status.strip().upper())
     if meaning is None:
-        raise BadCallback("status", f"Unknown status. Accepted, in any case: {', '.join(CALLBACK_STATUS)}.")
+        raise BadCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
     with transaction.atomic():
         run = lock_run(run_id)
@@ -243,7 +245,12 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
             return CallbackResult(run, False, f"The run is finished already: {run.status}.")
         if meaning == Status.RUNNING:
             if run.status == Status.RUNNING:
-                return CallbackResult(run, False, "The run is running already.")
+                if run.build_url or not build_url:
+                    return CallbackResult(run, False, "The run is running already.")
+                run.build_url = build_url
+                run.save(update_fields=["build_url"])
+                Attempt.objects.filter(run=run, number=run.attempt).update(build_url=build_url)
+                return CallbackResult(run, True)
             start_running(run, build_url)
             return CallbackResult(run, True)
         run.build_url = build_url or run.build_url

@@ -89,6 +89,7 @@ def sweep() -> SweepReport:
             if waiting & set(ON_ENGINE):
                 _follow_due(ci, report, start + BUDGET * FOLLOWING)
     if TestRun.objects.filter(results_due_at__lte=now).exists():
+        _stop_due(get_ci(), start + BUDGET)
         _collect_due(get_ci(), report, start + BUDGET)
     return report
 
@@ -245,9 +246,8 @@ def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> 
 
 def pause_after(refusals: int, retry: bool) -> timedelta:
     """How long to wait after so many refusals in a row: doubling, spread by chance so that not all return at once."""
-    seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(refusals - 1, 10))
-    if not retry:
-        seconds = max(seconds, 300)  # only a person can mend it; asking often does not help
+    first = FIRST_PAUSE if retry else 10 * FIRST_PAUSE  # only a person can mend it; asking often does not help
+    seconds = min(LONGEST_PAUSE, first * 2 ** min(refusals - 1, 10))
     return timedelta(seconds=seconds * random.uniform(1.0, 1.1))  # noqa: S311 (no secret)
 
 
@@ -303,11 +303,23 @@ def find_outcome(ci: CIBackend, build: BuildRef) -> Found | None:
     build_url = build.build_url if build.build_url and ci.is_ours(build.build_url) else ""
     record = ci.record(BuildRef(build.queue_url, build_url)) if not build_url else None
     build_url = build_url or (record.build_url if record else "")
-    if build_url and (results := ci.results(build_url)):
-        return Found(Status.PASS if results.passed else Status.FAIL, build_url, results.finished_at, "")
-    record = record or (ci.record(BuildRef(build.queue_url, build_url)) if build_url else None)
+    results = ci.results(build_url) if build_url else None
+    usable = results is not None and not results.problem
+    if build_url and record is None and not (results and usable and results.finished_at):
+        try:
+            record = ci.record(BuildRef(build.queue_url, build_url))
+        except CIError:
+            if not usable:
+                raise
+    if results and usable:
+        finished_at = results.finished_at or (record.finished_at if record else None)
+        if not results.tests:
+            return Found(Status.ERROR, build_url, finished_at, "The results file holds no test: it proves nothing.")
+        return Found(Status.PASS if results.passed else Status.FAIL, build_url, finished_at, "")
     if record is None or not record.outcome:
         return None
+    if results and record.outcome == Status.PASS:  # it should have results, and what it has can't be read
+        return Found(Status.ERROR, build_url, record.finished_at, results.problem)
     reason = f"Jenkins' record of the build says: {record.reason}" if record.outcome == Status.ERROR else ""
     return Found(record.outcome, build_url, record.finished_at, reason)
 
@@ -337,7 +349,7 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
 def collect_results(run_id: int) -> bool:
     """Keep the single tests of a finished run, if its engine has them. True when they were kept."""
     run = TestRun.objects.get(pk=run_id)
-    if run.results_due_at is None or not _claim_results(run):
+    if run.results_due_at is None or run.status == Status.CANCELED or not _claim_results(run):
         return False
     ci = get_ci()
     try:
@@ -349,7 +361,8 @@ def collect_results(run_id: int) -> bool:
 
 def _collect_due(ci: CIBackend, report: SweepReport, until: float) -> None:
     """Keep the single tests of runs whose message was lost, or whose results could not be had."""
-    due = TestRun.objects.filter(results_due_at__lte=timezone.now()).order_by("results_due_at")[:MOST_RESULTS]
+    due = TestRun.objects.filter(results_due_at__lte=timezone.now()).exclude(status=Status.CANCELED)
+    due = due.order_by("results_due_at")[:MOST_RESULTS]
     claimed = (run for run in due if _claim_results(run))
     asked = ask_each(
         claimed, partial(_results_of, ci), width=ASKERS, until=until, problem=CIError, is_down=_is_down
@@ -387,16 +400,41 @@ def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
             ],
             ignore_conflicts=True,
         )  # fmt: skip
-    return bool(results)
+    return bool(results and results.tests)
+
+
+def _stop_due(ci: CIBackend, until: float) -> None:
+    """Stop the builds of cancelled runs whose message was lost, or that could not be stopped."""
+    due = TestRun.objects.filter(results_due_at__lte=timezone.now(), status=Status.CANCELED)
+    runs = [run for run in due.order_by("results_due_at")[:MOST_CANCELED] if _claim_results(run)]
+    attempts = {(attempt.run_id, attempt.number): attempt for attempt in Attempt.objects.filter(run__in=runs)}
+    claims = iter([Claim(run, attempts.get((run.pk, run.attempt))) for run in runs])
+    asked = ask_each(
+        claims, lambda claim: ci.cancel(claim.build), width=ASKERS, until=until, problem=CIError, is_down=_is_down
+    )  # fmt: skip
+    for claim, problem in asked:
+        _note_stopped(claim.run, problem)
+
+
+def _note_stopped(run: TestRun, problem: CIError | None) -> None:
+    """Write down that the build was stopped, or when that is tried next; after the last try, never."""
+    again = problem and problem.retry and run.results_tries < RESULT_TRIES
+    due = timezone.now() + pause_after(run.results_tries, True) if again else None
+    TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
 
 
 def stop_build(run_id: int) -> None:
     """Take the build of a cancelled run out of the engine, where that is possible."""
     run = TestRun.objects.get(pk=run_id)
+    if run.status != Status.CANCELED or run.results_due_at is None or not _claim_results(run):
+        return
     attempt = Attempt.objects.filter(run=run, number=run.attempt).first()
-    build = BuildRef(attempt.queue_url if attempt else "", run.build_url)
-    if run.status == Status.CANCELED and (build.queue_url or build.build_url):
-        _try_to_stop(get_ci(), build)
+    try:
+        get_ci().cancel(Claim(run, attempt).build)
+    except CIError as problem:
+        _note_stopped(run, problem)
+    else:
+        _note_stopped(run, None)
 
 
 def _try_to_stop(ci: CIBackend, build: BuildRef) -> None:

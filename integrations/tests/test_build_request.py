@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from django.utils import timezone
 
+from integrations.jenkins import Jenkins
 from testing.models import Status
 from testing.sweep import sweep
 
@@ -41,7 +42,15 @@ def test_with_a_user_and_api_token_it_posts_with_basic_authentication(review, je
     assert only_run(review).status == Status.PENDING
 
 
-@pytest.mark.parametrize(("status", "headers"), [(200, {}), (201, {}), (303, {"Location": "/queue/item/7/"})])
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, {}),
+        (201, {}),
+        (303, {"Location": "/queue/item/7/"}),
+        (303, {"Location": "https://ci.example.com/x/queue/item/7/"}),
+    ],
+)
 def test_accepted(review, jenkins, status, headers):
     jenkins.builds_answer(status, headers)
     sweep()
@@ -68,8 +77,9 @@ def test_what_is_not_accepted_waits_with_the_reason_and_the_time_of_the_next_try
     assert len(jenkins.asked) == 1  # no redirect was followed
 
 
-def test_pauses_grow(review, jenkins):
-    jenkins.builds_answer(503)
+@pytest.mark.parametrize("status", [503, 403])
+def test_pauses_grow(review, jenkins, status):
+    jenkins.builds_answer(status)
     pauses = []
     for _ in range(4):
         review.test_runs.update(next_attempt_at=timezone.now())
@@ -113,3 +123,17 @@ def test_credentials_in_the_url_are_refused_without_being_repeated(review, setti
     sweep()
     assert "holds credentials" in only_run(review).error
     assert "hunter2" not in only_run(review).error
+
+
+@pytest.mark.parametrize(
+    ("job", "root"),
+    [
+        ("https://ci.example.com/job/x", "https://ci.example.com/"),
+        ("https://ci.example.com/jenkins/job/folder/job/x/", "https://ci.example.com/jenkins/"),
+        ("https://ci.example.com/view/All/job/x/buildWithParameters?token=t", "https://ci.example.com/"),
+        ("https://ci.example.com:8080/x", "https://ci.example.com:8080/"),
+    ],
+)
+def test_where_jenkins_is_follows_from_the_jobs_url(settings, job, root):
+    settings.JENKINS_JOB_URL = job
+    assert Jenkins().root == root

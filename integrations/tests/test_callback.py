@@ -117,7 +117,9 @@ def test_what_nobody_understands_is_named_and_changes_nothing(client, run, field
 @pytest.mark.parametrize("body", ["{", "[1]", '"x"', "null", '{"status": {"a": 1}}', '{"status": null}', "[" * 5000])
 def test_a_broken_body_is_a_400(client, run, body):
     url = callback_url_of(run).removeprefix("http://localhost:8000")
-    assert client.post(url, body, content_type="application/json").status_code == 400
+    answer = client.post(url, body, content_type="application/json")
+    assert answer.status_code == 400
+    assert "PASS" in answer.content.decode()  # it says what is accepted
 
 
 def test_a_cancelled_run_stays_cancelled(client, run):
@@ -142,3 +144,8 @@ def test_a_revision_is_tested_once_by_default(run, review):
 def test_no_body_is_a_server_error(client, run, body):
     url = callback_url_of(run).removeprefix("http://localhost:8000")
     assert client.post(url, json.dumps(body), content_type="application/json").status_code in (200, 400)
+
+
+def test_a_build_url_that_comes_with_the_second_running_is_kept(client, run):
+    report(client, run, "RUNNING", build_url="")
+    assert report(client, run, "RUNNING").json()["build_url"] == BUILD

@@ -324,3 +324,13 @@ def test_without_a_preview_diff_the_branch_itself_says_its_tip(launchpad, projec
     launchpad.put("~ada/charms/trusty/mysql/fix-1", {"last_scanned_id": "two"})
     refresh(only())
     assert only().revision == "two"
+
+
+@pytest.mark.parametrize(
+    ("status", "runs"), [("Needs review", 2), ("Approved", 2), ("Code failed to merge", 2), ("Merged", 1)]
+)
+def test_a_new_tip_is_tested_while_the_item_is_open(launchpad, project, status, runs):
+    import_source(project(launchpad.proposal(1)))
+    launchpad.proposal(1, status, diff=2)
+    refresh(only())
+    assert only().test_runs.count() == runs

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from integrations.jenkins import Jenkins
 from integrations.sandbox.serving import Fault
+from reviews.signals import review_closed
 from testing.models import Status, Substrate, TestRun
 from testing.runs import apply_callback, retrigger
 from testing.sweep import recover, sweep
@@ -53,7 +54,7 @@ def test_a_lost_outcome_is_read_from_the_results(run, jenkins, code, status):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"null", b"<html>log in</html>", b'{"tests": [{"returncode": 0', b'{"tests": []}', b'{"tests": {}}',
+        b"", b"[]", b"null", b"<html>log in</html>", b'{"tests": [{"returncode": 0', b'{"tests": {}}',
         b'{"tests": [1]}', b'{"tests": [{"returncode": "0"}]}', b'{"tests": [{"returncode": NaN}]}', b"[" * 100000,
         b"\xff\xfe", b'{"tests": [{"returncode": ' + b"9" * 5000 + b"}]}",
     ],
@@ -257,3 +258,68 @@ def lots(review):
     substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(250)])
     TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
     return TestRun.objects.all()
+
+
+def record_of(jenkins, **more):
+    facts = {"building": False, "result": "SUCCESS", "timestamp": 1445262000000, "duration": 15000, **more}
+    jenkins.answers[BUILD + "api/json"] = (200, {}, json.dumps(facts).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "result", "status"),
+    [
+        ({"tests": []}, "SUCCESS", "error"),
+        ({"tests": []}, None, "error"),
+        (b'{"tests": [{"returncode": 0', "SUCCESS", "error"),
+        (b"<html>log in</html>", "SUCCESS", "error"),
+        (b"[]", "FAILURE", "fail"),
+    ],
+)
+def test_results_that_prove_nothing_are_never_a_pass_whatever_jenkins_says(run, jenkins, body, result, status):
+    running(run, jenkins)
+    results(jenkins, body)
+    if result:
+        record_of(jenkins, result=result)
+    too_late(run)
+    assert run.status == status
+    assert status == "fail" or "results" in run.error
+
+
+def test_without_its_own_finish_time_a_results_file_has_jenkins_end_time(run, jenkins):
+    running(run, jenkins)
+    results(jenkins, {"tests": [GOOD]})
+    record_of(jenkins)
+    too_late(run)
+    assert (run.status, run.finished_at.isoformat()) == ("pass", "2015-10-19T13:40:15+00:00")
+
+
+def test_a_jenkins_that_knows_itself_by_another_name_is_followed_all_the_same(run, jenkins):
+    apply_callback(run.pk, callback_token(run.pk, 1), "RUNNING", "https://ci.example.com/job/charm-test/7/")
+    item = {"executable": {"number": 7, "url": "https://ci.example.com/job/charm-test/7/"}}
+    jenkins.answers["/queue/item/1/api/json"] = (200, {}, json.dumps(item).encode())
+    record_of(jenkins)
+    results(jenkins, {"tests": [GOOD]})
+    too_late(run)
+    assert run.status == "pass"
+
+
+def stops(jenkins):
+    return [asked for asked in jenkins.asked if asked["path"] == BUILD + "stop"]
+
+
+def test_a_build_is_stopped_though_every_message_is_lost(run, jenkins):
+    running(run, jenkins)
+    record_of(jenkins, building=True, result=None)
+    jenkins.answers[BUILD + "stop"] = (503, {}, b"")
+    run.review.state = "merged"
+    run.review.save()
+    review_closed.send(type(run.review), review=run.review)  # its message to stop the build goes nowhere
+    sweep()
+    run.refresh_from_db()
+    assert (run.status, len(stops(jenkins))) == ("canceled", 1)
+    jenkins.answers[BUILD + "stop"] = (302, {"Location": "."}, b"")
+    type(run).objects.update(results_due_at=timezone.now())
+    sweep()
+    sweep()
+    run.refresh_from_db()
+    assert (len(stops(jenkins)), run.results_due_at) == (2, None)
