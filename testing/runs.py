@@ -20,7 +20,7 @@ from django.utils import timezone
 from reviews.history import line, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review, Square
 from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, Substrate, TestRun
-from testing.squares import update_square
+from testing.squares import keep_square, update_square
 from testing.tokens import attempt_of, callback_token
 
 # What a callback may say (SPEC section 5), Jenkins' own words included, and what it means.
@@ -38,6 +38,9 @@ CALLBACK_STATUS: dict[str, str] = {
 }
 ACCEPTED = f"Accepted, in any case: {', '.join(CALLBACK_STATUS)}."
 MAX_URL = 1000  # characters
+OUTCOME_FIELDS = (
+    "status", "error", "finished_at", "build_url", "result_url", "next_attempt_at", "results_due_at",
+)  # fmt: skip
 
 
 class NotAllowed(Exception):
@@ -83,11 +86,16 @@ def lock_review(review_id: int) -> Review:
     return review
 
 
-def lock_run(run_id: int) -> TestRun:
-    """The run with its review, both rows locked in the agreed order until the transaction ends."""
-    review = lock_review(TestRun.objects.values_list("review_id", flat=True).get(pk=run_id))
-    rows = TestRun.objects.select_for_update(of=("self",), no_key=True)
-    run: TestRun = rows.select_related("substrate").get(pk=run_id)
+def lock_run(run_id: int, review_id: int | None = None) -> TestRun:
+    """The run with its review, both rows locked in the agreed order until the transaction ends.
+
+    Whoever knows the review's id spares a query.
+    """
+    if review_id is None:
+        review_id = TestRun.objects.values_list("review_id", flat=True).get(pk=run_id)
+    review = lock_review(review_id)
+    found = TestRun.objects.select_for_update(of=("self",), no_key=True).select_related("substrate", "requested_by")
+    run: TestRun = found.get(pk=run_id)
     run.review = review
     return run
 
@@ -191,9 +199,9 @@ def finish(
     run.next_attempt_at = None
     to_stop = status == Status.CANCELED and old in ON_ENGINE
     run.results_due_at = now if status in (Status.PASS, Status.FAIL) or to_stop else None
-    run.save()
+    run.save(update_fields=OUTCOME_FIELDS)
     Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
-    update_square(run.review_id)
+    keep_square(run.review)
     _note(run, old, actor=actor, note=reason)
 
 
@@ -203,7 +211,7 @@ def start_running(run: TestRun, build_url: str) -> None:
     run.status, run.started_at, run.error, run.refusals = Status.RUNNING, now, "", 0
     run.build_url = build_url or run.build_url
     run.next_attempt_at = now + timedelta(seconds=settings.TESTING_TIMEOUT)
-    run.save()
+    run.save(update_fields=["status", "started_at", "error", "refusals", "build_url", "next_attempt_at"])
     Attempt.objects.filter(run=run, number=run.attempt).update(build_url=run.build_url)
     _note(run, old)
 
@@ -227,9 +235,10 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
 
     Raises UnknownRun, WrongToken or BadCallback, and then nothing has changed.
     """
-    last_attempt = TestRun.objects.filter(pk=run_id).values_list("attempt", flat=True).first()
-    if last_attempt is None:
+    known = TestRun.objects.filter(pk=run_id).order_by().values_list("attempt", "review_id").first()
+    if known is None:
         raise UnknownRun
+    last_attempt, review_id = known
     number = attempt_of(token, run_id, last_attempt)
     if number is None:
         raise WrongToken
@@ -238,7 +247,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
         raise BadCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
     with transaction.atomic():
-        run = lock_run(run_id)
+        run = lock_run(run_id, review_id)
         if number != run.attempt:
             return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
         if run.is_finished:
@@ -280,7 +289,7 @@ def _outcome_reason(meaning: str, status: str) -> str:
 
 
 def _note(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
-    record_all([_line(run, old, actor=actor, note=note)])
+    _line(run, old, actor=actor, note=note).save(force_insert=True)
 
 
 def _line(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> Event:

@@ -25,3 +25,12 @@ def update_square(review_id: int) -> None:
     runs = TestRun.objects.filter(review_id=review_id, revision=F("review__revision"))
     square = square_of(runs.order_by().values_list("status", flat=True).distinct())
     Review.objects.filter(pk=review_id).exclude(square=square).update(square=square)
+
+
+def keep_square(review: Review) -> None:
+    """The same for a review that the caller has locked and read since: one query when its Square stays."""
+    runs = TestRun.objects.filter(review_id=review.pk, revision=review.revision)
+    square = square_of(runs.order_by().values_list("status", flat=True).distinct())
+    if review.square != square:
+        review.square = square
+        Review.objects.filter(pk=review.pk).update(square=square)

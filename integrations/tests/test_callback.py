@@ -149,3 +149,17 @@ def test_no_body_is_a_server_error(client, run, body):
 def test_a_build_url_that_comes_with_the_second_running_is_kept(client, run):
     report(client, run, "RUNNING", build_url="")
     assert report(client, run, "RUNNING").json()["build_url"] == BUILD
+
+
+def test_the_answer_says_what_the_api_says_of_the_run(client, run):
+    for word in ("RUNNING", "FAIL", "FAIL"):  # the last one changes nothing
+        answer = report(client, run, word).json()
+        known = client.get(f"/api/test-runs/{run.pk}/").json()
+        assert {name: answer[name] for name in known} == known
+        assert set(answer) - set(known) == {"applied", "reason"}
+
+
+@pytest.mark.parametrize(("word", "queries"), [("RUNNING", 7), ("PASS", 9)])
+def test_a_callback_costs_few_queries(client, run, word, queries, django_assert_max_num_queries):
+    with django_assert_max_num_queries(queries + 2):  # and a savepoint
+        assert report(client, run, word).json()["applied"]
