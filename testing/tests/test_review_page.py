@@ -54,7 +54,7 @@ def words(page):
 
 @pytest.mark.django_db
 def test_the_sentence(client):
-    review = make(3, source=Source.objects.get(name="charmers"), synced_at=NOW - timedelta(minutes=4))
+    review = make(3, source=Source.objects.get(name="charmers"), synced_at=timezone.now() - timedelta(minutes=4))
     Review.objects.update(due_at=timezone.now() + timedelta(minutes=6, seconds=30), sync_error="Launchpad is down.")
     page = words(page_of(client, review))
     for said in (
@@ -102,8 +102,9 @@ def test_every_state_says_what_is_expected(client):
 def test_a_run_tells_its_story(client):
     review = make(1)
     run = make_run(
-        review, status=Status.RUNNING, attempt=2, build_url="https://ci/7/", started_at=NOW - timedelta(minutes=5),
-        requested_by=Person.objects.create(username="eve"), next_attempt_at=NOW + timedelta(hours=2),
+        review, status=Status.RUNNING, attempt=2, build_url="https://ci/7/",
+        started_at=timezone.now() - timedelta(minutes=5), requested_by=Person.objects.create(username="eve"),
+        next_attempt_at=NOW + timedelta(hours=2),
     )  # fmt: skip
     Attempt.objects.create(run=run, number=1, ended_at=NOW, note="Attempt 1 brought no outcome within 60 seconds.")
     page = words(page_of(client, review))
