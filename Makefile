@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint clean bench
+.PHONY: run test lint bench chaos load clean
 
 $(VENV)/.run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Review Queue needs Python 3.11 or newer.")'
@@ -30,6 +30,13 @@ lint: $(VENV)/.dev
 # Fills, serves and measures; writes docs/performance.md. PostgreSQL: BENCH_DATABASE_URL=postgres://… make bench
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench --verbose
+
+# Breaks everything that can break, then compares every row (docs/chaos.md). Needs PostgreSQL and Redis.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m chaos $(CHAOS_ARGS)
+
+load: $(VENV)/.dev
+	$(BIN)/python -m chaos --small --load 60 $(CHAOS_ARGS)
 
 clean:
 	rm -rf $(VENV) var

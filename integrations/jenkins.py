@@ -178,6 +178,8 @@ class Jenkins(CIBackend):
         if not self.is_ours(build_url):
             return None
         status, _, body = self._ask("GET", build_url.rstrip("/") + "/artifact/results.json", limit=LARGEST_RESULTS)
+        if status >= 500 or status == 429:
+            raise TryLater(f"Jenkins answered {status} when asked for the results.")
         return parse_results(body) if status == 200 else None
 
     def is_ours(self, url: str) -> bool:

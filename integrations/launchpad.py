@@ -316,8 +316,9 @@ class Launchpad:
             )  # fmt: skip
         if answer.status_code in (401, 403, 404, 410):
             raise Gone(answer.status_code)
-        if answer.status_code not in (200, 201):
-            raise LaunchpadProblem(f"Launchpad answered {answer.status_code}.")
+        is_page = "html" in answer.headers.get("Content-Type", "")  # of a proxy, or to log in
+        if answer.status_code not in (200, 201) or (answer.status_code == 200 and is_page):
+            raise LaunchpadProblem(f"Launchpad answered {answer.status_code} and took no comment.")
 
     def source_batches(
         self, source: Source, *, include_closed: bool, since: datetime | None, skipped: Callable[[str], None]

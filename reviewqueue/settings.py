@@ -81,6 +81,7 @@ JENKINS_TIMEOUT = env.float("JENKINS_TIMEOUT", default=15.0)  # seconds for one 
 
 TESTING_TIMEOUT = env.int("TESTING_TIMEOUT", default=86400)  # seconds without an outcome before a build counts as lost
 TESTING_MAX_ATTEMPTS = env.int("TESTING_MAX_ATTEMPTS", default=5)
+TESTING_FIRST_PAUSE = env.int("TESTING_FIRST_PAUSE", default=30)  # seconds after a refusal; doubles with each
 # Seconds after which work that a process claimed is free again, should that process have died. Longer than a sweep's
 # slowest requests; posting to Launchpad holds its claims five times as long.
 CLAIM_SECONDS = env.int("CLAIM_SECONDS", default=180)

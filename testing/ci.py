@@ -115,7 +115,7 @@ class CIBackend(ABC):
 
     @abstractmethod
     def results(self, build_url: str) -> Results | None:
-        """The results file of a build; None when there is none."""
+        """The results file of a build; None when there is none (yet)."""
 
     @abstractmethod
     def is_ours(self, url: str) -> bool:

@@ -35,9 +35,10 @@ ASKERS = 8  # requests to the engine at a time
 CHUNK = 24  # rows claimed at a time
 MOST_CANCELED, MOST_RESULTS = 200, 1000  # runs that one sweep cancels, and collects the single tests of
 PUT_OFF = 5000  # rows told at a time that the engine is down
-FIRST_PAUSE, LONGEST_PAUSE = 30, 3600  # seconds
+LONGEST_PAUSE = 3600  # seconds
 UNCONFIGURED_PAUSE = 60  # seconds
-RESULT_TRIES = 10
+RESULT_TRIES = 10  # while the engine does not answer
+RESULT_LOOKS = 5  # while there is no usable file: many jobs call back before they archive it, some never write one
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Claim:
     run: TestRun
     attempt: Attempt | None
     unsure: bool = False  # a process that died, or was cut off, may have sent this attempt already
+    at: float = 0.0  # time.monotonic()
 
     @property
     def build(self) -> BuildRef:
@@ -143,7 +145,7 @@ def _claim_due(statuses: tuple[str, ...]) -> list[Claim]:
         run.next_attempt_at = now + lease()
         attempt = attempts.get((run.pk, run.attempt))
         unsure = run.status == Status.RETRY and attempt is not None and not attempt.note
-        claims.append(Claim(run, attempt, unsure))
+        claims.append(Claim(run, attempt, unsure, time.monotonic()))
     return claims
 
 
@@ -158,14 +160,16 @@ def _put_off(statuses: tuple[str, ...], reason: str, seconds: float) -> None:
 
 def _send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
     """Send what waits, until nothing does, the time is over, or the engine is down."""
-    known: dict[str, BuildRef] | None = None
+    known: dict[str, BuildRef] = {}
+    looked = 0.0
     down: CIError | None = None
 
     def unknown_to_the_engine(claims: Iterator[Claim]) -> Iterator[Claim]:
-        nonlocal known
+        nonlocal known, looked
         for claim in claims:
             if claim.unsure:
-                known = _lately_started(ci) if known is None else known
+                if looked < claim.at:  # whoever sent it did so before this claim: look after it
+                    looked, known = time.monotonic(), _lately_started(ci)
                 if build := known.get(callback_url_of(claim.run)):
                     report.sent += _record_answer(ci, claim.run, build)
                     continue
@@ -185,7 +189,7 @@ def _send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
                 report.refused += 1
             down = answer if isinstance(answer, TryLater) and failures >= PATIENCE else None
     if down:  # an engine that is down is asked a few times a sweep, not once a run
-        _put_off((Status.RETRY,), str(down), FIRST_PAUSE)
+        _put_off((Status.RETRY,), str(down), settings.TESTING_FIRST_PAUSE)
 
 
 def _is_down(error: CIError) -> bool:
@@ -246,7 +250,8 @@ def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> 
 
 def pause_after(refusals: int, retry: bool) -> timedelta:
     """How long to wait after so many refusals in a row: doubling, spread by chance so that not all return at once."""
-    first = FIRST_PAUSE if retry else 10 * FIRST_PAUSE  # only a person can mend it; asking often does not help
+    pause = settings.TESTING_FIRST_PAUSE
+    first = pause if retry else 10 * pause  # only a person can mend it; asking often does not help
     seconds = min(LONGEST_PAUSE, first * 2 ** min(refusals - 1, 10))
     return timedelta(seconds=seconds * random.uniform(1.0, 1.1))  # noqa: S311 (no secret)
 
@@ -255,7 +260,7 @@ def _follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
     """Builds beyond their time: outcome from their results, else from the engine's record, else the next attempt."""
     with closing(_claims(ON_ENGINE)) as claims:
         asked = ask_each(
-            claims, lambda claim: find_outcome(ci, claim.build),
+            claims, lambda claim: find_outcome(ci, claim.build, patient=_is_recent(claim.run)),
             width=ASKERS, until=until, problem=CIError, is_down=_is_down,
         )  # fmt: skip
         for claim, found in asked:
@@ -263,6 +268,12 @@ def _follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
                 report.recovered += 1
             else:
                 report.lost += 1
+
+
+def _is_recent(run: TestRun) -> bool:
+    """Whether results that can't be had just now are worth waiting for: for as long again as the build had."""
+    since = run.started_at or run.sent_at or run.created_at
+    return timezone.now() < since + timedelta(seconds=2 * settings.TESTING_TIMEOUT)
 
 
 def _record_outcome(ci: CIBackend, claim: Claim, found: Found | CIError | None) -> bool:
@@ -298,12 +309,20 @@ class Found:
     reason: str
 
 
-def find_outcome(ci: CIBackend, build: BuildRef) -> Found | None:
-    """Look for the outcome of a build: results file first, then the engine's record. Raises CIError; touches no row."""
+def find_outcome(ci: CIBackend, build: BuildRef, *, patient: bool = True) -> Found | None:
+    """Look for the outcome of a build: results file first, then the engine's record. Touches no row.
+
+    Raises CIError when it can't be told now; when not ``patient``, results that can't be had count as none.
+    """
     build_url = build.build_url if build.build_url and ci.is_ours(build.build_url) else ""
     record = ci.record(BuildRef(build.queue_url, build_url)) if not build_url else None
     build_url = build_url or (record.build_url if record else "")
-    results = ci.results(build_url) if build_url else None
+    try:
+        results = ci.results(build_url) if build_url else None
+    except CIError:
+        if patient:
+            raise
+        results = None
     usable = results is not None and not results.problem
     if build_url and record is None and not (results and usable and results.finished_at):
         try:
@@ -383,8 +402,9 @@ def _results_of(ci: CIBackend, run: TestRun) -> Results | None:
 
 def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
     """Write down the single tests, or when they are asked for next; after the last try, never."""
-    if isinstance(results, CIError):
-        again = results.retry and run.results_tries < RESULT_TRIES
+    if not isinstance(results, Results) or not results.tests:
+        tries = RESULT_TRIES if isinstance(results, CIError) and results.retry else RESULT_LOOKS
+        again = run.results_tries < tries and bool(run.build_url)
         due = timezone.now() + pause_after(run.results_tries, True) if again else None
         TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
         return False
@@ -396,11 +416,11 @@ def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
                     run_id=run.pk, position=position, suite=test.suite, test=test.test,
                     returncode=test.returncode, duration=test.duration, output=test.output,
                 )
-                for position, test in enumerate(results.tests if results else ())
+                for position, test in enumerate(results.tests)
             ],
             ignore_conflicts=True,
         )  # fmt: skip
-    return bool(results and results.tests)
+    return True
 
 
 def _stop_due(ci: CIBackend, until: float) -> None:

@@ -112,7 +112,7 @@ def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
     launchpad.answers["/devel/" + PATH] = (500, {}, b"")
     assert publish_results() == 0
     run.refresh_from_db()
-    assert (run.posted_at, run.post_error) == (None, "Launchpad answered 500.")
+    assert (run.posted_at, run.post_error) == (None, "Launchpad answered 500 and took no comment.")
 
 
 @pytest.fixture

@@ -226,6 +226,42 @@ def test_where_jenkins_tells_of_no_builds_it_is_sent_again(sandbox, review):
     assert (run.status, run.attempt, len(sandbox.jenkins.builds)) == (Status.PENDING, 1, 1)
 
 
+def test_results_that_are_archived_after_the_callback_are_collected(sandbox, review, settings):
+    settings.TESTING_FIRST_PAUSE = 0
+    sweep()
+    run = review.test_runs.get()
+    sandbox.jenkins.begin(1)
+    apply_callback(run.pk, callback_token(run.pk, 1), "PASS", f"{sandbox.jenkins.job_url}/1/")
+    sandbox.jenkins.faults = [Fault(status=503, times=1)]
+    for expected in (0, 0):
+        assert sweep().collected == expected
+    sandbox.jenkins.end(1)
+    assert sweep().collected == 1
+    assert run.results.count() == 6
+
+
+def test_results_that_never_come_are_asked_for_a_few_times(run, jenkins, settings):
+    settings.TESTING_FIRST_PAUSE = 0
+    apply_callback(run.pk, callback_token(run.pk, 1), "PASS", jenkins.url.rstrip("/") + BUILD)
+    jenkins.asked.clear()
+    for _ in range(20):
+        sweep()
+    assert len(jenkins.asked) == 5
+
+
+def test_while_the_results_can_not_be_had_the_record_of_the_build_does_not_decide(sandbox, review, settings):
+    sweep()
+    run = review.test_runs.get()
+    sandbox.jenkins.begin(1)
+    sandbox.jenkins.end(1, "UNSTABLE")
+    sandbox.jenkins.faults = [Fault(path="results.json", status=503)]
+    too_late(run)
+    assert (run.status, run.attempt) == (Status.PENDING, 1)
+    settings.TESTING_TIMEOUT = 0  # but not for ever
+    too_late(run)
+    assert run.status == Status.FAIL
+
+
 def test_one_sweep_sends_many(sandbox, lots):
     assert sweep().sent == 250
     assert len(sandbox.jenkins.builds) == 250
