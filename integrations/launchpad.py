@@ -43,6 +43,7 @@ RETRIES = 1  # of a 502 or 503, one second later
 FETCHERS = 4  # requests at a time, each on a connection of its own
 LATELY = 600.0  # seconds
 PATIENCE = 3  # failures in a row after which Launchpad counts as down
+AT_ONCE = 3 * FETCHERS  # branches of a team whose proposals make one batch
 BRANCHES = 40  # asked for in one request; their names must fit into a URL
 REDACTED = "tag:launchpad.net:2008:redacted"
 MAX_TEXT = 100_000  # characters kept of a comment
@@ -235,13 +236,17 @@ class Launchpad:
             found |= {link: branch for link, branch in held.items() if isinstance(branch, dict)}
         return found
 
-    def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _url(self, path: str, parameters: dict[str, Any]) -> str:
         url = path if "://" in path else self.root + path.lstrip("/")
-        if not url.startswith(self.root):
-            raise BadItem("A link points outside of Launchpad; it was not followed.")
         if parameters:
             encoded = {key.replace("ws_", "ws."): _encode(value) for key, value in parameters.items()}
             url += ("&" if "?" in url else "?") + urlencode(encoded)
+        return url
+
+    def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        url = self._url(path, parameters)
+        if not url.startswith(self.root):
+            raise BadItem("A link points outside of Launchpad; it was not followed.")
         with _in_words():
             body = reader.browser.get(url)
         try:
@@ -254,7 +259,9 @@ class Launchpad:
 
     def batches(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
         """The entries of a collection, batch by batch."""
-        page = self.get(path, ws_size=BATCH, **parameters)
+        yield from self._from_page(self.get(path, ws_size=BATCH, **parameters))
+
+    def _from_page(self, page: dict[str, Any]) -> Iterator[list[Any]]:
         for _ in range(MAX_BATCHES):
             entries = page.get("entries")
             if not isinstance(entries, list):
@@ -353,21 +360,36 @@ class Launchpad:
     def _team_proposals(
         self, source: Source, name: str, statuses: list[str], skipped: Callable[[str], None]
     ) -> Iterator[list[Any]]:
+        """A request a branch, a few at a time; what some branches hold makes one batch."""
         prefix = f"{self.root}{source.distribution}/" if source.distribution else self.root
         failures = 0
         for branches in self.batches("~" + name.lstrip("~"), ws_op="getBranches"):
+            links = []
             for branch in branches:
                 package, link = _dict(branch).get("sourcepackage_link"), _dict(branch).get("self_link")
-                if not (isinstance(package, str) and package.startswith(prefix) and isinstance(link, str)):
-                    continue
-                try:
-                    yield from self.batches(link, ws_op="getMergeProposals", status=statuses)
-                    failures = 0
-                except LaunchpadProblem as problem:
-                    failures = 0 if isinstance(problem, Gone) else failures + 1
-                    if failures >= PATIENCE:
-                        raise
-                    skipped(f"{link[:200]}: {problem}")
+                if isinstance(package, str) and package.startswith(prefix) and isinstance(link, str):
+                    links.append(link)
+            for start in range(0, len(links), AT_ONCE):
+                asked = {
+                    self._url(link, {"ws_size": BATCH, "ws_op": "getMergeProposals", "status": statuses}): link
+                    for link in links[start : start + AT_ONCE]
+                }
+                held: list[Any] = []
+                for url, page in self.get_many(asked).items():
+                    try:
+                        if isinstance(page, LaunchpadProblem):
+                            raise page
+                        for batch in self._from_page(page):
+                            held += batch
+                        failures = 0
+                    except LaunchpadProblem as problem:
+                        failures = 0 if isinstance(problem, Gone) else failures + 1
+                        if failures >= PATIENCE:
+                            yield held
+                            raise
+                        skipped(f"{asked[url][:200]}: {problem}")
+                if held:
+                    yield held
 
 
 def api_root() -> str:
