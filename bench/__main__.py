@@ -134,6 +134,15 @@ class Bench:
         finally:
             ours.stop()
             floor.stop()
+        if self.url:
+            self.say(f"{count} open reviews: plans")
+            asks = {
+                name: ask
+                for name, ask in self.asks(facts, "").items()
+                if name in self.results["sizes"][str(count)]["pages"]
+            }
+            planned = self.inside("plans", environment, asks=asks, session=facts["session"])
+            self.results["sizes"][str(count)] |= planned
         self.say(f"{count} open reviews: the sweep")
         jenkins, where = self.serve("jenkins")
         environment |= {"JENKINS_JOB_URL": where["url"], "JENKINS_TOKEN": where["token"]}

@@ -9,6 +9,7 @@ import gc
 import json
 import math
 import os
+import re
 import resource
 import statistics
 import sys
@@ -26,13 +27,14 @@ django.setup()
 import requests  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from integrations import importing  # noqa: E402
 from integrations.importing import import_source  # noqa: E402
+from integrations.publishing import publish_results  # noqa: E402
 from reviews.models import Comment, Person, Review, Source  # noqa: E402
 from testing.models import UNFINISHED, TestRun  # noqa: E402
 from testing.sweep import sweep  # noqa: E402
@@ -97,6 +99,68 @@ def pages(asks: dict[str, dict[str, Any]], session: str) -> dict[str, Any]:
         counts = [queries_of(lambda turn=turn: once(turn)) for turn in (2, 3)]  # type: ignore[misc]
         found[name] = max(counts)
     return found
+
+
+def plans(asks: dict[str, dict[str, Any]], session: str) -> dict[str, Any]:
+    """PostgreSQL's plan of every query of every page and of the periodic work: what it reads by, and how long."""
+    work: dict[str, Callable[[], Any]] = {}
+    for name, ask in asks.items():
+        client = Client(headers={"host": "127.0.0.1"} | ask.get("headers", {}))
+        if ask.get("session"):
+            client.cookies["sessionid"] = session
+        body = ask["bodies"][0] if ask.get("bodies") else None
+
+        def page(client: Client = client, path: str = ask["paths"][0], body: str | None = body) -> None:
+            client.post(path, body, content_type="application/json") if body else client.get(path)
+
+        work[name] = page
+    known = list(Review.objects.open().values_list("api_url", flat=True)[:300])
+    work |= {
+        "import": lambda: list(Review.objects.filter(api_url__in=known).order_by().values_list("pk", "api_url")),
+        "refresh_active": importing.claim_due, "sweep": sweep, "publish_results": publish_results,
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, once in work.items():
+        once()
+        with CaptureQueriesContext(connection) as captured:
+            once()
+        seen = list(dict.fromkeys(query["sql"] for query in captured.captured_queries))
+        found[name] = [plan for sql in seen if sql.lstrip().upper().startswith("SELECT") and (plan := plan_of(sql))]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, indexrelname, idx_scan, pg_relation_size(indexrelid) FROM pg_stat_user_indexes "
+            "WHERE relname LIKE 'reviews_%' OR relname LIKE 'testing_%' ORDER BY idx_scan, indexrelname"
+        )
+        return {"plans": found, "indexes": [list(row) for row in cursor.fetchall()]}
+
+
+def plan_of(sql: str) -> dict[str, Any] | None:
+    """A query's tables, what they are read by, and milliseconds."""
+    if "pg_" in sql:
+        return None
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.replace("%", "%%"), [])
+        top = cursor.fetchone()[0]
+        top = (json.loads(top) if isinstance(top, str) else top)[0]
+    steps: list[str] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        if relation := node.get("Relation Name"):
+            way = node.get("Index Name")
+            rows = round(node["Actual Rows"] * node["Actual Loops"])
+            steps.append(f"{relation} by {way or 'reading it whole'} ({rows} rows)")
+        elif node.get("Index Name"):
+            steps.append(f"bitmap of {node['Index Name']}")
+        for child in node.get("Plans", []):
+            walk(child)
+
+    walk(top["Plan"])
+    tables = re.findall(r'FROM "(\w+)"', sql)
+    where = re.search(r" WHERE (.{0,110})", sql)
+    return {
+        "ms": top["Execution Time"], "steps": steps, "buffers": top["Plan"].get("Shared Hit Blocks", 0),
+        "sql": f"{tables[0] if tables else ''}: {where.group(1) if where else 'all'}",
+    }  # fmt: skip
 
 
 def asked() -> int:

@@ -33,6 +33,10 @@ def tables(results: dict[str, Any], before: dict[str, Any] | None) -> str:
         parts += ["### How CPU grows with the number of open reviews", _growth(results)]
     if results["sizes"]:
         parts += ["### The sweep", _sweeps(results, before)]
+    planned = {size: found for size, found in results["sizes"].items() if found.get("plans")}
+    if planned:
+        size, found = list(planned.items())[-1]
+        parts += [f"### Plans at {_n(int(size), 0)} open reviews (EXPLAIN ANALYZE)", _plans(found)]
     if results["imports"]:
         parts += ["### Imports", _imports(results, before)]
     if "worker" in results:
@@ -104,6 +108,17 @@ def _sweeps(results: dict[str, Any], before: dict[str, Any] | None) -> str:
         "queries/run",
     ]
     return _table(head, rows)
+
+
+def _plans(found: dict[str, Any]) -> str:
+    rows = []
+    for name, plans in found["plans"].items():
+        for plan in plans:
+            sql = plan["sql"].replace("|", "\\|").replace('"', "")
+            rows.append([name, f"`{sql}`", "; ".join(plan["steps"]).replace("|", "\\|"), _n(plan["ms"], 2)])
+    table = _table(["where", "query (its beginning)", "read", "ms"], rows)
+    unused = [f"`{name}`" for _, name, scans, _ in found["indexes"] if scans == 0]
+    return f"{table}\n\nNot used by any of these: {', '.join(unused) or 'none'}."
 
 
 def _imports(results: dict[str, Any], before: dict[str, Any] | None) -> str:
