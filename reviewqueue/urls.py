@@ -1,9 +1,8 @@
 """Every URL of the program in one place (SPEC sections 5 to 8)."""
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import include, path
 
-from reviewqueue.api_docs import NothingHere
 from reviewqueue.console import health
 from reviewqueue.probes import healthz, metrics, readyz
 
@@ -17,7 +16,6 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("", include("testing.urls")),
     path("", include("reviews.urls")),
-    re_path(r"^api/", NothingHere.as_view(), name="api-nothing"),
 ]
 
 handler400 = "reviewqueue.errors.bad_request"

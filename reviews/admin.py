@@ -6,14 +6,9 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from rest_framework.authtoken import admin as authtoken_admin
-from rest_framework.authtoken.models import Token
 
 from reviews.locks import unlock
 from reviews.models import Comment, Event, Person, Review, Series, Source, User
-
-# DRF's own list shows everybody's tokens. Nobody needs to see another's; staff end them from the list of accounts.
-admin.site.unregister(authtoken_admin.TokenProxy)
 
 
 class ReadOnly:
@@ -95,9 +90,3 @@ class SeriesAdmin(admin.ModelAdmin):
 class AccountAdmin(UserAdmin):
     autocomplete_fields = ["person"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Launchpad", {"fields": ("person",)}))
-    actions = ["revoke_tokens"]
-
-    @admin.action(description="Revoke API token", permissions=["change"])
-    def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        count, _ = Token.objects.filter(user__in=queryset).delete()
-        messages.success(request, f"{count} revoked, {queryset.count() - count} had none.")

@@ -3,7 +3,6 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from reviews import converters, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
-from reviews.tokens import token_page
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -17,7 +16,6 @@ urlpatterns = [
     path("search/people/", person_page.suggest, name="suggest-people"),
     path("people/<path:username>/", person_page.person, name="person"),
     path("me/", person_page.me, name="me"),
-    path("me/token/", token_page, name="token"),
     path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]
