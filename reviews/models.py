@@ -6,6 +6,7 @@ review at write time by the one function that owns each of them.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embeddings, overrides and isolates
 
 
 class State(models.TextChoices):
@@ -86,7 +89,8 @@ class Person(models.Model):
         ordering = ["username"]
 
     def __str__(self) -> str:
-        return self.display_name or self.username
+        # Marks that turn the direction of text would turn what stands behind the name as well.
+        return TURNING.sub("", self.display_name) or self.username
 
 
 class User(AbstractUser):

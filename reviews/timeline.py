@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +12,7 @@ NEWEST = 500  # entries of either sort that a page shows; the description is alw
 LONG = 2_000  # characters of a comment after which the rest is folded
 LONGEST = 20_000  # characters of a comment that a page holds; Launchpad has the whole
 SHORT_QUOTE = 4  # lines; a longer quotation is folded
+QUOTE_MARK = re.compile(r"^\s*> ?")  # a quotation is shown as one, so the mark goes
 FOLDED_RUNS = 3  # so many lines about test runs in a row, or more, become one
 
 
@@ -95,7 +97,10 @@ def pieces_of(text: str) -> list[Piece]:
         if not parts or parts[-1][0] != quoted:
             parts.append((quoted, []))
         parts[-1][1].append(line)
-    pieces = [Piece("\n".join(lines).strip("\n"), quoted) for quoted, lines in parts]
+    pieces = [
+        Piece("\n".join(QUOTE_MARK.sub("", line) if quoted else line for line in lines).strip("\n"), quoted)
+        for quoted, lines in parts
+    ]
     return [piece for piece in pieces if piece.text.strip()]
 
 

@@ -214,6 +214,13 @@ def test_the_timeline_reads_as_a_conversation(client):
 
 
 @pytest.mark.django_db
+def test_names_do_not_turn_the_text_behind_them(client):
+    review = make(1)
+    Person.objects.update(display_name="Ada\u202e\u2067 Lovelace")
+    assert "<bdi>Ada Lovelace</bdi>" in page_of(client, review)
+
+
+@pytest.mark.django_db
 def test_previous_and_next_follow_the_dashboard(client):
     incoming = [make(9, state="new"), make(8, state="new")]
     reviews = [make(7, state="ready"), make(6, state="pending"), make(5, state="follow-up")]
