@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the PostgreSQL databases")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         bench = Bench(options, Path(name))
         sizes = options.sizes or ("100,1000" if bench.engine == "sqlite" else "100,1000,10000")
         counts = options.imports or ("1000" if bench.engine == "sqlite" else "1000,10000")
