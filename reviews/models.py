@@ -250,7 +250,9 @@ class Review(models.Model):
     diff_marker = models.CharField(max_length=1000, blank=True, editable=False)
     comments_url = models.CharField(max_length=1000, blank=True, editable=False)
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
-    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="submitted")
+    owner = models.ForeignKey(
+        Person, on_delete=models.PROTECT, related_name="submitted", db_index=False
+    )  # review_owner begins with it
     created_at = models.DateTimeField(help_text="When it was submitted.")
     updated_at = models.DateTimeField(help_text="Last activity on Launchpad.")
     imported_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -261,7 +263,9 @@ class Review(models.Model):
     sync_error = models.TextField(
         blank=True, editable=False, help_text="Why the last try to bring it up to date failed."
     )
-    locked_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked")
+    locked_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked", db_index=False
+    )  # review_locked has those that are
     locked_at = models.DateTimeField(null=True, blank=True)
     square = models.CharField(max_length=8, choices=Square.choices, default=Square.WHITE, editable=False)
     positive_votes = models.PositiveIntegerField(default=0, editable=False)
@@ -284,6 +288,8 @@ class Review(models.Model):
         indexes = [
             # Dashboard: the line, oldest activity first, open items only.
             models.Index(fields=["state", "updated_at", "id"], name="review_line", condition=Q(state__in=OPEN_STATES)),
+            # The line as several states in one order: dashboard, API. Closed items, ten times as many, are not in it.
+            models.Index(fields=["updated_at", "id"], name="review_open_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
             models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
             models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
@@ -318,8 +324,9 @@ class Comment(models.Model):
         NEGATIVE = "negative", "−1"
         NEUTRAL = "neutral", "0"
 
-    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="comments")
-    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="comments")
+    # Without indexes of their own: the constraint and comment_author begin with them.
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="comments", db_index=False)
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="comments", db_index=False)
     api_url = models.CharField(max_length=1000)
     content = models.TextField(blank=True)
     created_at = models.DateTimeField()
@@ -353,7 +360,9 @@ class Event(models.Model):
         POSTED = "posted", "posted to Launchpad"
         STAFF = "staff", "staff"
 
-    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="events")
+    review = models.ForeignKey(
+        Review, on_delete=models.CASCADE, related_name="events", db_index=False
+    )  # event_timeline begins with it
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     old = models.CharField(max_length=255, blank=True)

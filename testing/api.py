@@ -67,7 +67,7 @@ class TestRunFilter(django_filters.FilterSet):
 
     review = django_filters.NumberFilter(field_name="review_id", min_value=1, max_value=2**63 - 1)
     substrate = django_filters.CharFilter(field_name="substrate__name", max_length=64)
-    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    status = django_filters.MultipleChoiceFilter(choices=Status.choices, distinct=False)
     outdated = django_filters.BooleanFilter(method="by_revision")
 
     class Meta:

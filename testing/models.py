@@ -140,7 +140,7 @@ class TestRun(models.Model):
 class Attempt(models.Model):
     """One build request sent to the CI engine, and what became of it."""
 
-    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="attempts")
+    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
@@ -162,7 +162,7 @@ class TestResult(models.Model):
 
     __test__ = False
 
-    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="results")
+    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="results", db_index=False)
     position = models.PositiveIntegerField()
     suite = models.CharField(max_length=255, blank=True)
     test = models.CharField(max_length=255)
