@@ -50,7 +50,7 @@ class ReviewFilter(django_filters.FilterSet):
 
     q = django_filters.CharFilter(method="by_text", label="Text", max_length=LONGEST_TEXT)
     state = django_filters.MultipleChoiceFilter(
-        choices=State.choices, label="State", widget=forms.CheckboxSelectMultiple
+        method="by_state", choices=State.choices, label="State", widget=forms.CheckboxSelectMultiple
     )
     kind = django_filters.ChoiceFilter(choices=Review.Kind.choices, label="Kind", empty_label="any")
     source = django_filters.ModelChoiceFilter(
