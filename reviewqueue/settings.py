@@ -14,7 +14,18 @@ from reviewqueue import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class Env(environ.Env):
+    """Names the setting whose value can't be read."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, TypeError):
+            raise ImproperlyConfigured(f"{var} has a value of the wrong form. docs/settings.md shows it.") from None
+
+
+env = Env()
 # A test run must not depend on what the person running it has configured for their own queue.
 RUNNING_TESTS = "pytest" in sys.modules
 if not RUNNING_TESTS:

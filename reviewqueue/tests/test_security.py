@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -123,6 +124,22 @@ def test_production_without_a_key_says_so(tmp_path):
         assert done.returncode == 1
         assert "SECRET_KEY is not set" in done.stderr
         assert "token_urlsafe" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_setting_of_the_wrong_form_is_named(tmp_path):
+    done = production("check", DEBUG="true", TESTING_TIMEOUT="soon", VAR_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "TESTING_TIMEOUT has a value of the wrong form. docs/settings.md shows it.\n"
+
+
+def test_a_taken_port_is_told_in_words(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = production("runqueue", "--port", port, DEBUG="true", VAR_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Port {port} is in use. Stop what uses it, or choose another with --port." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_https_settings(tmp_path):
