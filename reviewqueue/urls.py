@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from reviewqueue.console import health
+from reviewqueue.pages import about, stats_page
 from reviewqueue.probes import healthz, metrics, readyz
 
 urlpatterns = [
@@ -12,6 +13,8 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("admin/health/", admin.site.admin_view(health), name="health"),
     path("admin/", admin.site.urls),
+    path("stats/", stats_page, name="stats"),
+    path("about/", about, name="about"),
     path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),
     path("", include("testing.urls")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, Window
+from django.db.models.functions import RowNumber, TruncDate, TruncWeek
 
-from reviews.models import OPEN_STATES, QueueSample, Review
+from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Comment, QueueSample, Review
 
 
 def sample_queue(now: datetime) -> bool:
@@ -23,3 +25,86 @@ def sample_queue(now: datetime) -> bool:
         ignore_conflicts=True,
     )
     return True
+
+
+RANGES = (30, 90, 365)  # days
+BUSIEST = 15
+# Ages of what waits for a reviewer: below so many days, and in words.
+AGES: tuple[tuple[int, str], ...] = (
+    (1, "under 1 day"), (3, "1 to 3 days"), (7, "3 to 7 days"), (14, "1 to 2 weeks"), (30, "2 to 4 weeks"),
+    (90, "1 to 3 months"), (365, "3 to 12 months"),
+)  # fmt: skip
+OLDEST = "over a year"
+
+
+def queue_lengths(since: datetime) -> dict[date, dict[str, float]]:
+    """The mean length of the queue on each day, by state. One query, of recorded samples."""
+    rows = QueueSample.objects.filter(at__gte=since).annotate(day=TruncDate("at", tzinfo=UTC)).order_by()
+    days: dict[date, dict[str, float]] = {}
+    for day, state, mean in rows.values_list("day", "state").annotate(Avg("count")).order_by("day", "state"):
+        days.setdefault(day, {})[state] = round(float(mean), 1)
+    return days
+
+
+def ages(now: datetime) -> list[tuple[str, int]]:
+    """How long what waits for a reviewer has been without activity: number of reviews by age. One query."""
+    waiting = [state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER]
+    bounds = [now - timedelta(days=days) for days, _ in AGES]
+    counts: dict[str, Any] = {}
+    for position in range(len(bounds) + 1):
+        newer = Q(updated_at__gt=bounds[position]) if position < len(bounds) else Q()
+        older = Q(updated_at__lte=bounds[position - 1]) if position else Q()
+        counts[f"age{position}"] = Count("id", filter=newer & older)
+    found = Review.objects.filter(state__in=waiting).aggregate(**counts)
+    words = [*[word for _, word in AGES], OLDEST]
+    return [(word, found[f"age{position}"]) for position, word in enumerate(words)]
+
+
+def first_reviews(since: datetime) -> list[tuple[date, float, float, int]]:
+    """Of each week's first reviews: median and 90th percentile of the days they took, and how many. One query.
+
+    Nearest rank: the smallest time that at least half (nine tenths) of them did not exceed.
+    """
+    took = ExpressionWrapper(F("first_reviewed_at") - F("created_at"), output_field=DurationField())
+    ranked = (
+        Review.objects.filter(first_reviewed_at__gte=since)
+        .exclude(first_reviewed_at__lt=F("created_at"))
+        .annotate(week=TruncWeek("first_reviewed_at", tzinfo=UTC), took=took)
+        .annotate(
+            rank=Window(RowNumber(), partition_by=F("week"), order_by=[F("took").asc(), F("id").asc()]),
+            total=Window(Count("id"), partition_by=F("week")),
+        )
+        .annotate(median_rank=(F("total") + 1) / 2, late_rank=(F("total") * 9 + 9) / 10)
+        .filter(Q(rank=F("median_rank")) | Q(rank=F("late_rank")))
+        .order_by("week", "rank")
+        .values_list("week", "rank", "total", "took")
+    )
+    weeks: dict[date, list[tuple[float, int]]] = {}
+    for week, _, total, duration in ranked:
+        weeks.setdefault(week.date(), []).append((round(duration.total_seconds() / 86400, 2), total))
+    return [(week, values[0][0], values[-1][0], values[0][1]) for week, values in sorted(weeks.items())]
+
+
+def throughput(since: datetime) -> dict[date, dict[str, int]]:
+    """How many reviews were submitted, and how many left the queue and how, in each week. Two queries."""
+    weeks: dict[date, dict[str, int]] = {}
+    new = Review.objects.filter(created_at__gte=since).annotate(week=TruncWeek("created_at", tzinfo=UTC)).order_by()
+    for week, count in new.values_list("week").annotate(Count("id")):
+        weeks.setdefault(week.date(), {})["submitted"] = count
+    left = Review.objects.filter(closed_at__gte=since).annotate(week=TruncWeek("closed_at", tzinfo=UTC)).order_by()
+    for week, state, count in left.values_list("week", "state").annotate(Count("id")):
+        weeks.setdefault(week.date(), {})[state] = count
+    return dict(sorted(weeks.items()))
+
+
+def busiest(since: datetime) -> list[tuple[str, str, int, int]]:
+    """Who reviewed most: username, shown name, reviews, comments; not on one's own. One query."""
+    said = Comment.objects.filter(created_at__gte=since, is_description=False, is_automated=False)
+    people = (
+        said.exclude(author=F("review__owner"))
+        .order_by()
+        .values_list("author__username", "author__display_name")
+        .annotate(reviews=Count("review", distinct=True), comments=Count("id"))
+        .order_by("-reviews", "-comments", "author__username")
+    )
+    return list(people[:BUSIEST])
