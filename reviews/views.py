@@ -1,20 +1,20 @@
 """The pages of the line. That of one review is in ``reviews.review_page``."""
 
-from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
+from django.contrib.messages import get_messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from reviews.filters import SORTS, sorted_by
-from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, Source, User
-from reviews.rows import heads_of, person_path, rows_of
-
-PAGE = 100
+from reviews.filters import SORTS
+from reviews.line import STATE_CHOICES, line_of
+from reviews.models import User
+from reviews.rows import heads_of, person_path
 
 
 def reviewer(request: HttpRequest) -> User:
@@ -27,23 +27,28 @@ def reviewer(request: HttpRequest) -> User:
 
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """What waits for review, oldest activity first: *Incoming* and *Reviews*."""
-    sort = request.GET.get("sort", "age")
-    if sort.removeprefix("-") not in SORTS:
-        sort = "age"
-    order = sorted_by(Review.objects.all(), sort)
+    """What waits for review, oldest activity first. Answers 304 when the reader's page is still true."""
     now = timezone.now()
-    sections = [
-        ("Incoming", Paginator(order.filter(state__in=INCOMING_STATES), PAGE).get_page(request.GET.get("incoming"))),
-        ("Reviews", Paginator(order.filter(state__in=REVIEWING_STATES), PAGE).get_page(request.GET.get("reviews"))),
-    ]
-    context: dict[str, Any] = {
-        "sections": [(name, name.lower(), page, rows_of(page.object_list, now)) for name, page in sections],
-        "heads": heads_of(request.GET, sort),
-        "sort": sort,
-        "sources": list(Source.objects.filter(active=True)),
-    }
-    return render(request, "reviews/dashboard.html", context)
+    user = request.user if isinstance(request.user, User) else None
+    line = line_of(request.GET, user)
+    tag = (
+        None if len(get_messages(request)) else line.tag(user, request.COOKIES.get(settings.CSRF_COOKIE_NAME, ""), now)
+    )
+    response = get_conditional_response(request, etag=tag) if tag else None
+    if response is None:
+        line.fill_rows(now)
+        context = {
+            "line": line,
+            "heads": heads_of(request.GET, line.sort),
+            "states": [(state, word, state in request.GET.getlist("state")) for state, word in STATE_CHOICES],
+            "sorts": SORTS,
+        }
+        response = render(request, "reviews/dashboard.html", context)
+    if tag:
+        response["ETag"] = tag
+    response["Cache-Control"] = "private, no-cache"
+    patch_vary_headers(response, ["Cookie", "HX-Request"])
+    return response
 
 
 @require_GET

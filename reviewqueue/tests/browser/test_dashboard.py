@@ -27,3 +27,54 @@ def test_the_dashboard_is_accessible(window, look, make_review, accessible):
     page = window(color_scheme=look)
     page.goto("/")
     accessible(page)
+
+
+def test_the_keyboard_moves_opens_and_shows_its_keys(page, make_review):
+    oldest = make_review("The oldest", days=9)
+    make_review("A younger one", days=2)
+    page.goto("/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(page.locator("tr.chosen")).to_contain_text("The oldest")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("next item")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{page.url.split('/reviews')[0].rstrip('/')}/reviews/{oldest.pk}/")
+
+
+def test_the_dashboard_refreshes_without_losing_the_typed_filter(page, make_review):
+    review = make_review("Keep me", days=9)
+    make_review("Hide me", days=2)
+    page.goto("/")
+    page.fill("#q", "keep")
+    expect(page.get_by_text("Hide me")).to_be_hidden()
+    type(review).objects.filter(pk=review.pk).update(square="green")
+    page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('refresh'))")
+    expect(page.locator(f"#r{review.pk} .square-green")).to_be_visible()
+    expect(page.get_by_text("Hide me")).to_be_hidden()
+    expect(page.locator("#q")).to_be_focused()
+
+
+def test_without_script_the_line_is_filtered_and_sorted(page_without_script, make_review):
+    make_review("Charm one"), make_review("Charm two")
+    page = page_without_script
+    page.goto("/")
+    page.fill("#q", "two")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("Reviews (1)")).to_be_visible()
+    page.get_by_role("link", name="Title", exact=True).click()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Title")
+
+
+def test_a_reviewer_locks_the_oldest_by_keyboard(page, queue, reviewer, make_review):
+    make_review("A younger one", days=2)
+    oldest = make_review("The oldest", days=9)
+    queue.log_in(page, reviewer)
+    page.goto("/")
+    page.keyboard.press("j")
+    page.keyboard.press("l")
+    expect(page).to_have_url(f"{queue.url}/reviews/{oldest.pk}/")
+    oldest.refresh_from_db()
+    assert oldest.locked_by == reviewer.person

@@ -1,0 +1,140 @@
+"""What the dashboard shows: the filtered line in two sections, with counts, and a tag that says if it changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import QueryDict
+
+from reviews.filters import SORTS, ReviewFilter, sorted_by
+from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Source, State, User
+from reviews.rows import FIELDS, Row, age, as_rows
+
+PAGE = 100
+PARAMETERS = ("q", "state", "source", "series", "needs", "sort")
+SHOWN_STATES = (*INCOMING_STATES, *REVIEWING_STATES)
+
+
+@dataclass
+class Section:
+    """One table of the dashboard."""
+
+    name: str
+    slug: str  # also the parameter that holds its page
+    states: tuple[str, ...]
+    count: int = 0
+    page: int = 1
+    facts: list[tuple[Any, ...]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    before: str = ""  # links to the neighbouring pages
+    after: str = ""
+
+    @property
+    def last(self) -> int:
+        return max(1, -(-self.count // PAGE))
+
+
+@dataclass
+class Line:
+    """The dashboard's data; ``problems`` says per parameter what makes no sense."""
+
+    query: QueryDict
+    sections: list[Section]
+    sort: str
+    problems: dict[str, str]
+    sources: list[tuple[str, str, datetime | None]]
+
+    @property
+    def filtered(self) -> bool:
+        return any(self.query.get(name) for name in PARAMETERS if name != "sort")
+
+    @property
+    def heard(self) -> datetime | None:
+        """When a source last answered."""
+        return max((at for _, _, at in self.sources if at), default=None)
+
+    def tag(self, user: User | None, token: str, now: datetime) -> str:
+        """The same for two pages that would look the same; costs no query."""
+        shown = [
+            self.query.urlencode(), self.sources, user and (user.pk, user.username, user.is_staff), token,
+            [(part.count, part.page, [(age(row[1], now), row) for row in part.facts]) for part in self.sections],
+        ]  # fmt: skip
+        return f'"{hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()}"'
+
+    def fill_rows(self, now: datetime) -> None:
+        """Words for every row; left out when the reader has the page already."""
+        for part in self.sections:
+            part.rows = list(as_rows(part.facts, now))
+
+
+def line_of(query: QueryDict, user: User | None) -> Line:
+    """The line by these parameters, for this reader. Four queries; a named source costs one more."""
+    problems: dict[str, str] = {}
+    reviews: ReviewQuerySet = Review.objects.all()
+    asked = any(query.get(name) for name in PARAMETERS if name not in ("sort", "needs"))
+    if asked:
+        chosen = QueryDict(mutable=True)
+        for name in ("q", "state", "source", "series"):
+            chosen.setlist(name, [value for value in query.getlist(name) if value])
+        search = ReviewFilter(chosen, queryset=reviews)
+        reviews = search.usable()
+        for name, errors in search.form.errors.items():
+            problems[name] = " ".join(str(error) for error in errors)
+    reviews = _needs(reviews, query.get("needs", ""), user, problems)
+    sort = query.get("sort", "") or "age"
+    if sort.removeprefix("-") not in SORTS:
+        problems["sort"] = f"The line can't be sorted by that. It can by: {', '.join(SORTS)}."
+        sort = "age"
+    counts = dict(reviews.filter(state__in=SHOWN_STATES).order_by().values_list("state").annotate(Count("id")))
+    sections = [
+        Section("Incoming", "incoming", INCOMING_STATES),
+        Section("Reviews", "reviews", REVIEWING_STATES),
+    ]
+    for part in sections:
+        part.count = sum(counts.get(state, 0) for state in part.states)
+        part.page = _page(query, part, problems)
+        start = (part.page - 1) * PAGE
+        found = sorted_by(reviews.filter(state__in=part.states), sort).values_list(*FIELDS)
+        part.facts = list(found[start : start + PAGE])
+        part.before = _link(query, part.slug, part.page - 1) if part.page > 1 else ""
+        part.after = _link(query, part.slug, part.page + 1) if part.page < part.last else ""
+    sources = list(Source.objects.filter(active=True).values_list("name", "last_error", "last_success_at"))
+    return Line(query, sections, sort, problems, sources)
+
+
+def _needs(reviews: ReviewQuerySet, needs: str, user: User | None, problems: dict[str, str]) -> ReviewQuerySet:
+    """What the reader can act on: nobody else holds it, and (for a reviewer) somebody else submitted it."""
+    if not needs:
+        return reviews
+    if needs != "me":
+        problems["needs"] = "Only “me” makes sense here."
+    elif user is None:
+        problems["needs"] = "Log in to see what needs you."
+    elif not user.is_reviewer:
+        return reviews.filter(owner=user.person_id) if user.person_id else reviews.none()
+    else:
+        mine = Q(locked_by__isnull=True) | Q(locked_by=user.person_id)
+        return reviews.filter(mine).exclude(owner=user.person_id) if user.person_id else reviews.filter(mine)
+    return reviews
+
+
+def _page(query: QueryDict, part: Section, problems: dict[str, str]) -> int:
+    text = query.get(part.slug, "") or "1"
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    if 1 <= number <= part.last:
+        return number
+    problems[part.slug] = f"{part.name} has no such page: the last one is {part.last}."
+    return 1
+
+
+def _link(query: QueryDict, name: str, number: int) -> str:
+    kept = query.copy()
+    kept[name] = str(number)
+    return f"?{kept.urlencode()}"
+
+
+STATE_CHOICES = [(state, State(state).label) for state in SHOWN_STATES]
