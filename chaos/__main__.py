@@ -30,12 +30,12 @@ WEB_LIMIT, WORKER_LIMIT = 120, 150  # MiB of one process
 # Together a fifth of all requests. A results file that is a log-in page or cut off proves nothing, and the run ends in
 # error: right, and not what Jenkins says of the build; so these two spare the results.
 NO_RESULTS = r"^(?!.*results\.json)"
-JENKINS_FAULTS = [
+JENKINS_FAULTS: list[dict[str, Any]] = [
     {"status": 503, "rate": 0.1}, {"status": 502, "rate": 0.03}, {"kind": "hang up", "rate": 0.03},
     {"kind": "lost", "rate": 0.02}, {"kind": "cut", "rate": 0.01, "path": NO_RESULTS},
     {"kind": "html", "rate": 0.01, "path": NO_RESULTS}, {"kind": "slow", "seconds": 4, "rate": 0.01},
 ]  # fmt: skip
-LAUNCHPAD_FAULTS = [
+LAUNCHPAD_FAULTS: list[dict[str, Any]] = [
     {"status": 503, "rate": 0.1}, {"status": 500, "rate": 0.03}, {"kind": "hang up", "rate": 0.03},
     {"kind": "lost", "rate": 0.02}, {"kind": "cut", "rate": 0.01}, {"kind": "html", "rate": 0.01},
     {"kind": "slow", "seconds": 5, "rate": 0.01},
@@ -115,7 +115,6 @@ class Chaos:
             # What takes hours in production takes seconds here.
             "TESTING_TIMEOUT": str(plan.timeout), "TESTING_MAX_ATTEMPTS": "20", "TESTING_FIRST_PAUSE": "1",
             "CLAIM_SECONDS": str(plan.claim), "JENKINS_TIMEOUT": "3", "LAUNCHPAD_TIMEOUT": "4",
-            "CELERY_VISIBILITY_TIMEOUT": "30",
             # All builds and clients share one address here.
             "API_THROTTLE_CALLBACK": "1000000/min", "API_THROTTLE_ANON": "1000000/min",
         }  # fmt: skip
