@@ -132,6 +132,7 @@ class Chaos:
         self.processes = [self.world, self.web, *self.workers, self.beat, self.second_beat]
         self.kills: Counter[str] = Counter()
         self.flushes = 0
+        self.asked = [0, 0]  # of Jenkins and of Launchpad, while they failed
 
     def _process(self, name: str, command: list[str]) -> Process:
         process = Process(name, command, self.environment, self.folder)
@@ -206,6 +207,7 @@ class Chaos:
                 self.second_beat.start()
             time.sleep(0.1)
         self.kills = killer.kills
+        self.asked = [self._facts(port)["requests"] for port in (self.jenkins_port, self.launchpad_port)]
 
     def _settle(self, until: float) -> dict[str, int]:
         """Nobody breaks anything any more; wait until all has come to rest. Returns what has not."""
@@ -249,9 +251,9 @@ class Chaos:
             f"builds started      {total} ({_counts(builds)}), of them {total - first} for an attempt that had one",
             f"killed              {sum(self.kills.values())} ({_counts(self.kills)})",
             f"broker emptied      {self.flushes} times",
-            f"faults of Jenkins   {sum(jenkins['faulted'].values())} of {jenkins['requests']} requests "
+            f"faults of Jenkins   {sum(jenkins['faulted'].values())} of {self.asked[0]} requests "
             f"({_counts(jenkins['faulted'])})",
-            f"faults of Launchpad {sum(launchpad['faulted'].values())} of {launchpad['requests']} requests "
+            f"faults of Launchpad {sum(launchpad['faulted'].values())} of {self.asked[1]} requests "
             f"({_counts(launchpad['faulted'])})",
             f"callbacks           {_counts(jenkins['callbacks'])}",
             f"posts               {len(launchpad['posts'])} comments, "
