@@ -200,11 +200,12 @@ def _is_down(error: CIError) -> bool:
 
 
 def _lately_started(ci: CIBackend) -> dict[str, BuildRef]:
-    try:
-        return ci.lately_started()
-    except CIError as error:  # then it is sent again: builds of one attempt share their token, one outcome counts
-        logger.info("lost acceptances not looked for reason=%s", error)
-        return {}
+    for _ in range(2):
+        try:
+            return ci.lately_started()
+        except CIError as error:
+            logger.info("lost acceptances not looked for reason=%s", error)
+    return {}  # then it is sent again: builds of one attempt share their token, and one outcome counts
 
 
 def build_request(run: TestRun) -> BuildRequest:
