@@ -6,6 +6,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError, ProgrammingError
 
 
 def main() -> None:
@@ -14,6 +15,11 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:  # a setting is missing or wrong: words, not a trace
         sys.exit(str(problem))
+    except (OperationalError, ProgrammingError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        reason = str(error).strip().split("\n")[0]
+        sys.exit(f"The database can't be used: {reason}. Is it there, and migrated? manage.py check_queue says more.")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,18 @@ from reviewqueue import logs
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
+YES, NO = ("true", "on", "ok", "y", "yes", "1", "t"), ("false", "off", "n", "no", "0", "f", "")
+
+
 class Env(environ.Env):
     """Names the setting whose value can't be read."""
 
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        given = self.ENVIRON.get(var)
+        if cast is bool and given is not None and given.strip().lower() not in YES + NO:
+            raise ImproperlyConfigured(f"{var} is neither true nor false.")
         try:
-            return super().get_value(var, *args, **kwargs)
+            return super().get_value(var, cast, *args, **kwargs)
         except (ValueError, TypeError):
             raise ImproperlyConfigured(f"{var} has a value of the wrong form. docs/settings.md shows it.") from None
 
@@ -59,6 +65,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
 }
+if "ENGINE" not in DATABASES["default"]:
+    raise ImproperlyConfigured("DATABASE_URL is no URL of a database, as postgres://user:password@host/name.")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(parents=True, exist_ok=True)
     # Web, worker and beat write at once: WAL lets readers go on, IMMEDIATE takes the write lock at BEGIN, so that a
@@ -115,6 +123,7 @@ PRUNE_DAYS = env.int("PRUNE_DAYS", default=365)  # how long a closed review keep
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
 if CELERY_BROKER_URL.startswith("filesystem"):
+    CELERY_BROKER_URL = "filesystem://localhost/"  # kombu warns without a host, and needs none
     _queue_dir = VAR_DIR / "broker"
     (_queue_dir / "messages").mkdir(parents=True, exist_ok=True)
     (_queue_dir / "control").mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,7 @@ class CallbackView(APIView):
         try:
             body = request.data  # a broken body is a 400 before anything else is looked at
         except ParseError as error:
-            raise ParseError(f"{error.detail} Send JSON or a form with status and build_url. {ACCEPTED}") from None
+            raise ParseError(f"{error.detail}. Send JSON or a form with status and build_url. {ACCEPTED}") from None
         if pk > LARGEST_ID:
             raise NotFound("There is no such test run.")
         said = CallbackSerializer(data={} if body is None else body)

@@ -205,6 +205,15 @@ def finish(
     _note(run, old, actor=actor, note=reason)
 
 
+def accept(run: TestRun, build_url: str) -> None:
+    """The engine took a run that ``lock_run`` returned; the caller saves it. The time-out counts from now."""
+    old = run.status
+    run.status, run.error, run.refusals = Status.PENDING, "", 0
+    run.build_url = build_url or run.build_url
+    run.next_attempt_at = timezone.now() + timedelta(seconds=settings.TESTING_TIMEOUT)
+    _note(run, old)
+
+
 def start_running(run: TestRun, build_url: str) -> None:
     """The engine builds a run that ``lock_run`` returned. The time-out counts from now."""
     old, now = run.status, timezone.now()

@@ -25,7 +25,7 @@ from reviews.models import CLOSED_STATES, Person, Review
 from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, Results, TryLater, get_ci
 from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, TestResult, TestRun
 from testing.parallel import PATIENCE, ask_each
-from testing.runs import callback_url_of, cancel_run, finish, lock_run, next_attempt
+from testing.runs import accept, callback_url_of, cancel_run, finish, lock_run, next_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -240,9 +240,7 @@ def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> 
         urls = {"queue_url": answer.queue_url} if answer.queue_url else {"build_url": answer.build_url}
         attempt.update(accepted_at=now, note="", **urls)
         if mine:
-            run.status, run.error, run.refusals = Status.PENDING, "", 0
-            run.build_url = answer.build_url or run.build_url
-            run.next_attempt_at = now + timedelta(seconds=settings.TESTING_TIMEOUT)
+            accept(run, answer.build_url)
         if current:
             run.sent_at = now
             run.save()

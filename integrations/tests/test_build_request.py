@@ -137,3 +137,11 @@ def test_credentials_in_the_url_are_refused_without_being_repeated(review, setti
 def test_where_jenkins_is_follows_from_the_jobs_url(settings, job, root):
     settings.JENKINS_JOB_URL = job
     assert Jenkins().root == root
+
+
+def test_the_history_says_that_jenkins_took_it(review, jenkins):
+    jenkins.accepts()
+    sweep()
+    assert list(review.events.filter(kind="run").order_by("pk").values_list("old", "new")) == [
+        ("", "retry on lxc"), ("retry", "pending on lxc"),
+    ]  # fmt: skip

@@ -18,7 +18,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = options["ids"]
         reviews = Review.objects.select_related("source")
-        found = list(reviews.filter(pk__in=wanted) if wanted else reviews.open().order_by("due_at"))
+        storable = [number for number in wanted if number < 2**63]
+        found = list(reviews.filter(pk__in=storable) if wanted else reviews.open().order_by("due_at"))
         if missing := sorted(set(wanted) - {review.pk for review in found}):
             raise CommandError(f"No such review: {', '.join(map(str, missing))}.", returncode=2)
         problems = 0
