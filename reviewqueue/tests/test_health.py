@@ -231,7 +231,7 @@ def test_liveness_needs_no_database_and_no_known_host(client, settings):
     assert client.post("/healthz").status_code == 405
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_ready(client, settings):
     settings.SECURE_SSL_REDIRECT = True
     answer = client.get("/readyz", headers={"host": "10.0.0.7:8000"})
@@ -239,7 +239,7 @@ def test_ready(client, settings):
     assert answer["Cache-Control"] == "no-store"
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "black-hole"])
 def test_a_broker_that_is_away_or_never_answers(client, settings, host):
     hole = socket.create_server(("127.0.0.1", 0))
@@ -280,7 +280,7 @@ def test_tables_that_are_older_than_the_program(client, transactional_db, monkey
     assert answer.json()["database"] == "Its tables are older than the program."
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_probes_over_http_with_many_at_once(live_server):
     answers = []
 
