@@ -44,7 +44,7 @@ def stats_page(request: HttpRequest) -> HttpResponse:
     """What the queue's recorded history says: lengths, ages, waiting times, throughput, outcomes, reviewers."""
     asked = request.GET.get("days", "")
     days = next((choice for choice in stats.RANGES if asked == str(choice)), 90)
-    figures = cache.get_or_set(f"stats-{days}", lambda: figures_of(days), KEPT)
+    figures: Any = cache.get_or_set(f"stats-{days}", lambda: figures_of(days), KEPT)
     ranges = [(choice, choice == days) for choice in stats.RANGES]
     return render(request, "reviews/stats.html", {**figures, "days": days, "ranges": ranges, "minutes": KEPT // 60})
 
