@@ -1,60 +1,132 @@
-"""Imports in the admin: reports, *import now*, *refresh from Launchpad*, *run default tests*."""
+"""Imports in the admin: reports, deliveries, *import now*, *refresh from Launchpad*; schedules that make sense."""
 
+from __future__ import annotations
+
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django_celery_beat.admin import IntervalScheduleAdmin as BeatIntervalAdmin
+from django_celery_beat.models import IntervalSchedule
 
-from integrations.models import ImportReport
-from integrations.tasks import import_from_launchpad, refresh_review
-from reviews.admin import ReadOnly
-from reviews.models import Review, Source
-from testing.hints import hint
-from testing.runs import launch_default_runs
-from testing.tasks import sweep_test_runs
+from integrations.heartbeats import alive
+from integrations.models import ImportReport, WebhookDelivery
+from integrations.tasks import import_from_launchpad, refresh_active
+from reviews import admin as reviews_admin
+from reviews.console import ConsoleAdmin, ReadOnly, Section, actor_of, chosen, column, counted
+from reviews.history import line, record_all
+from reviews.models import Event, Review, Source
+from testing import admin as testing_admin
+from testing.hints import hint, hint_each
+
+SHORTEST, LONGEST = timedelta(seconds=10), timedelta(days=366)
 
 
 @admin.register(ImportReport)
-class ImportReportAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["source", "started_at", "ok", "seen", "added", "changed", "requests"]
+class ImportReportAdmin(ReadOnly, ConsoleAdmin):
+    list_display = ["source", "started_at", "ok", "took", "requests", "seen", "added", "changed", "problem_count"]
     list_filter = ["source", "ok"]
     date_hierarchy = "started_at"
     list_select_related = ["source"]
-    show_full_result_count = False
+    fields = ["source", "started_at", "finished_at", "ok", "requests", "seen", "added", "changed"]
+
+    @column("took")
+    def took(self, report: ImportReport) -> str:
+        return "–" if report.seconds is None else f"{report.seconds:.1f} s"
+
+    @column("problems")
+    def problem_count(self, report: ImportReport) -> int:
+        return len(report.problems)
+
+    def sections(self, request: HttpRequest, row: ImportReport) -> list[Section]:
+        return [Section("Problems", ["What"], [(words,) for words in row.problems], "At most 100 are kept.")]
 
 
-@admin.action(description="Import now", permissions=["change"])
-def import_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Source]) -> None:
-    """Enqueue an import of each source."""
-    for source in queryset:
-        hint(import_from_launchpad, source.pk)
-    messages.success(request, f"{queryset.count()} imports start now; their reports appear under import reports.")
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnly, ConsoleAdmin):
+    list_display = ["received_at", "event", "number", "source", "note"]
+    list_filter = ["source", "event"]
+    search_fields = ["=number"]
+    date_hierarchy = "received_at"
+    list_select_related = ["source"]
 
 
-@admin.action(description="Refresh from Launchpad")
-def refresh_now(model_admin: Any, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-    """Enqueue a refresh of each review."""
-    for review in queryset:
-        hint(refresh_review, review.pk)
-    messages.success(request, f"{queryset.count()} refreshes start now.")
+class SourceAdmin(reviews_admin.SourceAdmin):
+    """Sources, with their imports."""
+
+    actions = ["import_now"]
+    buttons = ("import_now",)
+
+    def links(self, request: HttpRequest, row: Source) -> list[tuple[str, str]]:
+        reports, deliveries = (
+            f"{reverse(f'admin:integrations_{name}_changelist')}?source__id__exact={row.pk}"
+            for name in ("importreport", "webhookdelivery")
+        )
+        return [(reports, "Import reports"), (deliveries, "Webhook deliveries")]
+
+    @admin.action(description="Import now", permissions=["change"])
+    def import_now(self, request: HttpRequest, queryset: QuerySet[Source]) -> None:
+        """Enqueue an import of each source."""
+        sources = chosen(request, queryset)
+        for source in sources:
+            self.log_change(request, source, "Import now")
+        hint_each(import_from_launchpad, [source.pk for source in sources])
+        words = f"{counted(len(sources), 'import')} start now; their reports appear under import reports."
+        messages.success(request, words)
+        if not alive("worker"):
+            messages.warning(request, "No worker gave a sign of life lately: they start when one does. See Health.")
 
 
-@admin.action(description="Run default tests")
-def run_default_tests(model_admin: Any, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-    """Launch what a new item would be tested on, where it was not tested yet."""
-    if not getattr(request.user, "has_perm", lambda _: False)("testing.change_testrun"):
-        messages.error(request, "You need the permission to change test runs for this.")
-        return
-    launched = [len(launch_default_runs([review])) for review in queryset]
-    hint(sweep_test_runs)
-    skipped = launched.count(0)
-    words = f"{sum(launched)} runs launched"
-    if skipped:
-        words += f", {skipped} items skipped: tested already, or neither NEW nor PENDING"
-    messages.success(request, words + ".")
+class ReviewAdmin(testing_admin.ReviewAdmin):
+    """Reviews, with what Launchpad says of them."""
+
+    actions = [*testing_admin.ReviewAdmin.actions, "refresh_now"]
+    buttons = ("refresh_now", *testing_admin.ReviewAdmin.buttons)
+
+    @admin.action(description="Refresh from Launchpad", permissions=["operate"])
+    def refresh_now(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        """Make each review due, and let the worker know: whatever becomes of the message, the next round finds them."""
+        reviews, actor = chosen(request, queryset), actor_of(request)
+        with transaction.atomic():
+            Review.objects.filter(pk__in=[review.pk for review in reviews]).update(due_at=timezone.now())
+            record_all(
+                [line(review, Event.Kind.STAFF, new="refresh from Launchpad", actor=actor) for review in reviews]
+            )
+            hint(refresh_active)
+        messages.success(request, f"{counted(len(reviews), 'refresh', 'refreshes')} start now.")
 
 
-# The layers below know neither Launchpad nor, for reviews, test runs: their actions are added from here.
-admin.site._registry[Source].actions = [*(admin.site._registry[Source].actions or []), import_now]
-admin.site._registry[Review].actions = [*(admin.site._registry[Review].actions or []), refresh_now, run_default_tests]
+class IntervalForm(forms.ModelForm):
+    """An interval that beat can live with."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        every, period = data.get("every"), data.get("period")
+        if every and period:
+            try:
+                length = timedelta(**{period: every})
+            except OverflowError:
+                length = timedelta.max
+            if not SHORTEST <= length <= LONGEST:
+                raise ValidationError({"every": "An interval is at least 10 seconds and at most a year."})
+        return data
+
+
+for model, model_admin in ((Source, SourceAdmin), (Review, ReviewAdmin)):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+    admin.site.register(model, model_admin)
+
+admin.site.unregister(IntervalSchedule)
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(BeatIntervalAdmin):
+    form = IntervalForm

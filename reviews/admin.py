@@ -1,92 +1,374 @@
 """The reviews layer in the admin: machine-owned rows are read-only, staff's deeds land in the history."""
 
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from rest_framework.authtoken.admin import TokenAdmin as DefaultTokenAdmin
+from rest_framework.authtoken.models import TokenProxy
 
+from reviews.console import (
+    BoundedPaginator,
+    ConsoleAdmin,
+    ReadOnly,
+    Section,
+    TextFilter,
+    actor_of,
+    ago,
+    chosen,
+    column,
+    link,
+    may,
+    short,
+    tell,
+)
 from reviews.locks import unlock
-from reviews.models import Comment, Event, Person, Review, Series, Source, User
+from reviews.models import Person, Review, Series, Source, User
+
+MOST_EVENTS, MOST_COMMENTS = 100, 50
+_NAME = r"[a-z0-9][a-z0-9+.-]*"
+_PATHS = re.compile(r"^(?:https?://(?:[a-z]+\.)?launchpad\.net/|lp:)")
+# What a target of each kind looks like, and how to say so.
+TARGETS: dict[str, tuple[str, str]] = {
+    Source.Kind.TEAM_BRANCHES: (rf"~?{_NAME}", "the name of a team, as charmers"),
+    Source.Kind.REQUESTED_REVIEWS: (rf"~?{_NAME}", "the name of a person or team, as charmers"),
+    Source.Kind.PROJECT: (_NAME, "the name of a project, as juju-gui"),
+    Source.Kind.DISTRIBUTION_BUGS: (_NAME, "the name of a distribution, as charms"),
+    Source.Kind.GIT_REPOSITORY: (
+        rf"~{_NAME}(?:/{_NAME})?(?:/\+source/{_NAME})?/\+git/[A-Za-z0-9][A-Za-z0-9+.-]*",
+        "the path of a repository, as ~owner/project/+git/name",
+    ),
+}
 
 
-class ReadOnly:
-    """Rows that the queue itself writes: to look at, not to edit."""
+class SubmitterFilter(TextFilter):
+    title, parameter_name, lookup = "submitter (username)", "submitter", "owner__username"
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+class SeriesFilter(TextFilter):
+    title, parameter_name, lookup = "series", "in_series", "series__name"
+
+
+class LockFilter(admin.SimpleListFilter):
+    title, parameter_name = "lock", "lock"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Locked"), ("no", "Not locked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        wanted = self.value()
+        return queryset.filter(locked_by__isnull=wanted == "no") if wanted in ("yes", "no") else queryset
+
+
+class SyncFilter(admin.SimpleListFilter):
+    title, parameter_name = "last refresh", "refresh"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "Failed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        return queryset.exclude(sync_error="") if self.value() == "failed" else queryset
+
+
+class ReviewAdmin(ReadOnly, ConsoleAdmin):
+    """Registered by the layers above, which add what they know."""
+
+    list_display = [
+        "shown_title", "state", "square", "owner", "source", "series", "locked_by", "activity", "synced",
+        "sync_problem",
+    ]  # fmt: skip
+    list_display_links = ["shown_title"]
+    list_filter = ["state", "kind", "square", "source", LockFilter, SyncFilter, SubmitterFilter, SeriesFilter]
+    search_fields = ["title", "api_url", "owner__username"]
+    search_help_text = "Title, address on Launchpad, or username of the submitter."
+    date_hierarchy = "updated_at"
+    ordering = ["-updated_at", "-id"]
+    list_select_related = ["owner", "source", "series", "locked_by"]
+    actions = ["release_lock"]
+    buttons = ("release_lock",)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may change reviews may refresh them and release locks."""
+        return may(request, "reviews.change_review")
+
+    @column("title", "title")
+    def shown_title(self, review: Review) -> str:
+        return short(review.title)
+
+    @column("last activity", "updated_at")
+    def activity(self, review: Review) -> Any:
+        return ago(review.updated_at)
+
+    @column("refreshed", "synced_at")
+    def synced(self, review: Review) -> Any:
+        return ago(review.synced_at)
+
+    @column("last error")
+    def sync_problem(self, review: Review) -> str:
+        return short(review.sync_error)
+
+    def links(self, request: HttpRequest, row: Review) -> list[tuple[str, str]]:
+        return [(row.get_absolute_url(), "Its page")]
+
+    def sections(self, request: HttpRequest, row: Review) -> list[Section]:
+        events = row.events.select_related("actor").order_by("-at", "-id")[:MOST_EVENTS]
+        comments = row.comments.select_related("author").order_by("-created_at")[:MOST_COMMENTS]
+        return [
+            Section(
+                "History", ["When", "What", "From", "To", "Who", "Note"],
+                [(ago(e.at), e.get_kind_display(), e.old, e.new, e.actor or "the queue", short(e.note, 300))
+                 for e in events],
+                f"The newest {MOST_EVENTS}. History is written once and can't be edited.",
+            ),
+            Section(
+                "Comments", ["When", "Who", "Vote", "Counts as", "Text"],
+                [(ago(c.created_at), c.author, c.vote, c.get_sentiment_display(), short(c.content, 300))
+                 for c in comments],
+                f"The newest {MOST_COMMENTS}.",
+            ),
+        ]  # fmt: skip
+
+    @admin.action(description="Release lock", permissions=["operate"])
+    def release_lock(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        reviews, actor = chosen(request, queryset), actor_of(request)
+        locked = [review for review in reviews if review.locked_by_id]
+        for review in locked:
+            if actor:
+                unlock(review.pk, actor, force=True)
+        skipped = Counter({"nobody held them.": len(reviews) - len(locked)} if len(locked) < len(reviews) else {})
+        tell(request, f"{len(locked)} released", skipped)
+
+
+class SourceForm(forms.ModelForm):
+    """A source that Launchpad can have; its webhook secret goes in and never comes out again."""
+
+    webhook_secret = forms.CharField(
+        required=False, max_length=255, strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Never shown again. Leave it empty to keep the one there is.",
+    )  # fmt: skip
+    generate_secret = forms.BooleanField(
+        required=False, label="Generate a new secret", help_text="It is shown once, after saving."
+    )
+    remove_secret = forms.BooleanField(
+        required=False, label="Remove the secret", help_text="Webhooks of this source are refused then."
+    )
+    excluded_tags = forms.JSONField(
+        required=False, help_text='Bugs with one of these tags are ABANDONED, as ["not-a-charm"].',
+        error_messages={"invalid": 'Write a list of tags, as ["not-a-charm"].'},
+    )  # fmt: skip
+
+    class Meta:
+        model = Source
+        fields = [
+            "name", "kind", "target", "distribution", "excluded_tags", "active", "comments", "webhook_secret",
+        ]  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.secret_before = self.instance.webhook_secret
+        self.initial.pop("webhook_secret", None)
+
+    def clean_target(self) -> str:
+        """Launchpad addresses may be pasted."""
+        return _PATHS.sub("", self.cleaned_data["target"].strip()).strip("/")
+
+    def clean_excluded_tags(self) -> list[str]:
+        tags = self.cleaned_data["excluded_tags"] or []
+        if not isinstance(tags, list) or not all(isinstance(tag, str) and re.fullmatch(_NAME, tag) for tag in tags):
+            raise ValidationError(
+                'Write a list of tags, as ["not-a-charm"]; a tag has small letters, digits and + . - only.'
+            )
+        return tags
+
+    def clean_webhook_secret(self) -> str:
+        secret: str = self.cleaned_data["webhook_secret"]
+        return secret or self.secret_before
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        kind, target = data.get("kind"), data.get("target")
+        if kind in TARGETS and target:
+            pattern, words = TARGETS[kind]
+            if not re.fullmatch(pattern, target):
+                self.add_error("target", f"For {kind} this is {words}.")
+        distribution = (data.get("distribution") or "").strip()
+        if kind == Source.Kind.TEAM_BRANCHES and not distribution:
+            self.add_error("distribution", "team-branches takes package branches of one distribution: name it.")
+        elif kind and kind != Source.Kind.TEAM_BRANCHES and distribution:
+            self.add_error("distribution", f"Only team-branches has a distribution: leave it empty for {kind}.")
+        elif distribution and not re.fullmatch(_NAME, distribution):
+            self.add_error("distribution", "This is no name of a distribution, as charms.")
+        if data.get("generate_secret") and data.get("remove_secret"):
+            self.add_error("remove_secret", "Either generate a secret or remove it.")
+        elif data.get("generate_secret"):
+            data["webhook_secret"] = secrets.token_urlsafe(32)
+        elif data.get("remove_secret"):
+            data["webhook_secret"] = ""
+        return data
+
+
+@admin.register(Source)
+class SourceAdmin(ConsoleAdmin):
+    form = SourceForm
+    list_display = ["name", "kind", "target", "active", "comments", "webhooks", "imported", "problem"]
+    list_filter = ["kind", "active"]
+    search_fields = ["name", "target"]
+    readonly_fields = ["last_import_at", "last_success_at", "last_error"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        address = f"{settings.BASE_URL}/api/webhooks/launchpad/"
+        how = (
+            "A webhook brings a changed item into the queue seconds later instead of minutes. 1. Set or generate a "
+            "secret here and save. 2. On Launchpad open the branch, repository, project or distribution, Manage "
+            f"webhooks, Add webhook. 3. Delivery URL: {address} Secret: the same as here. Event types: everything "
+            "on merge proposals, bugs and pushes. 4. Send Launchpad's ping: it then stands among the deliveries."
+        )
+        what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "comments"]
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": [*what, *self.readonly_fields]})]
+        has_secret = bool(obj and obj.webhook_secret)
+        state = "A secret is set." if has_secret else "No secret is set: webhooks are refused."
+        hooks = ["webhook_secret", "generate_secret", *(["remove_secret"] if has_secret else [])]
+        return [
+            (None, {"fields": what}),
+            ("Webhook", {"fields": hooks, "description": f"{state} {how}"}),
+            ("Last import", {"fields": self.readonly_fields}),
+        ]
+
+    @admin.display(description="webhooks", boolean=True)
+    def webhooks(self, source: Source) -> bool:
+        return bool(source.webhook_secret)
+
+    @column("last good import", "last_success_at")
+    def imported(self, source: Source) -> Any:
+        return ago(source.last_success_at)
+
+    @column("last error")
+    def problem(self, source: Source) -> str:
+        return short(source.last_error)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data.get("generate_secret"):
+            messages.warning(
+                request, f"The secret of {obj.name}, shown this once; copy it to Launchpad: {obj.webhook_secret}"
+            )
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return kept_if_used(
+            self, request, object_id, "reviews", "reviews were imported from it"
+        ) or super().delete_view(request, object_id, extra_context)
+
+
+def kept_if_used(
+    model_admin: Any, request: HttpRequest, object_id: str, relation: str, words: str
+) -> HttpResponse | None:
+    """A redirect with the reason when a row is part of the history; None when it may be deleted."""
+    row: Model | None = model_admin.get_object(request, object_id)
+    if row is None or not model_admin.has_delete_permission(request, row) or not getattr(row, relation).exists():
+        return None
+    messages.error(request, f"{row} was not deleted: {words}, and history is kept. Switch off “active” instead.")
+    return HttpResponseRedirect(
+        reverse(f"admin:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change", args=[object_id])
+    )
+
+
+@admin.register(Person)
+class PersonAdmin(ReadOnly, ConsoleAdmin):
+    list_display = ["username", "display_name", "is_reviewer", "is_team", "profile"]
+    list_filter = ["is_reviewer", "is_team"]
+    search_fields = ["username", "display_name"]
+
+    @column("on Launchpad")
+    def profile(self, person: Person) -> Any:
+        return link(person.url, "profile")
+
+    def links(self, request: HttpRequest, row: Person) -> list[tuple[str, str]]:
+        reviews = reverse("admin:reviews_review_changelist")
+        return [(f"{reviews}?submitter={row.username}", "Reviews that they submitted")]
+
+
+@admin.register(Series)
+class SeriesAdmin(ConsoleAdmin):
+    list_display = ["name", "target", "active"]
+    list_filter = ["active"]
+    search_fields = ["name", "target"]
+    readonly_fields = ["name", "target", "api_url"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Series come from Launchpad."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
-class EventInline(ReadOnly, admin.TabularInline):
-    model = Event
-    fields = ["at", "kind", "old", "new", "actor", "note"]
-    extra = 0
-
-
-class CommentInline(ReadOnly, admin.TabularInline):
-    model = Comment
-    fields = ["created_at", "author", "vote", "sentiment", "is_automated"]
-    extra = 0
-
-
-@admin.register(Review)
-class ReviewAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["title", "state", "square", "owner", "source", "series", "locked_by", "updated_at", "synced_at"]
-    list_filter = ["state", "kind", "square", "source", "series"]
-    search_fields = ["title", "api_url", "owner__username"]
-    date_hierarchy = "updated_at"
-    list_select_related = ["owner", "source", "series", "locked_by"]
-    show_full_result_count = False
-    inlines = [EventInline, CommentInline]
-    actions = ["release_lock"]
-
-    @admin.action(description="Release lock")
-    def release_lock(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-        if not isinstance(request.user, User) or not request.user.has_perm("reviews.change_review"):
-            messages.error(request, "You need the permission to change reviews for this.")
-            return
-        locked = list(queryset.filter(locked_by__isnull=False))
-        for review in locked:
-            unlock(review.pk, request.user.as_person(), force=True)
-        skipped = queryset.count() - len(locked)
-        messages.success(request, f"{len(locked)} released, {skipped} skipped: nobody held them.")
-
-
-@admin.register(Source)
-class SourceAdmin(admin.ModelAdmin):
-    list_display = ["name", "kind", "target", "active", "comments", "last_success_at", "last_error"]
-    list_filter = ["kind", "active"]
-    search_fields = ["name", "target"]
-    readonly_fields = ["last_import_at", "last_success_at", "last_error"]
-
-
-@admin.register(Person)
-class PersonAdmin(admin.ModelAdmin):
-    list_display = ["username", "display_name", "is_reviewer", "is_team"]
-    list_filter = ["is_reviewer", "is_team"]
-    search_fields = ["username", "display_name"]
-    readonly_fields = ["username", "is_reviewer", "is_team", "url", "fetched_at"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-
-@admin.register(Series)
-class SeriesAdmin(admin.ModelAdmin):
-    list_display = ["name", "target", "active"]
-    list_filter = ["active"]
-    search_fields = ["name", "target"]
-    readonly_fields = ["name", "target", "api_url"]
-
-
 @admin.register(User)
 class AccountAdmin(UserAdmin):
+    list_display = ["username", "person", "is_active", "is_staff", "is_superuser", "last_login"]
+    list_select_related = ["person"]
     autocomplete_fields = ["person"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Launchpad", {"fields": ("person",)}))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only a superuser makes others more than they are."""
+        fields = super().get_readonly_fields(request, obj)
+        superuser = isinstance(request.user, User) and request.user.is_superuser
+        return fields if superuser else (*fields, "is_superuser", "groups", "user_permissions")
+
+
+admin.site.unregister(TokenProxy)  # registered by the import above; its list shows the keys
+
+
+@admin.register(TokenProxy)
+class TokenAdmin(DefaultTokenAdmin):
+    """API tokens: whose and since when. A key is shown once, to who made it."""
+
+    list_display = ["user", "created"]
+    list_select_related = ["user"]
+    autocomplete_fields = ["user"]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        messages.warning(request, f"The token of {obj.user}, shown this once: {obj.key}")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The log names the account: a token's own name is its secret."""
+        return super().log_addition(request, obj.user, f"API token made. {message}"[:200])
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """The same for what is deleted."""
+        return super().log_deletions(request, User.objects.filter(pk__in=[token.user_id for token in queryset]))
+
+
+@admin.register(LogEntry)
+class LogAdmin(ReadOnly, ConsoleAdmin):
+    """What staff did in the admin. Reviews have a history of their own."""
+
+    list_display = ["action_time", "user", "content_type", "object_repr", "__str__"]
+    list_filter = ["action_flag"]
+    search_fields = ["object_repr", "user__username"]
+    list_select_related = ["user", "content_type"]
+    ordering = ["-action_time"]

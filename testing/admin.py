@@ -1,104 +1,261 @@
-"""Test runs in the admin: retrigger, cancel, recover; run default tests."""
+"""Test runs in the admin: retrigger, cancel, recover; tests of reviews."""
+
+from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import ProtectedError, QuerySet
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.db.models.functions import Right
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
-from reviews.admin import ReadOnly
-from reviews.models import Person, User
-from testing.hints import hint
-from testing.models import Attempt, Substrate, TestResult, TestRun
-from testing.runs import NotAllowed, cancel_run, retrigger
+from reviews import admin as reviews_admin
+from reviews.console import (
+    ConsoleAdmin,
+    ReadOnly,
+    Section,
+    TextFilter,
+    actor_of,
+    ago,
+    chosen,
+    column,
+    confirmation,
+    counted,
+    link,
+    may,
+    short,
+    tell,
+)  # fmt: skip
+from reviews.history import record
+from reviews.models import Event, Review
+from testing.hints import hint, hint_each
+from testing.models import ON_ENGINE, Substrate, TestRun
+from testing.runs import NotAllowed, cancel_run, launch_default_runs, launch_runs, retrigger
 from testing.sweep import recover
 from testing.tasks import stop_build, sweep_test_runs
 
 MOST_RECOVERIES = 20  # each asks Jenkins twice while the page waits
+MOST_RESULTS, MOST_OUTPUT = 300, 2_000  # single tests on a run's page, characters of the output of each
+MOST_RUNS = 50  # runs on a review's page
 
 
-def _actor(request: HttpRequest) -> Person | None:
-    return request.user.as_person() if isinstance(request.user, User) else None
-
-
-class AttemptInline(ReadOnly, admin.TabularInline):
-    model = Attempt
-    fields = ["number", "created_at", "accepted_at", "queue_url", "build_url", "ended_at", "note"]
-    extra = 0
-
-
-class ResultInline(ReadOnly, admin.TabularInline):
-    model = TestResult
-    fields = ["position", "suite", "test", "returncode", "duration"]
-    extra = 0
+class RequesterFilter(TextFilter):
+    title, parameter_name, lookup = "requested by (username)", "requested_by", "requested_by__username"
 
 
 @admin.register(TestRun)
-class TestRunAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["id", "review", "substrate", "status", "attempt", "created_at", "next_attempt_at", "error"]
-    list_filter = ["status", "substrate", "created_at"]
+class TestRunAdmin(ReadOnly, ConsoleAdmin):
+    list_display = [
+        "id", "status", "shown_attempt", "age", "substrate", "shown_review", "last_error", "console", "next_attempt",
+        "requested_by",
+    ]  # fmt: skip
+    list_filter = ["status", "substrate", "review__source", "created_at", RequesterFilter]
     search_fields = ["review__title", "=id"]
+    search_help_text = "Number of the run, or title of the item."
     date_hierarchy = "created_at"
-    list_select_related = ["review", "substrate"]
-    show_full_result_count = False
-    inlines = [AttemptInline, ResultInline]
+    ordering = ["-created_at", "-id"]
+    list_select_related = ["review", "substrate", "requested_by"]
     actions = ["retrigger_runs", "cancel_runs", "recover_results"]
+    buttons = ("retrigger_runs", "cancel_runs", "recover_results")
+    fields = [
+        "review", "substrate", "status", "attempt", "refusals", "revision", "requested_by", "console", "result",
+        "error", "created_at", "next_attempt_at", "sent_at", "started_at", "finished_at", "posted_at", "post_error",
+    ]  # fmt: skip
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change test runs may retrigger, cancel and recover them."""
-        return bool(getattr(request.user, "has_perm", lambda _: False)("testing.change_testrun"))
+        return may(request, "testing.change_testrun")
+
+    @column("attempt", "attempt")
+    def shown_attempt(self, run: TestRun) -> str:
+        return f"{run.attempt} of {settings.TESTING_MAX_ATTEMPTS}"
+
+    @column("age", "created_at")
+    def age(self, run: TestRun) -> Any:
+        return ago(run.created_at)
+
+    @column("review")
+    def shown_review(self, run: TestRun) -> Any:
+        url = reverse("admin:reviews_review_change", args=[run.review_id])
+        return format_html('<a href="{}">{}</a>', url, short(run.review.title, 60))
+
+    @column("last error")
+    def last_error(self, run: TestRun) -> str:
+        return short(run.error)
+
+    @column("console")
+    def console(self, run: TestRun) -> Any:
+        return link(run.build_url, "console")
+
+    @column("result")
+    def result(self, run: TestRun) -> Any:
+        return link(run.result_url, "result")
+
+    @column("next attempt", "next_attempt_at")
+    def next_attempt(self, run: TestRun) -> Any:
+        return ago(run.next_attempt_at)
+
+    def links(self, request: HttpRequest, row: TestRun) -> list[tuple[str, str]]:
+        review = reverse("admin:reviews_review_change", args=[row.review_id])
+        return [(row.review.get_absolute_url(), "The item's page"), (review, "The review in the admin")]
+
+    def sections(self, request: HttpRequest, row: TestRun) -> list[Section]:
+        results = row.results.annotate(tail=Right("output", MOST_OUTPUT)).defer("output")[:MOST_RESULTS]
+        events = Event.objects.filter(review=row.review_id, run_id=row.pk).select_related("actor")[:100]
+        return [
+            Section(
+                "Attempts", ["Number", "Begun", "Accepted", "Queue", "Console", "Ended", "Note"],
+                [(a.number, ago(a.created_at), ago(a.accepted_at), link(a.queue_url, "queue"),
+                  link(a.build_url, "console"), ago(a.ended_at), a.note) for a in row.attempts.all()[:100]],
+            ),
+            Section(
+                "Single tests", ["Outcome", "Suite", "Test", "Seconds", "Output"],
+                [("✓ passed" if r.returncode == 0 else f"✗ failed ({r.returncode})", r.suite, r.test,
+                  "–" if r.duration is None else round(r.duration, 1),
+                  format_html("<details><summary>show</summary><pre>{}</pre></details>", r.tail) if r.tail else "–")
+                 for r in results],
+                f"The first {MOST_RESULTS}, each with the last {MOST_OUTPUT} characters of its output.",
+            ),
+            Section(
+                "History", ["When", "From", "To", "Who", "Note"],
+                [(ago(e.at), e.old, e.new, e.actor or "the queue", e.note) for e in events],
+            ),
+        ]  # fmt: skip
 
     @admin.action(description="Retrigger", permissions=["operate"])
-    def retrigger_runs(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> None:
+    def retrigger_runs(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> HttpResponse | None:
+        if page := confirmation(
+            self, request, queryset, question="Retrigger {count} test runs?", button="Yes, retrigger them",
+            cost="Each starts a new build of its item's current revision on the same substrate.", unless_single=True,
+        ):  # fmt: skip
+            return page
         done, skipped = 0, Counter[str]()
-        for run in queryset.select_related("review", "substrate"):
+        for run in chosen(request, queryset.select_related("review", "substrate")):
             try:
-                retrigger(run, actor=_actor(request))
+                retrigger(run, actor=actor_of(request))
                 done += 1
             except NotAllowed as reason:
                 skipped[str(reason)] += 1
         hint(sweep_test_runs)
-        self._say(request, f"{done} retriggered", skipped)
+        tell(request, f"{done} retriggered", skipped)
+        return None
 
     @admin.action(description="Cancel", permissions=["operate"])
-    def cancel_runs(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> None:
-        done, skipped = 0, Counter[str]()
-        for run in queryset:
-            if cancel_run(run, actor=_actor(request), note="Cancelled by staff."):
-                hint(stop_build, run.pk)
+    def cancel_runs(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> HttpResponse | None:
+        if page := confirmation(
+            self, request, queryset, question="Cancel the chosen test runs ({count})?", button="Yes, cancel",
+            cost="Their builds are stopped on Jenkins where that is possible, and what they have done so far is lost.",
+        ):  # fmt: skip
+            return page
+        done, skipped, to_stop = 0, Counter[str](), []
+        for run in chosen(request, queryset):
+            if cancel_run(run, actor=actor_of(request), note="Cancelled by staff."):
                 done += 1
+                to_stop += [run.pk] if run.status in ON_ENGINE else []
             else:
                 skipped["It was finished already."] += 1
-        self._say(request, f"{done} cancelled", skipped)
+        hint_each(stop_build, to_stop)
+        tell(request, f"{done} cancelled", skipped)
+        return None
 
     @admin.action(description="Recover results", permissions=["operate"])
     def recover_results(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> None:
-        for run in queryset[:MOST_RECOVERIES]:
-            messages.info(request, recover(run, actor=_actor(request)))
-        if (count := queryset.count()) > MOST_RECOVERIES:
-            messages.warning(
-                request, f"Only the first {MOST_RECOVERIES} of {count} were looked for; take the rest next."
-            )
+        actor = actor_of(request)
+        for run in chosen(request, queryset.select_related("review"), most=MOST_RECOVERIES):
+            words = recover(run, actor=actor)
+            record(run.review, Event.Kind.STAFF, new="recover results", actor=actor, note=words, run_id=run.pk)
+            messages.info(request, words)
 
-    def _say(self, request: HttpRequest, done: str, skipped: Counter[str]) -> None:
-        reasons = "".join(f", {count} skipped: {reason}" for reason, count in skipped.items())
-        (messages.warning if skipped else messages.success)(request, done + reasons)
+
+class ChosenSubstrates(forms.Form):
+    """What to test on."""
+
+    substrates = forms.ModelMultipleChoiceField(
+        queryset=Substrate.objects.filter(active=True), widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one substrate."},
+    )  # fmt: skip
+
+
+class ReviewAdmin(reviews_admin.ReviewAdmin):
+    """Reviews, with their test runs."""
+
+    actions = [*reviews_admin.ReviewAdmin.actions, "run_default_tests", "run_tests_on"]
+    buttons: tuple[str, ...] = ("run_default_tests", "run_tests_on", *reviews_admin.ReviewAdmin.buttons)
+
+    def has_test_permission(self, request: HttpRequest) -> bool:
+        """Who may change test runs may start them."""
+        return may(request, "testing.change_testrun")
+
+    def sections(self, request: HttpRequest, row: Review) -> list[Section]:
+        runs = row.test_runs.select_related("substrate", "requested_by")[:MOST_RUNS]
+        url = "admin:testing_testrun_change"
+        found = Section(
+            "Test runs", ["Run", "Substrate", "Status", "Attempt", "Age", "Requested by", "Console", "Last error"],
+            [(format_html('<a href="{}">{}</a>', reverse(url, args=[r.pk]), r.pk), r.substrate,
+              r.status if r.revision == row.revision else f"{r.status} (of an older revision)", r.attempt,
+              ago(r.created_at), r.requested_by or "the queue", link(r.build_url, "console"), short(r.error, 200))
+             for r in runs],
+            f"The newest {MOST_RUNS}.",
+        )  # fmt: skip
+        return [found, *super().sections(request, row)]
+
+    @admin.action(description="Run default tests", permissions=["test"])
+    def run_default_tests(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
+        """Launch what a new item would be tested on, where it was not tested yet."""
+        if page := confirmation(
+            self, request, queryset, question="Run the default tests of {count} reviews?", button="Yes, run them",
+            cost="Each is tested on every default substrate where its current revision was not tested yet.",
+            unless_single=True,
+        ):  # fmt: skip
+            return page
+        reviews = chosen(request, queryset)
+        runs = launch_default_runs(reviews, requested_by=actor_of(request))
+        hint(sweep_test_runs)
+        without = len(reviews) - len({run.review_id for run in runs})
+        reason = "tested already, or neither NEW nor PENDING."
+        tell(request, f"{counted(len(runs), 'run')} launched", Counter({reason: without} if without else {}))
+        return None
+
+    @admin.action(description="Run tests on…", permissions=["test"])
+    def run_tests_on(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
+        """Launch runs on the substrates that are chosen on the page in between."""
+        form = ChosenSubstrates(request.POST if request.POST.get("post") else None)
+        if page := confirmation(
+            self, request, queryset, question="Run tests of the chosen reviews ({count}) on…", button="Run the tests",
+            cost="Each is tested on every substrate that you choose.", form=form,
+        ):  # fmt: skip
+            return page
+        substrates, launched, skipped = list(form.cleaned_data["substrates"]), 0, Counter[str]()
+        most = max(1, 500 // len(substrates))
+        for review in chosen(request, queryset, most=most):
+            try:
+                result = launch_runs(review, substrates, actor_of(request))
+                launched += len(result.launched)
+                skipped.update(f"A run on {run.substrate.name} is under way already." for run in result.already)
+            except NotAllowed as reason:
+                skipped[str(reason)] += 1
+        hint(sweep_test_runs)
+        tell(request, f"{counted(launched, 'run')} launched", skipped)
+        return None
 
 
 @admin.register(Substrate)
-class SubstrateAdmin(admin.ModelAdmin):
+class SubstrateAdmin(ConsoleAdmin):
     list_display = ["name", "active", "default", "order"]
     list_editable = ["active", "default", "order"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """One that was tested on is part of the history: deactivate it instead."""
-        if isinstance(obj, Substrate) and obj.test_runs.exists():
-            return False
-        return super().has_delete_permission(request, obj)
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Substrate]) -> None:
-        try:
-            queryset.delete()
-        except ProtectedError:
-            messages.error(request, "Nothing was deleted: some were tested on. Deactivate them instead.")
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """One that was tested on is part of the history."""
+        return reviews_admin.kept_if_used(
+            self, request, object_id, "test_runs", "items were tested on it"
+        ) or super().delete_view(request, object_id, extra_context)

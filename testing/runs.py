@@ -136,7 +136,9 @@ def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: P
     return result
 
 
-def launch_default_runs(reviews: Sequence[Review], states: Sequence[str] = TESTABLE_STATES) -> list[TestRun]:
+def launch_default_runs(
+    reviews: Sequence[Review], states: Sequence[str] = TESTABLE_STATES, requested_by: Person | None = None
+) -> list[TestRun]:
     """A run on each default substrate that has none yet for a review's current revision, for however many reviews.
 
     A constant number of queries. Nothing outside ``states`` is tested by itself. Returns the runs that are new.
@@ -151,12 +153,12 @@ def launch_default_runs(reviews: Sequence[Review], states: Sequence[str] = TESTA
         earlier = TestRun.objects.filter(review__in=locked, revision=F("review__revision")).order_by()
         known = set(earlier.exclude(status=Status.CANCELED).values_list("review_id", "substrate_id"))
         runs = TestRun.objects.bulk_create(
-            TestRun(review=review, substrate=substrate, revision=review.revision)
+            TestRun(review=review, substrate=substrate, revision=review.revision, requested_by=requested_by)
             for review in locked
             for substrate in substrates
             if (review.pk, substrate.pk) not in known
         )
-        record_all(_line(run, "") for run in runs)
+        record_all(_line(run, "", actor=requested_by) for run in runs)
         tested = {review_id for review_id, _ in known}
         launched = {run.review_id for run in runs}
         Review.objects.filter(pk__in=launched - tested).update(square=Square.BLACK)

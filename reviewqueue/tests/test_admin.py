@@ -2,9 +2,12 @@
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from reviews.models import Person, Review, User
+from reviews.models import Person, Review, Source, User
 from testing.models import Status, Substrate, TestRun
 from testing.runs import cancel_run
 
@@ -32,7 +35,9 @@ def run(review):
 
 def act(client, model, action, *rows):
     url = f"/admin/{model}/"
-    answer = client.post(url, {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True)
+    answer = client.post(
+        url, {"action": action, "_selected_action": [row.pk for row in rows], "post": "yes"}, follow=True
+    )
     return answer.content.decode()
 
 
@@ -64,12 +69,12 @@ def test_recover_says_what_came_of_it(client, staff, run):
 
 
 def test_default_tests_locks_and_refreshes(client, staff, review):
-    assert "1 runs launched" in act(client, "reviews/review", "run_default_tests", review)
-    assert "1 items skipped" in act(client, "reviews/review", "run_default_tests", review)
+    assert "1 run launched" in act(client, "reviews/review", "run_default_tests", review)
+    assert "1 skipped: tested already" in act(client, "reviews/review", "run_default_tests", review)
     review.locked_by, review.locked_at = staff.as_person(), timezone.now()
     review.save()
-    assert "1 released, 0 skipped" in act(client, "reviews/review", "release_lock", review)
-    assert "1 refreshes start now" in act(client, "reviews/review", "refresh_now", review)
+    assert "1 released" in act(client, "reviews/review", "release_lock", review)
+    assert "1 refresh start now" in act(client, "reviews/review", "refresh_now", review)
 
 
 def test_a_substrate_in_use_can_not_be_deleted(client, staff, run):
@@ -88,3 +93,170 @@ def test_staff_without_the_permission_are_not_offered_actions(client, run):
 def test_the_review_page_links_staff_into_the_admin(client, staff, review):
     page = client.get(f"/reviews/{review.pk}/").content.decode()
     assert f"/admin/reviews/review/{review.pk}/change/" in page
+
+
+def ask(client, model, action, *rows, **more):
+    data = {"action": action, "_selected_action": [row.pk for row in rows], **more}
+    return client.post(f"/admin/{model}/", data, follow=True).content.decode()
+
+
+def test_cancelling_asks_first(client, staff, run):
+    assert "Yes, cancel" in ask(client, "testing/testrun", "cancel_runs", run)
+    run.refresh_from_db()
+    assert run.status == Status.RETRY
+
+
+def test_run_tests_on_asks_which_substrates(client, staff, review):
+    lxc, power8 = Substrate.objects.get(name="lxc"), Substrate.objects.create(name="armhf")
+    page = ask(client, "reviews/review", "run_tests_on", review)
+    assert "armhf" in page
+    assert "Choose at least one substrate" in ask(client, "reviews/review", "run_tests_on", review, post="yes")
+    assert not TestRun.objects.exists()
+    done = ask(client, "reviews/review", "run_tests_on", review, post="yes", substrates=[lxc.pk, power8.pk])
+    assert "2 runs launched" in done
+    again = ask(client, "reviews/review", "run_tests_on", review, post="yes", substrates=[lxc.pk])
+    assert "0 runs launched, 1 skipped: A run on lxc is under way already." in again
+    assert set(TestRun.objects.values_list("requested_by__username", flat=True)) == {"boss"}
+
+
+def test_what_staff_do_is_in_the_history_with_their_name(client, staff, run):
+    act(client, "reviews/review", "refresh_now", run.review)
+    act(client, "testing/testrun", "recover_results", run)
+    events = run.review.events.filter(kind="staff", actor__username="boss")
+    assert sorted(events.values_list("new", flat=True)) == ["recover results", "refresh from Launchpad"]
+
+
+def test_a_button_on_a_row_s_page_leads_back_to_it(client, staff, run):
+    page = f"/admin/testing/testrun/{run.pk}/change/"
+    assert 'value="cancel_runs"' in client.get(page).content.decode()
+    answer = client.post(
+        "/admin/testing/testrun/",
+        {"action": "cancel_runs", "_selected_action": run.pk, "back": run.pk, "post": "yes"},
+    )
+    assert (answer.status_code, answer.url) == (302, page)
+
+
+def clerk_with(client, *permissions):
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(clerk)
+
+
+def test_who_may_only_look_is_offered_nothing(client, run):
+    clerk_with(client, "view_testrun", "view_review")
+    for model in ("testing/testrun", "reviews/review"):
+        assert 'name="action"' not in client.get(f"/admin/{model}/").content.decode()
+    act(client, "testing/testrun", "cancel_runs", run)
+    run.refresh_from_db()
+    assert run.status == Status.RETRY
+
+
+def test_rows_that_the_queue_writes_can_not_be_edited(client, staff, run):
+    for model, row in (("testing/testrun", run), ("reviews/review", run.review), ("reviews/person", run.review.owner)):
+        page = f"/admin/{model}/{row.pk}/"
+        assert client.post(page + "change/", {"status": "pass", "title": "x"}).status_code == 403
+        assert client.post(page + "delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_used_substrate_says_why_it_stays(client, staff, run):
+    page = client.post(f"/admin/testing/substrate/{run.substrate_id}/delete/", {"post": "yes"}, follow=True)
+    assert "items were tested on it" in page.content.decode()
+
+
+def source_form(**changes):
+    return {
+        "name": "mine", "kind": "project", "target": "juju-gui", "excluded_tags": "[]", "comments": "default",
+        "active": "on", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "team-branches", "target": "charmers"}, "of one distribution: name it"),
+        ({"kind": "git-repository"}, "the path of a repository"),
+        ({"target": "~me/x"}, "the name of a project"),
+        ({"distribution": "charms"}, "Only team-branches has a distribution"),
+        ({"excluded_tags": '"a"'}, "Write a list of tags"),
+        ({"excluded_tags": "a, b"}, "Write a list of tags"),
+        ({"kind": "nonsense"}, "Select a valid choice"),
+    ],
+)
+def test_an_impossible_source_is_refused_at_its_field(client, staff, changes, words):
+    answer = client.post("/admin/reviews/source/add/", source_form(**changes))
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not Source.objects.filter(name="mine").exists()
+
+
+def test_a_webhook_secret_goes_in_and_never_comes_out(client, staff):
+    client.post("/admin/reviews/source/add/", source_form(webhook_secret="hunter2-hunter2"))
+    source = Source.objects.get(name="mine")
+    assert source.webhook_secret == "hunter2-hunter2"
+    page = f"/admin/reviews/source/{source.pk}/change/"
+    client.post(page, source_form(target="https://launchpad.net/juju"))
+    source.refresh_from_db()
+    assert (source.webhook_secret, source.target) == ("hunter2-hunter2", "juju")
+    for place in (page, "/admin/reviews/source/", f"/admin/reviews/source/{source.pk}/history/", "/admin/"):
+        assert "hunter2" not in client.get(place).content.decode()
+    answer = client.post(page, source_form(generate_secret="on"), follow=True)
+    source.refresh_from_db()
+    assert source.webhook_secret in answer.content.decode()
+    assert source.webhook_secret not in client.get(page).content.decode()
+    client.post(page, source_form(remove_secret="on"))
+    source.refresh_from_db()
+    assert source.webhook_secret == ""
+
+
+@pytest.mark.parametrize(("every", "period"), [(0, "minutes"), (1, "microseconds"), (9, "seconds"), (10**9, "days")])
+def test_a_nonsense_interval_is_refused(client, staff, every, period):
+    answer = client.post(
+        "/admin/django_celery_beat/intervalschedule/add/",
+        {"every": every, "period": period, "periodictask_set-TOTAL_FORMS": 0, "periodictask_set-INITIAL_FORMS": 0},
+    )
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+
+
+def test_lists_cost_the_same_however_long_and_count_no_further_than_needed(client, staff, run, monkeypatch):
+    monkeypatch.setattr("reviews.console.MOST_COUNTED", 200)
+    lxc = run.substrate
+    url = "/admin/testing/testrun/"
+    client.get(url)
+    with CaptureQueriesContext(connection) as few:
+        client.get(url)
+    now = timezone.now()
+    TestRun.objects.bulk_create(
+        TestRun(review=run.review, substrate=lxc, revision=str(n), status="pass", finished_at=now) for n in range(400)
+    )
+    with CaptureQueriesContext(connection) as many:
+        page = client.get(url).content.decode()
+    assert len(many) <= len(few) <= 12
+    counts = [query["sql"] for query in many if "COUNT(" in query["sql"]]
+    assert all("LIMIT 201" in sql for sql in counts)
+    assert "only the first 200 can be paged through" in page
+
+
+def test_an_action_on_thousands_of_rows_is_bounded_and_says_so(client, staff, run, monkeypatch):
+    monkeypatch.setattr("reviews.console.MOST_AT_ONCE", 3)
+    TestRun.objects.bulk_create(
+        TestRun(review=run.review, substrate=run.substrate, revision=str(n)) for n in range(5, 11)
+    )
+    page = ask(client, "testing/testrun", "cancel_runs", run, select_across="1")
+    assert "only the first 3 are taken" in page
+
+
+@pytest.mark.parametrize(
+    "query", ["created_at__year=2026", "created_at__year=2026&created_at__month=11", "created_at__year=abc",
+              "requested_by=boss", "q=7", "q=%00", "created_at__year=2026&created_at__month=77"],
+)  # fmt: skip
+def test_lists_answer_whatever_is_asked(client, staff, run, query):
+    assert client.get(f"/admin/testing/testrun/?{query}", follow=True).status_code in (200, 400)
+
+
+def test_a_token_is_shown_once(client, staff):
+    answer = client.post("/admin/authtoken/tokenproxy/add/", {"user": staff.pk}, follow=True)
+    key = staff.auth_token.key
+    assert key in answer.content.decode()
+    for place in ("/admin/authtoken/tokenproxy/", "/admin/", "/admin/admin/logentry/"):
+        assert key not in client.get(place).content.decode()

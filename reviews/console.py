@@ -1,0 +1,252 @@
+"""What every table of the admin shares: bounded lists, filters without huge choices, actions that are bounded,
+confirmed and told in words, pages with sections and buttons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from reviews.models import Person, User
+
+MOST_COUNTED = 10_000  # rows; nobody pages further, and counting a million rows takes seconds
+MOST_AT_ONCE = 500  # rows that one action takes while the page waits
+MOST_NAMED = 20  # rows that a confirmation page names
+
+
+class BoundedPaginator(Paginator):
+    """Counts to ``MOST_COUNTED`` and no further."""
+
+    @cached_property
+    def counted(self) -> int:
+        """The true count, or one more than ``MOST_COUNTED``."""
+        rows = self.object_list
+        if isinstance(rows, QuerySet):
+            return rows.order_by()[: MOST_COUNTED + 1].count()
+        return len(rows)
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        return min(self.counted, MOST_COUNTED)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is more than can be paged through."""
+        return self.counted > MOST_COUNTED
+
+
+class TextFilter(admin.SimpleListFilter):
+    """A filter to type into: for what has too many values for a list. ``lookup`` is what is compared."""
+
+    template = "admin/filter_text.html"
+    lookup = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "")]  # without any, Django leaves the filter out
+
+    def has_output(self) -> bool:
+        return True
+
+    def choices(self, changelist: ChangeList) -> Any:
+        """The other parameters of the page, which the filter's form has to keep."""
+        kept = [
+            (name, value)
+            for name, values in changelist.filter_params.items()
+            for value in values
+            if name != self.parameter_name
+        ]
+        yield {"kept": kept, "name": self.parameter_name, "value": self.value() or ""}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = (self.value() or "").strip().replace("\0", "")[:255]
+        return queryset.filter(**{self.lookup: value}) if value else queryset
+
+
+@dataclass
+class Section:
+    """A table on a change page. Cells are text or markup that was made safe."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[Any]] = field(default_factory=list)
+    note: str = ""
+
+
+class ReadOnly:
+    """Rows that the queue itself writes: to look at, not to edit."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ConsoleAdmin(admin.ModelAdmin):
+    """A table of the console. ``buttons`` names the actions that a row's own page offers too."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_per_page = 100
+    list_max_show_all = 200
+    change_form_template = "admin/console_change_form.html"
+    change_list_template = "admin/console_change_list.html"
+    buttons: tuple[str, ...] = ()
+
+    def sections(self, request: HttpRequest, row: Any) -> list[Section]:
+        """Tables below the row's fields."""
+        return []
+
+    def links(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
+        """Label and URL of where else the row is shown."""
+        return []
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        if row is not None and not context.get("is_popup"):
+            offered = self.get_actions(request)
+            context["console_buttons"] = [(name, offered[name][2]) for name in self.buttons if name in offered]
+            context["console_links"] = self.links(request, row)
+            context["console_sections"] = self.sections(request, row)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
+        response = super().response_action(request, queryset)
+        back = request.POST.get("back", "")
+        if back.isdigit() and isinstance(response, HttpResponseRedirect):
+            return HttpResponseRedirect(
+                reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[back])
+            )
+        return response
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether whoever asks has the permission."""
+    user = request.user
+    return isinstance(user, User) and user.has_perm(permission)
+
+
+def actor_of(request: HttpRequest) -> Person | None:
+    """As whom staff's deeds stand in the history."""
+    return request.user.as_person() if isinstance(request.user, User) else None
+
+
+def chosen(request: HttpRequest, queryset: QuerySet[Any], *, most: int = MOST_AT_ONCE) -> list[Any]:
+    """The rows that were chosen, at most so many; says so when there are more."""
+    rows = list(queryset[: most + 1])
+    if len(rows) > most:
+        rows.pop()
+        words = f"Only the first {most} were taken, so that this page answers in time. Take the rest next."
+        messages.warning(request, words)
+    return rows
+
+
+def _is_confirmed(request: HttpRequest) -> bool:
+    return bool(request.POST.get("post"))
+
+
+def confirmation(
+    model_admin: admin.ModelAdmin,
+    request: HttpRequest,
+    queryset: QuerySet[Any],
+    *,
+    question: str,
+    cost: str,
+    button: str,
+    form: Form | None = None,
+    unless_single: bool = False,
+) -> HttpResponse | None:
+    """The page that asks before an action costs something; None when the answer is in the request.
+
+    ``question`` may hold ``{count}``. With ``unless_single`` one row alone needs no confirmation.
+    """  # fmt: skip
+    if _is_confirmed(request) and (form is None or form.is_valid()):
+        return None
+    rows = list(queryset[: MOST_AT_ONCE + 1])
+    more = len(rows) > MOST_AT_ONCE
+    rows = rows[:MOST_AT_ONCE]
+    if unless_single and len(rows) == 1:
+        return None
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": question.format(count=len(rows)),
+        "cost": cost,
+        "button": button,
+        "form": form,
+        "opts": model_admin.opts,
+        "rows": rows[:MOST_NAMED],
+        "unnamed": max(0, len(rows) - MOST_NAMED),
+        "keys": [row.pk for row in rows],
+        "bound": MOST_AT_ONCE if more else 0,
+        "action": request.POST.get("action", ""),
+        "back": request.POST.get("back", ""),
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "action_url": request.get_full_path(),
+    }
+    return TemplateResponse(request, "admin/confirm_action.html", context)
+
+
+def tell(request: HttpRequest, done: str, skipped: Counter[str] | None = None) -> None:
+    """What an action did, in words: ``4 retriggered, 1 skipped: the review is closed``."""
+    reasons = "".join(f", {count} skipped: {reason}" for reason, count in (skipped or {}).items())
+    (messages.warning if skipped else messages.success)(request, done + reasons)
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def ago(when: datetime | None) -> Any:
+    """A time in the reader's words, the exact one on hover."""
+    if when is None:
+        return "–"
+    now = timezone.now()
+    words = f"in {timesince(now, when)}" if when > now else timesince(when, now)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S} UTC", words
+    )
+
+
+def link(url: str, words: str) -> Any:
+    """A link out, if the URL is one that a browser may be sent to; else the bare words of it."""
+    try:
+        usable = urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        usable = False
+    if not url:
+        return "–"
+    return format_html('<a href="{}" rel="noopener nofollow noreferrer">{}</a>', url, words) if usable else url[:100]
+
+
+def column(words: str, order: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A computed column of a list, with its heading and what it is sorted by."""
+    return admin.display(description=words, ordering=order or None)
+
+
+def short(text: str, length: int = 80) -> str:
+    """The text, cut to a length that a list can hold."""
+    return text if len(text) <= length else text[: length - 1] + "…"
