@@ -79,7 +79,7 @@ class LaunchpadWebhookView(APIView):
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "webhook"
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Count what came of it. Throttled ones cost nothing, not even that."""
         if response.status_code in COUNTED:
             tally("webhooks", COUNTED[response.status_code])

@@ -44,7 +44,7 @@ STALE = timedelta(minutes=45)  # since a source's last good import, before that 
 OVERDUE = timedelta(minutes=15)  # how long a run that is due may be left alone
 UNPOSTED = timedelta(hours=1)
 KEPT = 30.0  # seconds that an outside answer is shown again
-BROKER_TIMEOUT = 3.0  # seconds
+BROKER_TIMEOUT = 3  # seconds
 MOST_SHOWN = 10
 
 

@@ -72,7 +72,7 @@ class QueueCollector(Collector):
                 Count("pk"), Min("created_at")
             )
         }
-        finished = cache.get_or_set("metrics-finished-runs", _finished_runs, FINISHED_KEPT)
+        finished = cache.get_or_set("metrics-finished-runs", _finished_runs, FINISHED_KEPT) or {}
         by_status = GaugeMetricFamily(
             "reviewqueue_test_runs",
             f"Test runs by status and substrate; finished ones are counted every {FINISHED_KEPT} seconds.",

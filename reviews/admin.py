@@ -97,7 +97,7 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
     ordering = ["-updated_at", "-id"]
     list_select_related = ["owner", "source", "series", "locked_by"]
     actions = ["release_lock"]
-    buttons = ("release_lock",)
+    buttons: tuple[str, ...] = ("release_lock",)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change reviews may refresh them and release locks."""

@@ -18,7 +18,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase, HttpResponseRedirect
+from django.http.response import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -45,7 +45,7 @@ class BoundedPaginator(Paginator):
         return len(rows)
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         return min(self.counted, MOST_COUNTED)
 
     @property
@@ -128,13 +128,13 @@ class ConsoleAdmin(admin.ModelAdmin):
         row = kwargs.get("obj")
         if row is not None and not context.get("is_popup"):
             offered = self.get_actions(request)
-            context["console_buttons"] = [(name, offered[name][2]) for name in self.buttons if name in offered]
+            context["console_buttons"] = [(name, found[2]) for name in self.buttons if (found := offered.get(name))]
             context["console_links"] = self.links(request, row)
             context["console_sections"] = self.sections(request, row)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
-        response = super().response_action(request, queryset)
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
+        response = super().response_action(request, queryset, *more)
         back = request.POST.get("back", "")
         if back.isdigit() and isinstance(response, HttpResponseRedirect):
             return HttpResponseRedirect(
