@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -141,6 +142,7 @@ class Bench:
                 for name, ask in self.asks(facts, "").items()
                 if name in self.results["sizes"][str(count)]["pages"]
             }
+            asks = {name: ask | {"paths": ask["paths"][:4]} for name, ask in asks.items()}
             planned = self.inside("plans", environment, asks=asks, session=facts["session"])
             self.results["sizes"][str(count)] |= planned
         self.say(f"{count} open reviews: the sweep")
@@ -292,19 +294,17 @@ def main() -> None:
         counts = options.imports or ("1000" if bench.engine == "sqlite" else "1000,10000")
         wanted = options.only or ["pages", "imports", "worker"]
         bench.prepare()
-        if "pages" in wanted:
-            for size in sizes.split(","):
-                bench.pages(int(size))
-        if "imports" in wanted:
-            for count in counts.split(","):
-                bench.imports(int(count))
-        if "worker" in wanted:
-            bench.worker()
+        steps = [partial(bench.pages, int(size)) for size in sizes.split(",") if "pages" in wanted]
+        steps += [partial(bench.imports, int(count)) for count in counts.split(",") if "imports" in wanted]
+        steps += [bench.worker] if "worker" in wanted else []
+        for step in steps:
+            step()
+            if options.json:  # step by step: whoever stops a long run keeps what it has measured
+                options.json.write_text(json.dumps(bench.results, indent=1) + "\n")
         bench.drop("template")
         results = bench.results
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
-    before = json.loads(options.before.read_text()) if options.before else None
+    earlier = options.before or options.docs / "performance" / f"{results['engine']}-before.json"
+    before = json.loads(earlier.read_text()) if earlier.exists() else None
     print(report.tables(results, before))
     if not options.no_docs:
         report.write(results, before, options.docs)

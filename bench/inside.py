@@ -79,6 +79,8 @@ def pages(asks: dict[str, dict[str, Any]], session: str) -> dict[str, Any]:
         if ask.get("session"):
             client.cookies["sessionid"] = session
         headers: dict[str, str] = ask.get("headers", {})
+        if "If-None-Match" in headers:  # ages are part of a page: the ETag of a minute ago may be another one
+            headers = headers | {"If-None-Match": client.get(ask["paths"][0]).headers["ETag"]}
 
         def once(
             turn: int, client: Client = client, ask: dict[str, Any] = ask, headers: dict[str, str] = headers

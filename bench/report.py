@@ -83,7 +83,14 @@ def _sweeps(results: dict[str, Any], before: dict[str, Any] | None) -> str:
     rows = []
     for label, source in (("now", results), ("before", before or {})):
         for found in source.get("sizes", {}).values():
-            idle, due = found["sweep"]["idle"], found["sweep"]["due"]
+            if "sweep" not in found:
+                continue
+            idle, due = found["sweep"]["idle"], found["sweep"].get("due")
+            if due is None:
+                waiting = f"{label}: {found['sweep']['waiting']} waiting"
+                measured = [str(idle["queries"]), _n(idle["cpu"]), _n(idle["seconds"] * 1000)]
+                rows.append([waiting, *measured, *["–"] * 4])
+                continue
             sent = max(1, due["sent"])
             rows.append(
                 [
