@@ -19,6 +19,7 @@ from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Square, State
 from reviews.rows import EXPLANATIONS, SQUARE_CELLS, STATE_CELLS
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate
 from testing.stats import outcomes, pass_rate
+from testing.templatetags.testruns import duration
 
 KEPT = 300  # seconds that figures are kept
 
@@ -142,6 +143,6 @@ def about(request: HttpRequest) -> HttpResponse:
                           .exclude(task__startswith="celery.").order_by("name")),
         "teams": settings.REVIEWER_TEAMS,
         "attempts": settings.TESTING_MAX_ATTEMPTS,
-        "timeout": timedelta(seconds=settings.TESTING_TIMEOUT),
+        "timeout": duration(settings.TESTING_TIMEOUT),
     }  # fmt: skip
     return render(request, "reviews/about.html", context)

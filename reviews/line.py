@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Value
 from django.http import QueryDict
 
 from reviews.filters import SORTS, ReviewFilter, sorted_by
-from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Source, State, User
+from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Series, Source, State, User
 from reviews.rows import FIELDS, Row, age, as_rows
 
 PAGE = 100
 PARAMETERS = ("q", "state", "source", "series", "needs", "sort")
 SHOWN_STATES = (*INCOMING_STATES, *REVIEWING_STATES)
+SILENCE = timedelta(minutes=30)  # three imports of the default schedule: Launchpad should have been heard from
 
 
 @dataclass
@@ -47,10 +48,16 @@ class Line:
     sort: str
     problems: dict[str, str]
     sources: list[tuple[str, str, datetime | None]]
+    series: list[str]  # names to choose from
+    silent: str  # for how long Launchpad has not been heard from, in words, when that is too long
 
     @property
     def filtered(self) -> bool:
         return any(self.query.get(name) for name in PARAMETERS if name != "sort")
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(part.count for part in self.sections)
 
     @property
     def heard(self) -> datetime | None:
@@ -60,7 +67,8 @@ class Line:
     def tag(self, user: User | None, token: str, now: datetime) -> str:
         """The same for two pages that would look the same; costs no query."""
         shown = [
-            self.query.urlencode(), self.sources, user and (user.pk, user.username, user.is_staff), token,
+            self.query.urlencode(), self.sources, self.series, self.silent, token,
+            user and (user.pk, user.username, user.is_staff, user.is_reviewer),
             [(part.count, part.page, [(age(row[1], now), row) for row in part.facts]) for part in self.sections],
         ]  # fmt: skip
         return f'"{hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()}"'
@@ -71,7 +79,7 @@ class Line:
             part.rows = list(as_rows(part.facts, now))
 
 
-def line_of(query: QueryDict, user: User | None) -> Line:
+def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
     """The line by these parameters, for this reader. Four queries; a named source costs one more."""
     problems: dict[str, str] = {}
     reviews: ReviewQuerySet = Review.objects.all()
@@ -84,6 +92,8 @@ def line_of(query: QueryDict, user: User | None) -> Line:
         reviews = search.usable()
         for name, errors in search.form.errors.items():
             problems[name] = " ".join(str(error) for error in errors)
+        if set(query.getlist("state")) & set(State.values) - set(SHOWN_STATES):
+            problems["state"] = "The line holds what waits for a reviewer; the search finds the other states."
     reviews = _needs(reviews, query.get("needs", ""), user, problems)
     sort = query.get("sort", "") or "age"
     if sort.removeprefix("-") not in SORTS:
@@ -102,8 +112,19 @@ def line_of(query: QueryDict, user: User | None) -> Line:
         part.facts = list(found[start : start + PAGE])
         part.before = _link(query, part.slug, part.page - 1) if part.page > 1 else ""
         part.after = _link(query, part.slug, part.page + 1) if part.page < part.last else ""
-    sources = list(Source.objects.filter(active=True).values_list("name", "last_error", "last_success_at"))
-    return Line(query, sections, sort, problems, sources)
+    sources, series = _places()
+    line = Line(query, sections, sort, problems, sources, series, "")
+    if line.heard and line.heard < now - SILENCE:
+        line.silent = age(line.heard, now)
+    return line
+
+
+def _places() -> tuple[list[tuple[str, str, datetime | None]], list[str]]:
+    """Active sources, and names of active series: both in one query, since every page load pays for it."""
+    sources = Source.objects.filter(active=True).values_list(Value(0), "name", "last_error", "last_success_at")
+    series = Series.objects.filter(active=True).values_list(Value(1), "name", Value(""), F("fetched_at"))
+    found = sorted(sources.order_by().union(series.order_by(), all=True), key=lambda row: row[:2])
+    return [row[1:] for row in found if row[0] == 0], list(dict.fromkeys(row[1] for row in found if row[0] == 1))
 
 
 def _needs(reviews: ReviewQuerySet, needs: str, user: User | None, problems: dict[str, str]) -> ReviewQuerySet:

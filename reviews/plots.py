@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 12, 30
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 BASE = TOP + PLOT_HEIGHT
-LABELS = 5  # below a plot, at most
+LABELS, SLOTS = 5, 8  # words below a plot, at most: along a line, below columns
 
 Series = tuple[str, str, Sequence[float]]  # class of the style sheet, word of the legend, values
 
@@ -75,7 +75,8 @@ def _framed(
          for step in steps for y in [round(_y(step, top), 1)]),
     )  # fmt: skip
     count = len(labels)
-    shown = [round(i * (count - 1) / (LABELS - 1)) for i in range(LABELS)] if count > LABELS else range(count)
+    most = SLOTS if slots and count <= SLOTS else LABELS
+    shown = [round(i * (count - 1) / (most - 1)) for i in range(most)] if count > most else range(count)
     words = []
     for i in shown:
         x = LEFT + (i + 0.5) * PLOT_WIDTH / count if slots else _x(i, count)

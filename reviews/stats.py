@@ -31,10 +31,10 @@ RANGES = (30, 90, 365)  # days
 BUSIEST = 15
 # Ages of what waits for a reviewer: below so many days, and in words.
 AGES: tuple[tuple[int, str], ...] = (
-    (1, "under 1 day"), (3, "1 to 3 days"), (7, "3 to 7 days"), (14, "1 to 2 weeks"), (30, "2 to 4 weeks"),
-    (90, "1 to 3 months"), (365, "3 to 12 months"),
+    (1, "≤ 1 day"), (3, "≤ 3 days"), (7, "≤ 1 week"), (14, "≤ 2 weeks"), (30, "≤ 1 month"), (90, "≤ 3 months"),
+    (365, "≤ 1 year"),
 )  # fmt: skip
-OLDEST = "over a year"
+OLDEST = "older"
 
 
 def queue_lengths(since: datetime) -> dict[date, dict[str, float]]:

@@ -7,6 +7,7 @@ from django.contrib.messages import get_messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_GET
@@ -30,10 +31,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """What waits for review, oldest activity first. Answers 304 when the reader's page is still true."""
     now = timezone.now()
     user = request.user if isinstance(request.user, User) else None
-    line = line_of(request.GET, user)
-    tag = (
-        None if len(get_messages(request)) else line.tag(user, request.COOKIES.get(settings.CSRF_COOKIE_NAME, ""), now)
-    )
+    line = line_of(request.GET, user, now)
+    page = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "") + static("css/reviewqueue.css")
+    tag = None if len(get_messages(request)) else line.tag(user, page, now)
     response = get_conditional_response(request, etag=tag) if tag else None
     if response is None:
         line.fill_rows(now)

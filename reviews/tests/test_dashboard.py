@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from reviews.models import Person, Review, Source, User
+from reviews.models import Person, Review, Series, Source, User
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +100,33 @@ def test_needs_me_leaves_out_what_others_hold_and_ones_own(client, reviewer):
     fill(4, locked_by=Person.objects.create(username="eve"), locked_at=timezone.now())
     assert "Reviews (1)" in client.get("/?needs=me").content.decode()
     assert "Reviews (7)" in client.get("/").content.decode()
+
+
+def test_an_empty_line_says_why(client):
+    assert b"Nothing has been imported yet." in client.get("/").content
+    Source.objects.update(last_success_at=timezone.now())
+    assert b"The line is empty." in client.get("/").content
+    assert b"Nothing here passes the filter." in client.get("/?q=zebra").content
+    Source.objects.update(active=False)
+    assert b"No source is active." in client.get("/").content
+
+
+def test_a_launchpad_that_is_silent_is_said(client):
+    fill(1)
+    Source.objects.update(last_success_at=timezone.now() - timedelta(hours=2, minutes=1))
+    assert b"Launchpad was last heard from 2 hours ago" in client.get("/").content
+
+
+def test_states_that_are_not_in_the_line_are_said(client):
+    fill(1, state="merged")
+    page = client.get("/?state=merged").content.decode()
+    assert "the search finds the other states" in page
+
+
+def test_series_are_offered_in_no_query_of_their_own(client, django_assert_max_num_queries):
+    Series.objects.create(name="trusty", api_url="https://api/charms/trusty")
+    Series.objects.create(name="trusty", api_url="https://api/ubuntu/trusty")
+    fill(1)
+    with django_assert_max_num_queries(4):
+        page = client.get("/").content.decode()
+    assert page.count('<option value="trusty">') == 1

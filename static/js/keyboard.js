@@ -1,10 +1,10 @@
-// The keyboard: j and k move, Enter opens, l locks, t tests, / searches, [ and ] go along the line, ? shows them.
+// The keyboard: j and k move, Enter opens, l locks, t tests, / searches, n and p go along the line, ? shows them.
 "use strict";
 
 (() => {
   const KEYS = [
     ["j", "next item"], ["k", "previous item"], ["Enter", "open it"], ["l", "lock it"], ["t", "test it"],
-    ["/", "search"], ["[", "previous"], ["]", "next"], ["?", "show these keys"],
+    ["/", "search"], ["p", "previous review or page"], ["n", "next review or page"], ["?", "show these keys"],
   ];
   const rows = () => [...document.querySelectorAll("tr[data-href]")].filter((row) => !row.hidden);
   const chosen = () => document.querySelector("tr.chosen:not([hidden])");
@@ -72,7 +72,8 @@
     const deeds = {
       j: () => choose(1), k: () => choose(-1), l: () => act("lock"), t: () => act("tests"), "?": show,
       "/": () => document.querySelector("form[data-filter] input[type=search], [data-key-search], input[type=search]")?.focus(),
-      "[": () => follow("a[rel=prev]"), "]": () => follow("a[rel=next]"),
+      "[": () => follow("main a[rel=prev]"), "]": () => follow("main a[rel=next]"),
+      p: () => follow("main a[rel=prev]"), n: () => follow("main a[rel=next]"),
       Enter: () => location.assign(chosen().dataset.href),
     };
     const deed = deeds[event.key];

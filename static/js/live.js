@@ -68,6 +68,9 @@
     notices(live).forEach((notice) => notice.remove());
     live.prepend(...notices(fresh));
     live.querySelector(".heard").innerHTML = fresh.querySelector(".heard").innerHTML;
+    live.querySelector("[data-nothing]")?.remove();
+    const nothing = fresh.querySelector("[data-nothing]");
+    if (nothing) live.querySelector(".heard").after(nothing);
     for (const section of fresh.querySelectorAll("[data-section]")) {
       renew(live.querySelector(`[data-section="${section.dataset.section}"]`), section);
     }
