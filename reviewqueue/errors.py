@@ -65,11 +65,6 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return in_words(request, 403, words)
 
 
-def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
-    """429 of the login throttle."""
-    return in_words(request, 429, "Too many failed logins. Wait a quarter of an hour and try again, or ask staff.")
-
-
 class ReporterFilter(SafeExceptionReporterFilter):
     """Which settings, request data and variables error reports hide: more than Django does, and with DEBUG too."""
 

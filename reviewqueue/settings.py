@@ -235,10 +235,14 @@ AUTH_USER_MODEL = "reviews.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "reviews.accounts.AccountBackend"]
 LAUNCHPAD_LOGIN = env.bool("LAUNCHPAD_LOGIN", default=False)  # Launchpad / Ubuntu SSO (OpenID)
 if LAUNCHPAD_LOGIN:
-    AUTHENTICATION_BACKENDS += [
-        "social_core.backends.launchpad.LaunchpadOpenId",
-        "social_core.backends.ubuntu.UbuntuOpenId",
-    ]
+    AUTHENTICATION_BACKENDS += ["reviewqueue.sso.LaunchpadLogin", "reviewqueue.sso.UbuntuLogin"]
+LOGIN_SERVICES = {"launchpad": "https://login.launchpad.net", "ubuntu": "https://login.ubuntu.com"}
+SOCIAL_AUTH_PIPELINE = [
+    "social_core.pipeline.social_auth.social_details",
+    "reviewqueue.sso.identify",
+    "reviewqueue.sso.join",
+]
+SOCIAL_AUTH_REDIRECT_IS_HTTPS = BASE_URL_IS_HTTPS
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -331,16 +335,18 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'self'"],
-        "form-action": ["'self'"],
+        # Browsers ask this of the address that a form's answer leads to as well.
+        "form-action": ["'self'", *(LOGIN_SERVICES.values() if LAUNCHPAD_LOGIN else [])],
         "frame-ancestors": ["'none'"],
     },
 }
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)
 AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on does not make the rest longer
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = not RUNNING_TESTS
 AXES_CLIENT_IP_CALLABLE = "reviewqueue.middleware.client_address"
-AXES_LOCKOUT_CALLABLE = "reviewqueue.errors.locked_out"
+AXES_LOCKOUT_CALLABLE = "reviewqueue.lockout.locked_out"
 CSRF_FAILURE_VIEW = "reviewqueue.errors.csrf_failed"
 AXES_VERBOSE = False
 

@@ -6,6 +6,12 @@ from django.urls import include, path
 from reviewqueue.console import health
 from reviewqueue.pages import about, stats_page
 from reviewqueue.probes import healthz, metrics, readyz
+from reviewqueue.sso import begin, complete
+
+single_sign_on = [
+    path("login/<slug:backend>/", begin, name="begin"),
+    path("login/<slug:backend>/complete/", complete, name="complete"),
+]
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -15,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("stats/", stats_page, name="stats"),
     path("about/", about, name="about"),
+    path("", include((single_sign_on, "social"))),
     path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),
     path("", include("testing.urls")),

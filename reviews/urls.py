@@ -1,8 +1,8 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from reviews import converters, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
+from reviews import converters, login, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("search/people/", person_page.suggest, name="suggest-people"),
     path("people/<path:username>/", person_page.person, name="person"),
     path("me/", person_page.me, name="me"),
-    path("login/", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
+    path("login/", login.Login.as_view(), name="login"),
+    path("account/", login.Account.as_view(), name="account"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

@@ -112,7 +112,7 @@ def test_too_many_failed_logins_are_stopped_in_words(client, db, settings):
     User.objects.create_user("ada", password="the right one")
     answers = [client.post("/login/", {"username": "ada", "password": "wrong"}) for _ in range(3)]
     assert (answers[0].status_code, answers[-1].status_code) == (200, 429)
-    assert "quarter of an hour" in answers[-1].content.decode()
+    assert "Wait 15 minutes and try again" in answers[-1].content.decode()
     again = client.post("/login/", {"username": "ada", "password": "the right one"})
     assert again.status_code == 429
 

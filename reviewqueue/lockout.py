@@ -1,0 +1,27 @@
+"""What somebody is told who failed to log in too often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from reviewqueue.errors import in_words
+from reviewqueue.middleware import client_address
+
+
+def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+    """429 of the login throttle, with the minutes that are left of the rest."""
+    name = request.POST.get("username", "")[:255]
+    failed = AccessAttempt.objects.filter(ip_address=client_address(request), username=name)
+    last = failed.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
+    left = last + timedelta(hours=settings.AXES_COOLOFF_TIME) - timezone.now()
+    minutes = max(1, ceil(left.total_seconds() / 60))
+    wait = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return in_words(request, 429, f"Too many failed logins as this user. Wait {wait} and try again, or ask staff.")
