@@ -18,8 +18,10 @@ _NAMES = (
     r"(?:[a-z0-9_.-]*(?:token|secret|passw(?:or)?d|api_?key|signature|dsn)|oauth_[a-z_]+|sessionid|csrftoken"
     r"|csrfmiddlewaretoken|set-cookie|cookie|authorization)"
 )
-# token=…, "token": "…", 'token': '…', token="…", and the same inside of quoted JSON (\"token\": \"…\").
-_PAIR = re.compile(rf"""(?i)(?<![a-z0-9])({_NAMES})(\\*["']?\s*[=:]\s*\\*["']?)([^\s"'\\&,;<>(){{}}\[\]]+)""")
+# token=…, "token": "…", 'token': '…', token="…", 'token': ['…'], the same inside of quoted JSON (\"token\": \"…\")
+# and with the quotes escaped for HTML.
+_QUOTE = r"""\\*(?:["']|&\#x27;|&\#39;|&quot;)?"""
+_PAIR = re.compile(rf"""(?i)(?<![a-z0-9])({_NAMES})({_QUOTE}\s*[=:]\s*\[?{_QUOTE})([^\s"'\\&,;<>(){{}}\[\]]+)""")
 _HEADER = re.compile(r"(?i)\b(authorization|cookie|set-cookie)(\\*[\"']?\s*[=:]\s*\\*[\"']?)([^\r\n\"'\\<]+)")
 _SCHEME = re.compile(r"(?i)\b(basic|bearer|token)\s+([a-z0-9+/=._~-]{16,})")
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@\"'<>]*@")
