@@ -91,6 +91,8 @@ def _conclude(
     service_account: str,
 ) -> Ingested:
     """What follows from the facts: comments and votes, the state, the lock, history and signals."""
+    first_reading = comments is not None and review.synced_at is None
+    happened = state != before[0]
     if comments is not None:
         _keep_comments(review, comments, now, service_account)
         review.synced_at = now
@@ -98,9 +100,15 @@ def _conclude(
     if state == State.REVIEWED and _submitter_spoke_last(review):
         state = State.FOLLOW_UP
     review.state = state
-    review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
+    # One that was closed when first seen did not close today: its last activity is the best that is known.
+    closed = review.closed_at or (before[1] if added else now)
+    review.closed_at = closed if state in CLOSED_STATES else None
     review.due_at = due_after(state, now) if comments is not None else min(review.due_at, due_after(state, now))
-    if not added and (review.state, review.updated_at) != before[:2]:
+    if first_reading and review.locked_at:  # what was said before the lock was taken is no reason to release it
+        happened = happened or review.updated_at > review.locked_at
+    else:
+        happened = (review.state, review.updated_at) != before[:2]
+    if happened and not added:
         _release_lock(review, "Released: the item changed on Launchpad.")
     review.save()
     _tell(review, before, added)
@@ -143,7 +151,7 @@ def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, inc
             review.test_url, review.branch, review.comments_url = item.test_url, item.branch, item.comments_url
             if item.revision:
                 review.revision, review.diff_marker = item.revision, item.diff_marker
-            review.closed_at = now if state in CLOSED_STATES else None
+            review.closed_at = item.updated_at if state in CLOSED_STATES else None
             reviews.append(review)
         Review.objects.bulk_create(reviews)
         record_all(_imported(review, source) for review in reviews)

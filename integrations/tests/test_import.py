@@ -1,6 +1,6 @@
 """Items come in from Launchpad, each as one review, in few requests, whatever Launchpad answers (SPEC 3 and 4)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -88,6 +88,43 @@ def test_closed_items_are_left_out_unless_asked_for(launchpad, project):
     source = project(launchpad.proposal(1, "Merged"))
     assert import_source(source).added == 0
     assert import_source(source, include_closed=True).added == 1
+
+
+def test_items_that_were_closed_when_first_seen_did_not_close_today(launchpad, project):
+    merged = [launchpad.proposal(number, "Merged", date_merged="2026-01-05T10:00:00+00:00") for number in (1, 2, 3)]
+    import_source(project(merged[0]), include_closed=True)  # alone, and many at once
+    import_source(project(*merged), include_closed=True)
+    assert {review.closed_at.isoformat() for review in Review.objects.all()} == {"2026-01-05T10:00:00+00:00"}
+    assert Review.objects.count() == 3
+
+
+def test_an_item_that_closes_while_it_is_known_closed_now(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    before = timezone.now()
+    import_source(project(launchpad.proposal(1, "Merged", date_merged="2026-01-05T10:00:00+00:00")))
+    assert only().closed_at >= before
+
+
+@pytest.mark.parametrize(("days", "holds"), [(-1, False), (1, True)])
+def test_what_was_said_before_a_lock_was_taken_does_not_release_it(launchpad, bugs, days, holds):
+    """The first reading of the comments brings what is new to us, and may be old."""
+    import_source(bugs(launchpad.bug(1, "Incomplete")))
+    launchpad.collection(
+        "bugs/1/messages", [launchpad.message(1, 0, "bob", "+1"), launchpad.message(1, 1, "bob", "done")]
+    )
+    said = datetime(2026, 2, 2, 10, tzinfo=UTC)
+    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=said + timedelta(days=days))
+    assert refresh(only()) == ""
+    assert only().state == "follow-up"
+    assert bool(only().locked_by) is holds
+
+
+def test_a_status_that_changed_before_the_first_reading_releases_the_lock(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=timezone.now())
+    launchpad.proposal(1, "Work in progress")
+    assert refresh(only()) == ""
+    assert only().locked_by is None
 
 
 def test_an_item_of_an_inactive_series_is_abandoned(launchpad, project):
