@@ -1,6 +1,7 @@
-"""Make the screenshots of the documentation from a running queue: ``python docs/screenshots.py [URL] [NAME PASSWORD]``.
+"""Screenshots of every page of a running queue, light, dark and on a phone, into ``var/screenshots``:
 
-Needs the development requirements and a Chromium (``CHROMIUM`` names its program).
+``python docs/screenshots.py [URL] [NAME PASSWORD]``. Look at them; the best are copied to ``docs/screenshots``. Needs
+the development requirements and a Chromium (``CHROMIUM`` names its program).
 """
 
 import os
@@ -9,11 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-FOLDER = Path(__file__).parent / "screenshots"
+FOLDER = Path(__file__).parent.parent / "var" / "screenshots"
 PAGES = {
     "dashboard": "/", "review": "first", "search": "/search/?state=pending", "person": "/people/marta-k/",
     "stats": "/stats/", "about": "/about/", "login": "/login/", "admin": "/admin/", "health": "/admin/health/",
-    "admin-runs": "/admin/testing/testrun/",
+    "admin-runs": "/admin/testing/testrun/", "token": "/me/token/", "api-docs": "/api/docs/",
 }  # fmt: skip
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
@@ -24,15 +25,19 @@ LOOKS = {
 
 def main(root: str = "http://127.0.0.1:8000", name: str = "", password: str = "") -> None:
     """One picture per page and look; pages that an account is needed for only when one is given."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+        arguments = [] if os.geteuid() else ["--no-sandbox"]  # chromium refuses root without
+        program = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         for look, options in LOOKS.items():
             page = browser.new_context(**options).new_page()  # type: ignore[arg-type]
             if name:
                 page.goto(root + "/login/")
                 page.fill("input[name=username]", name)
                 page.fill("input[name=password]", password)
-                page.click("main button[type=submit]")
+                page.press("input[name=password]", "Enter")
+                page.wait_for_url("**/")
             for title, path in PAGES.items():
                 if path.startswith("/admin") and not name:
                     continue

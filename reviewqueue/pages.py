@@ -82,7 +82,9 @@ def _age(counts: list[tuple[str, int]]) -> dict[str, Any]:
     title = "Age of what waits for a reviewer, now"
     some = any(count for _, count in counts)
     plot = plots.columns(title, [word for word, _ in counts], [("count", "reviews", [n for _, n in counts])])
-    words = "Open items whose next step is a reviewer's, by the time since their last activity."
+    words = (
+        "Open items whose next step is a reviewer's, by the time since their last activity: up to a day, up to three …"
+    )
     return _figure(title, words, plot if some else "", ["Age", "Reviews"], [[*row] for row in counts] if some else [])
 
 

@@ -31,8 +31,7 @@ RANGES = (30, 90, 365)  # days
 BUSIEST = 15
 # Ages of what waits for a reviewer: below so many days, and in words.
 AGES: tuple[tuple[int, str], ...] = (
-    (1, "≤ 1 day"), (3, "≤ 3 days"), (7, "≤ 1 week"), (14, "≤ 2 weeks"), (30, "≤ 1 month"), (90, "≤ 3 months"),
-    (365, "≤ 1 year"),
+    (1, "1 day"), (3, "3 days"), (7, "1 week"), (14, "2 weeks"), (30, "1 month"), (90, "3 months"), (365, "1 year"),
 )  # fmt: skip
 OLDEST = "older"
 
