@@ -151,8 +151,9 @@ class Jenkins(CIBackend):
                 return None
             if item.get("cancelled") is True:
                 return BuildRecord(outcome="error", reason="cancelled in Jenkins' queue")
-            executable = item.get("executable")
-            build_url = str(executable.get("url") or "") if isinstance(executable, dict) else ""
+            started = item.get("executable")
+            executable = started if isinstance(started, dict) else {}
+            build_url = str(executable.get("url") or "")
             if build_url and not self.is_ours(build_url) and isinstance(executable.get("number"), int):
                 build_url = f"{self.job_url}/{executable['number']}/"
             if not build_url:

@@ -115,10 +115,11 @@ class User(AbstractUser):
         Free for the user of a request (``reviews.accounts`` fetches what it needs); else 1-2 queries.
         """
         if not hasattr(self, "_is_reviewer"):
-            if not hasattr(self, "in_reviewers"):
-                self.in_reviewers = self.groups.filter(name="reviewers").exists()
+            in_group: bool | None = getattr(self, "in_reviewers", None)
+            if in_group is None:
+                in_group = self.groups.filter(name="reviewers").exists()
             self._is_reviewer = self.is_active and (
-                self.is_superuser or bool(self.person and self.person.is_reviewer) or self.in_reviewers
+                self.is_superuser or bool(self.person and self.person.is_reviewer) or in_group
             )
         return self._is_reviewer
 

@@ -131,7 +131,7 @@ def with_counts(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
     """How many single tests each run has, and how many of them failed."""
     results = TestResult.objects.filter(run=OuterRef("pk")).order_by().values("run")
 
-    def count(of: QuerySet[TestResult]) -> Coalesce:
+    def count(of: QuerySet[TestResult, Any]) -> Coalesce:
         return Coalesce(Subquery(of.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), Value(0))
 
     return runs.annotate(tests=count(results), failed=count(results.exclude(returncode=0)))
