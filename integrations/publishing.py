@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 20  # outcomes claimed at a time
 POSTERS = 4  # requests to Launchpad at a time
+NEWS = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
 BUDGET = 90.0  # seconds after which the rest is left to the next call
 VOTES = {Status.PASS: "Approve", Status.FAIL: "Needs Fixing"}
 
@@ -98,14 +99,24 @@ def publish_results() -> int:
     return posted
 
 
-def _unposted() -> QuerySet[TestRun]:
-    """Outcomes to be posted that no process is posting."""
+def unposted() -> QuerySet[TestRun]:
+    """Outcomes that are to be posted and were not yet.
+
+    Not those from long before posting was switched on, but one that was tried once stays wanted however long it takes.
+    A run's own time counts besides the end that Jenkins states: its clock may be wrong.
+    """
     wanted = Q(review__source__comments=Source.Comments.ON)
     if settings.TESTING_COMMENTS:
         wanted |= Q(review__source__comments=Source.Comments.DEFAULT)
-    free = Q(posting_at=None) | Q(posting_at__lt=timezone.now() - lease())
-    runs: QuerySet[TestRun] = TestRun.objects.filter(wanted, free, status__in=OUTCOMES, posted_at=None)
+    since = timezone.now() - NEWS
+    news = Q(finished_at__gte=since) | Q(created_at__gte=since) | Q(posting_at__isnull=False)
+    runs: QuerySet[TestRun] = TestRun.objects.filter(wanted, news, status__in=OUTCOMES, posted_at=None)
     return runs.filter(revision=F("review__revision"))
+
+
+def _unposted() -> QuerySet[TestRun]:
+    """Those that no process is posting."""
+    return unposted().filter(Q(posting_at=None) | Q(posting_at__lt=timezone.now() - lease()))
 
 
 def _claims() -> Generator[tuple[TestRun, float], None, None]:

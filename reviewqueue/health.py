@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Subquery
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -26,10 +26,11 @@ from integrations.heartbeats import SILENCE, alive
 from integrations.jenkins import Jenkins
 from integrations.launchpad import Gone, LaunchpadProblem, get_launchpad
 from integrations.models import Heartbeat, ImportReport
+from integrations.publishing import unposted
 from reviewqueue.celery import app
 from reviewqueue.checks import settings_make_sense
 from reviews.models import Source
-from testing.models import ON_ENGINE, OUTCOMES, UNFINISHED, Status, TestRun
+from testing.models import ON_ENGINE, UNFINISHED, Status, TestRun
 
 SWEEP = "testing.tasks.sweep_test_runs"
 # The schedules without which the queue stands still, and what stands still then.
@@ -175,15 +176,9 @@ def runs_found() -> Finding:
 
 def posting_found() -> Finding:
     """Outcomes that should have been posted and could not be."""
-    wanted = Q(review__source__comments=Source.Comments.ON)
-    if settings.TESTING_COMMENTS:
-        wanted |= Q(review__source__comments=Source.Comments.DEFAULT)
-    elif not Source.objects.filter(comments=Source.Comments.ON).exists():
+    if not settings.TESTING_COMMENTS and not Source.objects.filter(comments=Source.Comments.ON).exists():
         return _found("posting", facts="switched off")
-    late = TestRun.objects.filter(
-        wanted, status__in=OUTCOMES, posted_at=None, finished_at__lt=timezone.now() - UNPOSTED,
-        revision=F("review__revision"),
-    )  # fmt: skip
+    late = unposted().filter(finished_at__lt=timezone.now() - UNPOSTED)
     if failed := late.exclude(post_error="").order_by("finished_at").first():
         words = f"{late.count()} outcomes wait to be posted for more than an hour: {failed.post_error}"
         return _found("posting", Problem(words, "They are tried again every 15 minutes."))

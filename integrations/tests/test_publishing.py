@@ -83,6 +83,27 @@ def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run
     assert run.posted_at
 
 
+def test_switching_posting_on_posts_no_old_outcomes(posted, run):
+    old = timezone.now() - timedelta(days=8)
+    TestRun.objects.filter(pk=run.pk).update(created_at=old, finished_at=old)
+    assert publish_results() == 0
+    assert posted == []
+
+
+@pytest.mark.parametrize("news", ["created_at", "finished_at"])
+def test_a_new_outcome_is_posted_whatever_clock_it_ended_by(posted, run, news):
+    old = timezone.now() - timedelta(days=8)
+    TestRun.objects.filter(pk=run.pk).update(**{"created_at": old, "finished_at": old, news: timezone.now()})
+    assert publish_results() == 1
+
+
+def test_an_outcome_that_was_tried_stays_wanted_however_long_launchpad_is_away(posted, run, launchpad):
+    old = timezone.now() - timedelta(days=8)
+    TestRun.objects.filter(pk=run.pk).update(created_at=old, finished_at=old, posting_at=timezone.now() - 2 * lease())
+    launchpad.collection(PATH + "/all_comments", [])
+    assert publish_results() == 1
+
+
 def test_one_that_another_process_is_posting_is_left_alone(posted, run):
     TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now())
     assert publish_results() == 0
