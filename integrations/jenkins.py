@@ -18,6 +18,7 @@ import requests
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
+from integrations.deadlines import session_of
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, Results, SingleTest, TellStaff, TryLater
 
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json
@@ -252,35 +253,43 @@ class Jenkins(CIBackend):
         Raises TryLater, whose text never holds the URL: it may hold tokens.
         """
         deadline = time.monotonic() + settings.JENKINS_TIMEOUT
+        late = f"Jenkins took longer than {settings.JENKINS_TIMEOUT:g} seconds to answer."
         try:
-            with requests.request(
-                method,
-                url,
-                auth=self.auth,
-                timeout=settings.JENKINS_TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-                **arguments,
-            ) as answer:
+            with (
+                session_of(settings.JENKINS_TIMEOUT) as session,
+                session.request(
+                    method,
+                    url,
+                    auth=self.auth,
+                    timeout=settings.JENKINS_TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                    **arguments,
+                ) as answer,
+            ):
                 body = b""
-                # read1 hands over what is there, so that an answer that drips in is cut off at the deadline too.
                 while len(body) <= limit:
                     piece = answer.raw.read1(65536, decode_content=True)
                     if not piece:
                         break
                     body += piece
-                    if time.monotonic() > deadline:
-                        raise TryLater(f"Jenkins took longer than {settings.JENKINS_TIMEOUT:g} seconds to answer.")
+                if time.monotonic() > deadline:  # what was cut off can look whole
+                    raise TryLater(late)
                 return answer.status_code, dict(answer.headers), body if len(body) <= limit else b""
         except requests.Timeout:
             raise TryLater(f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds.") from None
         except requests.ConnectionError:
-            raise TryLater("Jenkins can't be reached: the connection failed.") from None
+            words = "Jenkins can't be reached: the connection failed."
+            raise TryLater(words if time.monotonic() < deadline else late) from None
         except (requests.RequestException, OSError, ValueError) as error:
+            if time.monotonic() >= deadline:
+                raise TryLater(late) from None
             raise TryLater(f"The request to Jenkins failed ({type(error).__name__}).") from None
         except Exception as error:
             if isinstance(error, TryLater):
                 raise
+            if time.monotonic() >= deadline:
+                raise TryLater(late) from None
             raise TryLater(f"Jenkins' answer could not be read ({type(error).__name__}).") from None
 
 

@@ -30,6 +30,7 @@ from launchpadlib.credentials import AnonymousAccessToken, Consumer, Credentials
 from lazr.restfulclient._browser import Browser, RestfulHttp
 from lazr.restfulclient.errors import HTTPError
 
+from integrations.deadlines import in_time, session_of
 from reviews.models import Review, Source, State
 from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 
@@ -130,6 +131,8 @@ class _Reader:
             return ask(*args, **kwargs)
 
         connection.request = counted
+        # Here and not around the whole: what was cut off must not get into the cache.
+        connection._conn_request = in_time(connection._conn_request, timeout)
         return connection
 
 
@@ -316,11 +319,14 @@ class Launchpad:
             fields |= {"vote": vote} if vote else {}
         headers = {"Accept": "application/json"}
         self._identity.authorizeRequest(url, "POST", "", headers)
-        with _in_words():
-            answer = requests.post(
+        deadline = time.monotonic() + settings.LAUNCHPAD_TIMEOUT
+        with _in_words(), session_of(settings.LAUNCHPAD_TIMEOUT) as session:
+            answer = session.post(
                 url, data=fields, headers=headers, timeout=settings.LAUNCHPAD_TIMEOUT, allow_redirects=False,
                 auth=lambda request: request,  # no password of a .netrc file in place of ours
             )  # fmt: skip
+        if time.monotonic() >= deadline:  # cut off; whether it is there is looked up before it is posted again
+            raise LaunchpadProblem("Launchpad did not answer in time.")
         if answer.status_code in (401, 403, 404, 410):
             raise Gone(answer.status_code)
         is_page = "html" in answer.headers.get("Content-Type", "")  # of a proxy, or to log in

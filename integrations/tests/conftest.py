@@ -1,6 +1,10 @@
 """A review to test, and a Jenkins to test it on."""
 
-from collections.abc import Iterator
+import contextlib
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.utils import timezone
@@ -33,6 +37,32 @@ def review(db) -> Review:
     )  # fmt: skip
     reviews_opened.send(Review, reviews=[review])
     return review
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], str]]:
+    """The URL of a server that says some bytes, and then ten more a second, for five seconds."""
+    servers = []
+
+    def start(beginning: bytes) -> str:
+        class Drip(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):  # the client had enough, as it should
+                    self.request.sendall(beginning)
+                    for _ in range(50):
+                        time.sleep(0.1)
+                        self.request.sendall(b"H")
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip)
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

@@ -104,6 +104,16 @@ def test_no_request_waits_longer_than_its_timeout(review, jenkins):
     assert "longer than 1 seconds" in only_run(review).error
 
 
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 201 Created\r\nX-Padding: "])
+def test_headers_that_drip_in_are_cut_off_too(review, settings, dripping, beginning):
+    settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = dripping(beginning) + "job/charm-test", "token"
+    settings.JENKINS_TIMEOUT = 0.5
+    started = time.monotonic()
+    sweep()
+    assert time.monotonic() - started < 2.5  # the sweep may ask twice
+    assert "0.5 seconds" in only_run(review).error
+
+
 def test_a_jenkins_that_is_down_leaves_the_run_waiting(review, jenkins):
     jenkins.stop()
     sweep()

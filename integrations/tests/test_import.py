@@ -1,5 +1,6 @@
 """Items come in from Launchpad, each as one review, in few requests, whatever Launchpad answers (SPEC 3 and 4)."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -125,6 +126,16 @@ def test_a_status_that_changed_before_the_first_reading_releases_the_lock(launch
     launchpad.proposal(1, "Work in progress")
     assert refresh(only()) == ""
     assert only().locked_by is None
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Padding: "])
+def test_a_launchpad_that_drips_is_cut_off(launchpad, project, settings, dripping, beginning):
+    source = project(launchpad.proposal(1))
+    settings.LAUNCHPAD_SERVICE_ROOT, settings.LAUNCHPAD_TIMEOUT = dripping(beginning), 0.3
+    started = time.monotonic()
+    report = import_source(source)
+    assert time.monotonic() - started < 2.5
+    assert report.problems == ["mysql: Launchpad did not answer in time."]
 
 
 def test_an_item_of_an_inactive_series_is_abandoned(launchpad, project):
