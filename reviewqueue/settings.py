@@ -284,7 +284,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.authentication.SessionAuthentication",
         "rest_framework.authentication.TokenAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": ["reviews.permissions.ReadOnlyUnlessSaid"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": [
@@ -301,12 +301,30 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Review Queue",
-    "DESCRIPTION": "The review queue: what waits for review on Launchpad, and how its tests on Jenkins went.",
+    "DESCRIPTION": (
+        "What waits for review on Launchpad, and how its tests on Jenkins went. Reading needs no account. To launch "
+        "tests, be a reviewer and send `Authorization: Token <yours>`; [make or revoke it on your token page]"
+        "(/me/token/). Pages that you are logged in to may use their session instead, with the CSRF token in "
+        "`X-CSRFToken`. Lists hold `count`, `next`, `previous`, `results`; `page_size` goes up to 500. Times are UTC. "
+        "What is refused is answered in JSON, with `detail` or messages per field."
+    ),
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "reviewqueue.api_docs.describe_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "ReviewStateEnum": "reviews.models.State",
+        "TestRunStatusEnum": "testing.models.Status",
+        "ReviewKindEnum": "reviews.models.Review.Kind",
+        "SquareEnum": "reviews.models.Square",
+        "ActorEnum": "reviews.models.Actor",
+    },
 }
 
 # --- Security ----------------------------------------------------------------------------------------------

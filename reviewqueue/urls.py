@@ -1,8 +1,9 @@
 """Every URL of the program in one place (SPEC sections 5 to 8)."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from reviewqueue.api_docs import NothingHere
 from reviewqueue.console import health
 from reviewqueue.pages import about, stats_page
 from reviewqueue.probes import healthz, metrics, readyz
@@ -26,6 +27,7 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("", include("testing.urls")),
     path("", include("reviews.urls")),
+    re_path(r"^api/", NothingHere.as_view(), name="api-nothing"),
 ]
 
 handler400 = "reviewqueue.errors.bad_request"

@@ -17,7 +17,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from rest_framework.authtoken.admin import TokenAdmin as DefaultTokenAdmin
-from rest_framework.authtoken.models import TokenProxy
+from rest_framework.authtoken.models import Token, TokenProxy
 
 from reviews.console import (
     BoundedPaginator,
@@ -326,6 +326,12 @@ class AccountAdmin(UserAdmin):
     list_select_related = ["person"]
     autocomplete_fields = ["person"]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Launchpad", {"fields": ("person",)}))
+    actions = ["revoke_tokens"]
+
+    @admin.action(description="Revoke API token", permissions=["change"])
+    def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        count, _ = Token.objects.filter(user__in=queryset).delete()
+        messages.success(request, f"{count} revoked, {queryset.count() - count} had none.")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only a superuser makes others more than they are."""

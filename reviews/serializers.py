@@ -25,8 +25,8 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     """A review. Fetch it by ``for_rows()``."""
 
     next_actor = serializers.ChoiceField(choices=Actor.choices, read_only=True)
-    source = serializers.CharField(source="source.name", default=None, read_only=True)  # type: ignore[assignment]
-    series = serializers.CharField(source="series.name", default=None, read_only=True)
+    source = serializers.CharField(source="source.name", default=None, read_only=True, allow_null=True)  # type: ignore[assignment]
+    series = serializers.CharField(source="series.name", default=None, read_only=True, allow_null=True)
     owner = SubmitterSerializer(read_only=True)
     votes = serializers.SerializerMethodField()
     locked_by = serializers.CharField(source="locked_by.username", default=None, read_only=True, allow_null=True)

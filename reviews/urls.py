@@ -3,6 +3,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from reviews import converters, login, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
+from reviews.tokens import token_page
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -18,5 +19,6 @@ urlpatterns = [
     path("me/", person_page.me, name="me"),
     path("login/", login.Login.as_view(), name="login"),
     path("account/", login.Account.as_view(), name="account"),
+    path("me/token/", token_page, name="token"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import F, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
-from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
-from rest_framework.permissions import SAFE_METHODS
+from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,16 +19,22 @@ from reviews.api import IsReviewer, Pages
 from reviews.models import Review, User
 from reviews.serializers import ReviewSerializer
 from testing.hints import hint
-from testing.models import Status, Substrate, TestRun
+from testing.models import Status, Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
 from testing.serializers import TestRunSerializer
 from testing.tasks import sweep_test_runs
 
+MOST_TESTS = 100  # single tests of each run in a list; the run itself has all of them
+MOST_RUNS = 100  # newest runs in a review's own answer; the list of test runs has all of them
 
-def runs_with_everything() -> QuerySet[TestRun]:
+
+def runs_with_everything(most_tests: int | None = MOST_TESTS) -> QuerySet[TestRun]:
     """Runs with all that their JSON shows, newest first. Two queries."""
     runs: QuerySet[TestRun] = TestRun.objects.select_related("review", "substrate", "requested_by")
-    return runs.prefetch_related("results").order_by("-created_at", "-id")
+    tests = TestResult.objects.defer("output").order_by("position")[:most_tests]
+    return runs.prefetch_related(Prefetch("results", queryset=tests, to_attr="shown_results")).order_by(
+        "-created_at", "-id"
+    )
 
 
 class Conflict(APIException):
@@ -49,12 +54,12 @@ class ReviewWithRunsSerializer(ReviewSerializer):
 
     @extend_schema(responses=TestRunSerializer(many=True))
     def get_test_runs(self, review: Review) -> list[dict[str, Any]]:
-        runs = runs_with_everything().filter(review=review)[: Pages.max_page_size]
+        runs = runs_with_everything().filter(review=review)[:MOST_RUNS]
         return TestRunSerializer(runs, many=True).data  # type: ignore[return-value]
 
 
 class ReviewDetail(RetrieveAPIView[Review]):
-    """One review with its test runs."""
+    """One review with its newest 100 test runs."""
 
     serializer_class = ReviewWithRunsSerializer
     queryset = Review.objects.for_rows()
@@ -80,7 +85,7 @@ class TestRunFilter(django_filters.FilterSet):
 
 
 class TestRunList(ListAPIView[TestRun]):
-    """Test runs, newest first."""
+    """Test runs, newest first. Each shows its first 100 single tests; the run itself has all."""
 
     __test__ = False
 
@@ -92,12 +97,12 @@ class TestRunList(ListAPIView[TestRun]):
 
 
 class TestRunDetail(RetrieveAPIView[TestRun]):
-    """One test run."""
+    """One test run with all its single tests."""
 
     __test__ = False
 
     serializer_class = TestRunSerializer
-    queryset = runs_with_everything()
+    queryset = runs_with_everything(most_tests=None)
 
 
 class LaunchSerializer(serializers.Serializer[Any]):
@@ -115,7 +120,7 @@ class LaunchedSerializer(serializers.Serializer[Any]):
     already = TestRunSerializer(many=True)
 
 
-class ReviewTestRuns(GenericAPIView[TestRun]):
+class ReviewTestRuns(ListAPIView[TestRun]):
     """A review's test runs; reviewers launch more by POST."""
 
     serializer_class = TestRunSerializer
@@ -123,12 +128,10 @@ class ReviewTestRuns(GenericAPIView[TestRun]):
     queryset = runs_with_everything()
 
     def get_permissions(self) -> list[Any]:
-        return [] if self.request.method in SAFE_METHODS else [IsReviewer()]
+        return [IsReviewer()] if self.request.method == "POST" else super().get_permissions()
 
-    def get(self, request: Request, pk: int) -> Response:
-        review = get_object_or_404(Review, pk=pk)
-        page = self.paginate_queryset(self.get_queryset().filter(review=review))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+    def get_queryset(self) -> QuerySet[TestRun]:
+        return super().get_queryset().filter(review=get_object_or_404(Review, pk=self.kwargs["pk"]))
 
     @extend_schema(request=LaunchSerializer, responses={201: LaunchedSerializer, 200: LaunchedSerializer})
     def post(self, request: Request, pk: int) -> Response:
@@ -144,7 +147,8 @@ class ReviewTestRuns(GenericAPIView[TestRun]):
             raise Conflict(str(reason)) from reason
         if result.launched:
             hint(sweep_test_runs)
-        runs = {run.pk: run for run in runs_with_everything().filter(review=review)[: Pages.max_page_size]}
+        ids = [run.pk for run in (*result.launched, *result.already)]
+        runs = {run.pk: run for run in runs_with_everything().filter(pk__in=ids)}
         answer = {
             "launched": TestRunSerializer([runs[run.pk] for run in result.launched], many=True).data,
             "already": TestRunSerializer([runs[run.pk] for run in result.already], many=True).data,

@@ -110,5 +110,7 @@ class CallbackView(APIView):
         if result.applied and result.run.results_due_at:
             hint(collect_results, result.run.pk)
         # Single tests are collected after an outcome: a run that has just changed has none.
+        if not result.applied:
+            result.run.shown_results = list(result.run.results.defer("output"))  # type: ignore[attr-defined]
         answer = facts_of(result.run) if result.applied else TestRunSerializer(result.run).data
         return Response({**answer, "applied": result.applied, "reason": result.reason})

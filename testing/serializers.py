@@ -16,13 +16,13 @@ class SingleTestSerializer(serializers.ModelSerializer[TestResult]):
 
 
 class TestRunSerializer(serializers.ModelSerializer[TestRun]):
-    """A test run. Fetch review, substrate, requested_by and results along with it."""
+    """A test run. Read it by ``testing.api.runs_with_everything``, or give it ``shown_results``."""
 
     review = serializers.IntegerField(source="review_id", read_only=True)
     substrate = serializers.CharField(source="substrate.name", read_only=True)
-    requested_by = serializers.CharField(source="requested_by.username", default=None, read_only=True)
+    requested_by = serializers.CharField(source="requested_by.username", default=None, read_only=True, allow_null=True)
     outdated = serializers.BooleanField(read_only=True)
-    tests = SingleTestSerializer(source="results", many=True, read_only=True)
+    tests = SingleTestSerializer(source="shown_results", many=True, read_only=True)
 
     class Meta:
         model = TestRun
