@@ -237,7 +237,7 @@ def plain_fetch() -> int:
             page = json.loads(session.get(following).content)
 
 
-def sweeps(rounds: int) -> dict[str, Any]:
+def sweeps(rounds: int, turns: int) -> dict[str, Any]:
     """Over the waiting runs: none due, then 200 due at a time."""
     waiting = TestRun.objects.filter(status__in=UNFINISHED).count()
     sweep()
@@ -253,8 +253,8 @@ def sweeps(rounds: int) -> dict[str, Any]:
     TestRun.objects.filter(status__in=UNFINISHED).update(
         status="retry", next_attempt_at=timezone.now() - timedelta(seconds=1)
     )
-    due: dict[str, Any] = {"sent": 0, "cpu": 0.0, "seconds": 0.0}
-    for _ in range(3):
+    due: dict[str, Any] = {"turns": turns, "sent": 0, "cpu": 0.0, "seconds": 0.0}
+    for _ in range(turns):
         once = {}
         with measured(once):
             due["sent"] += sweep().sent

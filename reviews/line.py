@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.db.models import Count, F, Q, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import QueryDict
 
 from reviews.filters import SORTS, ReviewFilter, sorted_by
 from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Series, Source, State, User
+from reviews.prepared import prepared
 from reviews.rows import FIELDS, Row, age, as_rows
 
 PAGE = 100
@@ -99,7 +101,8 @@ def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
     if sort.removeprefix("-") not in SORTS:
         problems["sort"] = f"The line can't be sorted by that. It can by: {', '.join(SORTS)}."
         sort = "age"
-    counts = dict(reviews.filter(state__in=SHOWN_STATES).order_by().values_list("state").annotate(Count("id")))
+    everything = not asked and not query.get("needs")
+    counts = dict(prepared("line:counts", lambda: _counts(reviews)) if everything else _counts(reviews))
     sections = [
         Section("Incoming", "incoming", INCOMING_STATES),
         Section("Reviews", "reviews", REVIEWING_STATES),
@@ -107,9 +110,9 @@ def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
     for part in sections:
         part.count = sum(counts.get(state, 0) for state in part.states)
         part.page = _page(query, part, problems)
-        start = (part.page - 1) * PAGE
-        found = sorted_by(reviews.filter(state__in=part.states), sort).values_list(*FIELDS)
-        part.facts = list(found[start : start + PAGE])
+        rows = partial(_rows, reviews, part.states, sort, part.page)
+        first = everything and part.page == 1  # what everybody asks for, again and again
+        part.facts = prepared(f"line:{part.slug}:{sort}", rows) if first else list(rows())
         part.before = _link(query, part.slug, part.page - 1) if part.page > 1 else ""
         part.after = _link(query, part.slug, part.page + 1) if part.page < part.last else ""
     sources, series = _places()
@@ -119,12 +122,25 @@ def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
     return line
 
 
+def _counts(reviews: ReviewQuerySet) -> QuerySet[Any, Any]:
+    return reviews.filter(state__in=SHOWN_STATES).order_by().values_list("state").annotate(Count("id"))
+
+
+def _rows(reviews: ReviewQuerySet, states: tuple[str, ...], sort: str, page: int) -> QuerySet[Any, Any]:
+    found = sorted_by(reviews.filter(state__in=states), sort).values_list(*FIELDS)
+    return found[(page - 1) * PAGE : page * PAGE]
+
+
 def _places() -> tuple[list[tuple[str, str, datetime | None]], list[str]]:
     """Active sources, and names of active series: both in one query, since every page load pays for it."""
+    found = sorted(prepared("places", _named), key=lambda row: row[:2])
+    return [row[1:] for row in found if row[0] == 0], list(dict.fromkeys(row[1] for row in found if row[0] == 1))
+
+
+def _named() -> QuerySet[Any, Any]:
     sources = Source.objects.filter(active=True).values_list(Value(0), "name", "last_error", "last_success_at")
     series = Series.objects.filter(active=True).values_list(Value(1), "name", Value(""), F("fetched_at"))
-    found = sorted(sources.order_by().union(series.order_by(), all=True), key=lambda row: row[:2])
-    return [row[1:] for row in found if row[0] == 0], list(dict.fromkeys(row[1] for row in found if row[0] == 1))
+    return sources.order_by().union(series.order_by(), all=True)
 
 
 def _needs(reviews: ReviewQuerySet, needs: str, user: User | None, problems: dict[str, str]) -> ReviewQuerySet:

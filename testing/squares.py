@@ -27,10 +27,14 @@ def update_square(review_id: int) -> None:
     Review.objects.filter(pk=review_id).exclude(square=square).update(square=square)
 
 
-def keep_square(review: Review) -> None:
-    """The same for a review that the caller has locked and read since: one query when its Square stays."""
-    runs = TestRun.objects.filter(review_id=review.pk, revision=review.revision)
-    square = square_of(runs.order_by().values_list("status", flat=True).distinct())
+def keep_square(run: TestRun) -> None:
+    """The same after a run was saved, its review locked and read before. A pass that changes nothing costs no query."""
+    review = run.review
+    if run.status == Status.PASS and run.revision == review.revision:
+        square: str = Square.GREEN  # whatever the other runs say
+    else:
+        runs = TestRun.objects.filter(review_id=review.pk, revision=review.revision)
+        square = square_of(runs.order_by().values_list("status", flat=True).distinct())
     if review.square != square:
         review.square = square
         Review.objects.filter(pk=review.pk).update(square=square)
