@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from django.db import connections
 
 if importlib.util.find_spec("integrations.sandbox"):
     pytest_plugins = ["integrations.sandbox.fixtures"]
@@ -20,3 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names: list[str] = getattr(item, "fixturenames", [])
         if (marker and marker.kwargs.get("transaction")) or {"transactional_db", "live_server"} & set(names):
             names.append("django_db_serialized_rollback")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """What the migrations made is known to every connection, not to the first alone.
+
+    Django keeps it on the connection object. While Playwright's event loop runs in the thread of a test, the test has
+    another connection object: without this the rows are not restored, and what Django makes instead collides later.
+    """
+    connection = connections["default"]
+    type(connection)._test_serialized_contents = connection._test_serialized_contents  # type: ignore[attr-defined]
