@@ -279,8 +279,9 @@ class Jenkins(CIBackend):
         except requests.Timeout:
             raise TryLater(f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds.") from None
         except requests.ConnectionError:
-            words = "Jenkins can't be reached: the connection failed."
-            raise TryLater(words if time.monotonic() < deadline else late) from None
+            if time.monotonic() >= deadline:
+                raise TryLater(f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds.") from None
+            raise TryLater("Jenkins can't be reached: the connection failed.") from None
         except (requests.RequestException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
                 raise TryLater(late) from None
