@@ -66,7 +66,7 @@ class Jenkins(CIBackend):
         return f"<Jenkins {self.job_url if not self._userinfo() else '(URL with credentials)'}>"
 
     def _userinfo(self) -> bool:
-        return "@" in urlsplit(self.job_url).netloc
+        return "@" in self.job_url.partition("//")[2].partition("/")[0]
 
     def unconfigured(self) -> str:
         if not self.job_url:
@@ -75,7 +75,7 @@ class Jenkins(CIBackend):
             )
         if self._userinfo():
             return "JENKINS_JOB_URL holds credentials. Take them out; set JENKINS_USER and JENKINS_API_TOKEN instead."
-        if urlsplit(self.job_url).scheme not in ("http", "https") or not urlsplit(self.job_url).hostname:
+        if not _is_web_url(self.job_url):
             return "JENKINS_JOB_URL is not an http or https URL."
         if not self.auth and not settings.JENKINS_TOKEN:
             return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
@@ -380,6 +380,14 @@ def _root_of(job_url: str) -> str:
         return ""
     above = re.split(r"/(?:job|view)/", found.group(2) or "", maxsplit=1)
     return found.group(1) + (above[0].rstrip("/") if len(above) > 1 else "") + "/"
+
+
+def _is_web_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its other, a port that is no number
+        return False
 
 
 def _place(parts: SplitResult) -> tuple[str, str | None, int]:

@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from reviewqueue.logs import FORMATS
 from testing.ci import get_ci
 
+SHORTEST_METRICS_TOKEN = 16  # characters: fewer can be guessed
+
 
 def _is_web_url(url: str) -> bool:
     try:
@@ -46,6 +48,9 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
     for name in ("TESTING_TIMEOUT", "TESTING_MAX_ATTEMPTS", "PRUNE_DAYS"):
         if getattr(settings, name) < 1:
             found.append(Error(f"{name} must be 1 or more.", id="queue.E005"))
+    if 0 < len(settings.METRICS_TOKEN) < SHORTEST_METRICS_TOKEN:
+        words = f"METRICS_TOKEN is shorter than {SHORTEST_METRICS_TOKEN} characters: it can be guessed."
+        found.append(Warning(words, hint="Make one with: openssl rand -hex 32", id="queue.W002"))
     path = settings.LAUNCHPAD_CREDENTIALS_FILE
     if path.exists() and path.stat().st_mode & 0o077:
         found.append(Warning(f"{path.name} can be read by others.", hint=f"chmod 600 {path.name}", id="queue.W001"))

@@ -340,6 +340,8 @@ class AccountAdmin(UserAdmin):
         return fields if superuser else (*fields, "is_superuser", "groups", "user_permissions")
 
 
+# A token calls itself by its key: confirmations, messages and the deletion of its account would all show it.
+Token.add_to_class("__str__", lambda token: f"API token of {token.user}")
 admin.site.unregister(TokenProxy)  # registered by the import above; its list shows the keys
 
 

@@ -1,12 +1,18 @@
 """Staff run the queue from the admin (SPEC section 8)."""
 
+import socket
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from kombu import pools
+from rest_framework.authtoken.models import Token
 
+from reviewqueue.celery import app
 from reviews.models import Person, Review, Source, User
 from testing.models import Status, Substrate, TestRun
 from testing.runs import cancel_run
@@ -260,3 +266,44 @@ def test_a_token_is_shown_once(client, staff):
     assert key in answer.content.decode()
     for place in ("/admin/authtoken/tokenproxy/", "/admin/", "/admin/admin/logentry/"):
         assert key not in client.get(place).content.decode()
+
+
+def test_no_confirmation_shows_the_key_of_a_token(client, staff):
+    user = User.objects.create_user("robot")
+    key = Token.objects.create(user=user).key
+    for page in (f"/admin/authtoken/tokenproxy/{user.pk}/delete/", f"/admin/reviews/user/{user.pk}/delete/"):
+        words = client.get(page).content.decode()
+        assert "API token of robot" in words
+        assert key not in words
+    answer = client.post(f"/admin/authtoken/tokenproxy/{user.pk}/delete/", {"post": "yes"}, follow=True)
+    assert key not in answer.content.decode()
+    assert not Token.objects.exists()
+
+
+@pytest.fixture
+def unreachable_broker():
+    before = app.conf.broker_url
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listened on
+        app.conf.broker_url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+        app.set_current()
+        app.amqp._producer_pool = app._pool = None
+        pools.reset()
+        yield
+    app.conf.broker_url = before
+    app.amqp._producer_pool = app._pool = None
+    pools.reset()
+
+
+def test_running_tasks_without_a_broker_is_said_in_words(client, staff, unreachable_broker):
+    task = PeriodicTask.objects.get(task="testing.tasks.sweep_test_runs")
+    assert "The broker does not take messages" in act(client, "django_celery_beat/periodictask", "run_tasks", task)
+
+
+def test_who_may_only_view_schedules_runs_none(client, db):
+    reader = User.objects.create_user("reader", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_periodictask"))
+    client.force_login(reader)
+    page = client.get("/admin/django_celery_beat/periodictask/").content.decode()
+    assert "sweep" in page
+    assert "run_tasks" not in page
