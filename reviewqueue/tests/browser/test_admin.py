@@ -1,0 +1,38 @@
+"""The admin in a real browser: no page breaks the rules of the CSP (see ``window``); Health is for everybody."""
+
+import pytest
+
+from reviews.models import User
+from testing.models import Substrate, TestRun
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+
+
+@pytest.fixture
+def boss(queue):
+    return User.objects.create_superuser("boss", password="correct horse")
+
+
+def test_the_main_pages_open_without_an_error(page, queue, boss, make_review):
+    review = make_review("<b>mysql</b>")
+    run = TestRun.objects.create(review=review, substrate=Substrate.objects.get(name="lxc"), revision="1")
+    queue.log_in(page, boss)
+    for path in (
+        "/admin/", "/admin/reviews/review/", f"/admin/reviews/review/{review.pk}/change/", "/admin/testing/testrun/",
+        f"/admin/testing/testrun/{run.pk}/change/", "/admin/reviews/source/add/", "/admin/reviews/user/add/",
+        "/admin/authtoken/tokenproxy/add/", "/admin/django_celery_beat/periodictask/add/",
+        "/admin/django_celery_beat/intervalschedule/add/",
+    ):  # fmt: skip
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200
+        assert page.locator("#content h1").first.is_visible() or path == "/admin/"
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_health_is_accessible(window, look, queue, boss, accessible, overflow):
+    page = window(color_scheme=look, viewport={"width": 390, "height": 800})
+    queue.log_in(page, boss)
+    page.goto("/admin/health/")
+    accessible(page)
+    assert overflow(page) == 0
