@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from rest_framework.authtoken.admin import TokenAdmin as DefaultTokenAdmin
 from rest_framework.authtoken.models import Token, TokenProxy
+from social_django.admin import Association, Nonce  # registered by this import, and taken off below
 
 from reviews.console import (
     BoundedPaginator,
@@ -380,3 +381,8 @@ class LogAdmin(ReadOnly, ConsoleAdmin):
     search_fields = ["object_repr", "user__username"]
     list_select_related = ["user", "content_type"]
     ordering = ["-action_time"]
+
+
+# What social-auth keeps for logins: an association holds a shared secret, and there is nothing to do about either.
+for model in (Association, Nonce):
+    admin.site.unregister(model)
