@@ -1,0 +1,52 @@
+"""Search, people, stats and about in a real browser."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from reviews.models import Person
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_the_pages_are_accessible_and_fit_a_phone(window, look, make_review, accessible, overflow):
+    for square in ("white", "green", "red", "black"):
+        make_review(f"Item {square}", square=square, positive_votes=1)
+    page = window(color_scheme=look, viewport={"width": 390, "height": 800})
+    for path in ("/search/?q=item&from=nonsense", "/people/bjorn/", "/stats/", "/about/"):
+        page.goto(path)
+        accessible(page)
+        assert overflow(page) == 0, path
+
+
+def test_a_search_is_taken_along_as_csv(page, make_review):
+    make_review("=cmd()"), make_review("Apache"), make_review("Squid", state="ready")
+    page.goto("/search/")
+    page.get_by_label("PENDING").check()
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", name="2 reviews")).to_be_visible()
+    assert page.url.split("?")[1] == "state=pending#results"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    titles = [row["title"] for row in csv.DictReader(text.splitlines())]
+    assert sorted(titles) == ["'=cmd()", "Apache"]
+
+
+def test_people_are_offered_while_one_types(page, make_review):
+    make_review("Apache")
+    Person.objects.create(username="bjarne", display_name="Bjarne")
+    page.goto("/search/")
+    page.get_by_label("Submitter").press_sequentially("bj")
+    expect(page.locator("#people option")).to_have_count(2)
+
+
+def test_a_visitor_is_offered_nothing_that_would_be_refused(page, make_review):
+    review = make_review("Apache")
+    for path in ("/", f"/reviews/{review.pk}/", "/search/", "/people/bjorn/", "/stats/", "/about/"):
+        page.goto(path)
+        assert page.locator("main form[method=post]").count() == 0, path
+        assert page.locator("a[href^='/admin']").count() == 0, path
