@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison; medians are taken")
     parser.add_argument("--requests", type=int, default=30, help="in each round")
     parser.add_argument("--seconds", type=float, default=1.0, help="for which requests per second are counted")
-    parser.add_argument("--sweeps", type=int, default=3, help="over runs that are due, 200 sent by each")
+    parser.add_argument("--sweeps", type=int, default=3, help="over runs that are due")
     parser.add_argument("--workers", type=int, default=2, help="of gunicorn")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of performance.md")

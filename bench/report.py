@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -101,7 +102,7 @@ def _sweeps(results: dict[str, Any], before: dict[str, Any] | None) -> str:
                     f"{due['sent']} in {due.get('turns', 3)} sweeps",
                     _n(due["cpu"] / sent, 2),
                     _n(due["seconds"] * 1000 / sent, 2),
-                    _n(due["queries"]),
+                    _n(due["queries"] if sent < found["sweep"]["waiting"] else None),  # counted in one more sweep
                 ]
             )
     head = [
@@ -222,9 +223,10 @@ def plots(results: dict[str, Any]) -> dict[str, str]:
 
 
 def write(results: dict[str, Any], before: dict[str, Any] | None, docs: Path) -> None:
-    """Put the tables between this engine's markers in performance.md, and the plots beside it."""
+    """Put the tables between this engine's markers in performance.md, the plots and the figures beside it."""
     page, folder, engine = docs / "performance.md", docs / "performance", results["engine"]
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{engine}.json").write_text(json.dumps(results, indent=1) + "\n")
     drawn = plots(results)
     for name, text in drawn.items():
         (folder / name).write_text(text)
