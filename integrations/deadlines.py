@@ -99,7 +99,7 @@ class _WatchedAdapter(HTTPAdapter):
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         make = pool.ConnectionCls
         pool.ConnectionCls = lambda *args, **kwargs: self._cutter.watch(make(*args, **kwargs))
         return pool

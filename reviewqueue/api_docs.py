@@ -69,7 +69,7 @@ class NothingHere(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    schema = None  # type: ignore[assignment]
+    schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse whatever the method is."""

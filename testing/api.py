@@ -128,7 +128,7 @@ class ReviewTestRuns(ListAPIView[TestRun]):
     queryset = runs_with_everything()
 
     def get_permissions(self) -> list[Any]:
-        return [IsReviewer()] if self.request.method == "POST" else super().get_permissions()
+        return [IsReviewer()] if self.request.method == "POST" else [*super().get_permissions()]
 
     def get_queryset(self) -> QuerySet[TestRun]:
         return super().get_queryset().filter(review=get_object_or_404(Review, pk=self.kwargs["pk"]))
