@@ -281,7 +281,8 @@ def test_no_confirmation_shows_the_key_of_a_token(client, staff):
 
 
 @pytest.fixture
-def unreachable_broker():
+def unreachable_broker(monkeypatch):
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
     before = app.conf.broker_url
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listened on
