@@ -47,8 +47,8 @@ def lines(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeSt
     return _framed(title, labels, top, format_html_join("", "{}", drawn), series)
 
 
-def columns(title: str, labels: Sequence[str], series: Sequence[Series], *, every: bool = False) -> SafeString:
-    """Values side by side for each label. ``every`` writes all labels, turned if need be."""
+def columns(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeString:
+    """Values side by side for each label."""
     top = _ceiling(max([max(values, default=0) for _, _, values in series], default=0))
     slot = PLOT_WIDTH / max(len(labels), 1)
     width = slot * 0.8 / max(len(series), 1)
