@@ -61,17 +61,17 @@ def main() -> int:
     """Run it; 0 when everything is as it must be, 1 when not, 2 when it can't run."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="another seed, other faults, kills and builds")
-    parser.add_argument("--small", action="store_true", help="40 reviews, under 30 seconds, no load")
+    parser.add_argument("--small", action="store_true", help="40 reviews, under 30 seconds")
     parser.add_argument("--reviews", type=int, help="1000")
     parser.add_argument("--limit", type=float, help="seconds until everything must have come to rest (180)")
-    parser.add_argument("--load", type=float, help="seconds of load on the web afterwards (60); 0 for none")
+    parser.add_argument("--load", type=float, default=0, help="seconds of load on the web afterwards (none)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
-    small = Plan(40, options.seed, 9, 29, 3, 0, timeout=6, claim=2, longest_build=1.5)
-    plan = small if options.small else Plan(1000, options.seed, 105, 178, 6, 60, timeout=20, claim=6, longest_build=8)
+    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5)
+    whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8)
+    plan = small if options.small else whole
     plan.reviews = options.reviews or plan.reviews
     plan.limit = options.limit or plan.limit
-    plan.load = plan.load if options.load is None else options.load
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     failed = True
