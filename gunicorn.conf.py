@@ -2,13 +2,11 @@
 
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
+from reviewqueue.settings import LOGGING, env  # reads .env too, as everything else does
 
-from django.conf import settings
-
-bind = os.environ.get("WEB_BIND", "127.0.0.1:8000")
-workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+bind = env.str("WEB_BIND", default="127.0.0.1:8000")
+workers = env.int("WEB_WORKERS", default=2)
+threads = env.int("WEB_THREADS", default=4)
 worker_class = "gthread"
 timeout = 30  # seconds; a page that takes longer is a fault, and Jenkins' curl tries again
 graceful_timeout = 25  # seconds that requests under way have when it is told to stop
@@ -24,6 +22,5 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 forwarded_allow_ips = "127.0.0.1"
 
 # Never the query: callback URLs hold their token there. reviewqueue/logs.py makes fields of it.
-accesslog = "-" if os.environ.get("WEB_ACCESS_LOG", "true").lower() in ("1", "true", "yes", "on") else None
 access_log_format = "method=%(m)s path=%(U)s status=%(s)s bytes=%(B)s ms=%(M)s client=%(h)s"
-logconfig_dict = settings.LOGGING
+logconfig_dict = LOGGING

@@ -18,7 +18,7 @@ def import_from_launchpad(source_id: int | None = None) -> None:
 def refresh_active() -> None:
     """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
     for pk, claim, just_imported in importing.claim_due():
-        refresh_review.delay(pk, claim, just_imported)
+        refresh_review.apply_async((pk, claim, just_imported), queue="refreshes")
 
 
 @shared_task(name="integrations.tasks.refresh_review")

@@ -95,7 +95,7 @@ def _quoted(value: Any) -> str:
     return repr(text) if not text or any(char.isspace() or not char.isprintable() for char in text) else text
 
 
-def configuration(style: str, level: str) -> dict[str, Any]:
+def configuration(style: str, level: str, *, with_requests: bool = True) -> dict[str, Any]:
     """The ``LOGGING`` setting; gunicorn and Celery use it too."""
     return {
         "version": 1,
@@ -108,7 +108,10 @@ def configuration(style: str, level: str) -> dict[str, Any]:
             "django": {"level": level, "handlers": [], "propagate": True},
             "django.server": {"level": level, "handlers": [], "propagate": True},
             "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
-            "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": False},
+            # gunicorn has no switch of its own once it is given this configuration.
+            "gunicorn.access": {
+                "level": "INFO" if with_requests else "WARNING", "handlers": ["console"], "propagate": False,
+            },
             # Their notes at INFO name URLs and arguments of every call.
             "urllib3": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},

@@ -144,6 +144,9 @@ else:
         "socket_keepalive": True,
         "health_check_interval": 30,
     }
+# Hundreds of refreshes at once have a queue of their own: a worker takes from both in turn, so that no sweep, import or
+# item of a webhook stands behind all of them. Workers read every queue named here unless they are told others.
+CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "refreshes")}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long it is away
 CELERY_BROKER_CONNECTION_TIMEOUT = 5  # seconds
@@ -372,7 +375,7 @@ AXES_VERBOSE = False
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
-LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL, with_requests=env.bool("WEB_ACCESS_LOG", default=True))
 DEFAULT_EXCEPTION_REPORTER = "reviewqueue.errors.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "reviewqueue.errors.ReporterFilter"
 SENTRY_DSN = env.str("SENTRY_DSN", default="")

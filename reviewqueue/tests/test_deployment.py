@@ -148,3 +148,28 @@ def test_gunicorn_reads_its_configuration(tmp_path):
         timeout=60, cwd=ROOT, env={**os.environ, "DEBUG": "true", "VAR_DIR": str(tmp_path), "WEB_WORKERS": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [("true", 1), ("false", 0)])
+def test_the_settings_of_the_web_may_stand_in_the_env_file(tmp_path, wanted, lines):
+    """As all others: gunicorn is started by itself, and nobody has exported them."""
+    shutil.copy(ROOT / "gunicorn.conf.py", tmp_path)
+    shutil.copytree(ROOT / "reviewqueue", tmp_path / "reviewqueue", ignore=shutil.ignore_patterns("tests"))
+    (tmp_path / ".env").write_text(f"WEB_BIND=127.0.0.1:7\nWEB_WORKERS=3\nWEB_ACCESS_LOG={wanted}\n")
+    code = """
+import sys
+from gunicorn.app.wsgiapp import WSGIApplication
+sys.argv = ["gunicorn", "reviewqueue.wsgi"]
+gunicorn = WSGIApplication()
+print(gunicorn.cfg.address, gunicorn.cfg.workers)
+log = gunicorn.cfg.logger_class(gunicorn.cfg)
+log.access_log.info(gunicorn.cfg.access_log_format, {"m": "GET", "U": "/x/", "s": "200", "B": 5, "M": 3, "h": "h",
+    "{x-request-id}o": "r1"})
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEB_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env={**environment, "DEBUG": "true", "VAR_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[('127.0.0.1', 7)] 3", done.stderr
+    assert done.stderr.count("path=/x/") == lines, done.stderr

@@ -1,0 +1,53 @@
+"""A long round of refreshes stands in nobody's way, and a plain worker reads every message there is."""
+
+import uuid
+
+import pytest
+from django.utils import timezone
+from kombu import Connection, pools
+
+from integrations.tasks import refresh_active, refresh_review
+from reviewqueue.celery import app
+from reviews.models import Person, Review
+from testing.tasks import sweep_test_runs
+
+REFRESHES = 50
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    """A broker in memory, where the tasks' messages go."""
+    with Connection(f"memory://{uuid.uuid4().hex}") as connection:
+        monkeypatch.setattr(app.amqp, "_producer_pool", pools.producers[connection])
+        yield connection
+
+
+def taken_by_a_worker(broker, count):
+    """The names of the tasks in the order in which a worker that was told no queue takes them."""
+    names = []
+
+    def take(body, message):
+        names.append(message.headers["task"])
+        message.ack()
+
+    with app.amqp.TaskConsumer(broker.default_channel, callbacks=[take]):
+        while len(names) < count:
+            broker.drain_events(timeout=20)
+    return names
+
+
+def test_a_sweep_does_not_wait_for_all_refreshes(broker, db):
+    owner, now = Person.objects.create(username="ada"), timezone.now()
+    Review.objects.bulk_create(
+        Review(
+            title="mysql", kind="update", state="pending", url="https://lp/", api_url=f"https://api/{number}",
+            owner=owner, created_at=now, updated_at=now,
+        )
+        for number in range(REFRESHES)
+    )  # fmt: skip
+    refresh_active()
+    refresh_review.delay(Review.objects.earliest("pk").pk)  # as a webhook asks for it
+    sweep_test_runs.delay()
+    names = taken_by_a_worker(broker, REFRESHES + 2)
+    assert names.count(refresh_review.name) == REFRESHES + 1
+    assert names.index(sweep_test_runs.name) < 6
