@@ -246,10 +246,14 @@ class Launchpad:
             url += ("&" if "?" in url else "?") + urlencode(encoded)
         return url
 
-    def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        url = self._url(path, parameters)
+    def _ours(self, url: str) -> str:
+        """The URL, if it is Launchpad's: whatever is asked of it carries the credentials. Raises BadItem."""
         if not url.startswith(self.root):
             raise BadItem("A link points outside of Launchpad; it was not followed.")
+        return url
+
+    def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        url = self._ours(self._url(path, parameters))
         with _in_words():
             body = reader.browser.get(url)
         try:
@@ -318,7 +322,7 @@ class Launchpad:
             fields["review_type"] = json.dumps("Automated Testing")
             fields |= {"vote": vote} if vote else {}
         headers = {"Accept": "application/json"}
-        self._identity.authorizeRequest(url, "POST", "", headers)
+        self._identity.authorizeRequest(self._ours(url), "POST", "", headers)
         deadline = time.monotonic() + settings.LAUNCHPAD_TIMEOUT
         with _in_words(), session_of(settings.LAUNCHPAD_TIMEOUT) as session:
             answer = session.post(

@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from integrations.importing import comments_of
-from integrations.launchpad import Gone, Launchpad, LaunchpadProblem, get_launchpad, text_of
+from integrations.launchpad import BadItem, Gone, Launchpad, LaunchpadProblem, get_launchpad, text_of
 from reviews.history import record
 from reviews.ingest import MARKER
 from reviews.models import Event, Review, Source
@@ -69,7 +69,7 @@ def publish_results() -> int:
             try:
                 url = _place_of(launchpad, run)
             except LaunchpadProblem as problem:
-                failures = 0 if isinstance(problem, Gone) else failures + 1
+                failures = failures + 1 if _is_down(problem) else 0
                 _wait(run, problem)
                 if failures >= PATIENCE:
                     return
@@ -88,8 +88,7 @@ def publish_results() -> int:
 
     with closing(_claims()) as claims:
         asked = ask_each(
-            posts(), post, width=POSTERS, until=until, problem=LaunchpadProblem,
-            is_down=lambda problem: not isinstance(problem, Gone),
+            posts(), post, width=POSTERS, until=until, problem=LaunchpadProblem, is_down=_is_down
         )  # fmt: skip
         for job, failure in asked:
             if failure:
@@ -97,6 +96,11 @@ def publish_results() -> int:
             else:
                 posted += _posted(job.run)
     return posted
+
+
+def _is_down(problem: LaunchpadProblem) -> bool:
+    """Whether it may be Launchpad as a whole, rather than one item that only a person can mend."""
+    return not isinstance(problem, Gone | BadItem)
 
 
 def unposted() -> QuerySet[TestRun]:
@@ -133,10 +137,14 @@ def _claims() -> Generator[tuple[TestRun, float], None, None]:
 
 
 def _claim_some() -> list[TestRun]:
-    """Take a chunk for this process: each goes to exactly one. ``posting_at`` stays what it was before the claim."""
+    """Take a chunk for this process: each goes to exactly one. ``posting_at`` stays what it was before the claim.
+
+    What was never tried comes first: however many can't be posted, they hold up nobody but themselves.
+    """
     with transaction.atomic():
         rows = _unposted().select_for_update(of=("self",), skip_locked=True, no_key=True)
-        runs = list(rows.select_related("review", "substrate").order_by("finished_at", "pk")[:CHUNK])
+        in_turn = rows.order_by(F("posting_at").asc(nulls_first=True), "finished_at", "pk")
+        runs = list(in_turn.select_related("review", "substrate")[:CHUNK])
         TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(posting_at=timezone.now())
     return runs
 
@@ -168,7 +176,7 @@ def _wait(run: TestRun, problem: LaunchpadProblem) -> None:
     """
     logger.warning("outcome not posted run=%s reason=%s", run.pk, problem)
     now = timezone.now()
-    since = now if isinstance(problem, Gone) else now - lease() + timedelta(seconds=settings.CLAIM_SECONDS / 2)
+    since = now - lease() + timedelta(seconds=settings.CLAIM_SECONDS / 2) if _is_down(problem) else now
     TestRun.objects.filter(pk=run.pk).update(post_error=str(problem), posting_at=since)
 
 

@@ -110,7 +110,9 @@ def configuration(style: str, level: str, *, with_requests: bool = True) -> dict
             "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
             # gunicorn has no switch of its own once it is given this configuration.
             "gunicorn.access": {
-                "level": "INFO" if with_requests else "WARNING", "handlers": ["console"], "propagate": False,
+                "level": "INFO" if with_requests else "WARNING",
+                "handlers": ["console"],
+                "propagate": False,
             },
             # Their notes at INFO name URLs and arguments of every call.
             "urllib3": {"level": "WARNING"},

@@ -1,6 +1,7 @@
 """Outcomes are posted back to Launchpad, each once (SPEC section 5)."""
 
 import json
+import re
 from datetime import timedelta
 from urllib.parse import unquote_plus
 
@@ -175,3 +176,30 @@ def test_a_launchpad_that_is_down_is_asked_a_few_times_not_once_an_outcome(sandb
     assert publish_results() == 0
     assert len(sandbox.launchpad.requests) < 12
     assert on_sandbox.filter(posting_at=None).count() > 45  # nobody holds what was not tried
+
+
+def test_items_that_take_no_comment_hold_nobody_else_up(sandbox, on_sandbox):
+    oldest = list(on_sandbox.select_related("review").order_by("pk")[:5])
+    for run in oldest:
+        path = run.review.api_url.partition("/devel/")[2]
+        sandbox.launchpad.faults.append(Fault(path=f"{re.escape(path)}$"))
+        TestRun.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(hours=1))
+    for _ in range(
+        2
+    ):  # the first call takes them for a Launchpad that is down; by the next schedule they are free again
+        publish_results()
+        waited = timezone.now() - lease() - timedelta(seconds=1)
+        on_sandbox.filter(posted_at=None, posting_at__isnull=False).update(posting_at=waited)
+    assert set(on_sandbox.filter(posted_at=None).values_list("pk", flat=True)) == {run.pk for run in oldest}
+
+
+def test_credentials_are_sent_to_launchpad_alone(sandbox, on_sandbox):
+    elsewhere = sandbox.launchpad.url.replace("127.0.0.1", "localhost")
+    runs = list(on_sandbox.select_related("review").order_by("pk")[:5])
+    for run in runs:  # imported while LAUNCHPAD_SERVICE_ROOT named another
+        url = run.review.api_url.replace(sandbox.launchpad.url, elsewhere)
+        Review.objects.filter(pk=run.review_id).update(api_url=url)
+    assert publish_results() == 55
+    assert len(sandbox.launchpad.posts) == 55
+    errors = set(on_sandbox.filter(posted_at=None).values_list("post_error", flat=True))
+    assert errors == {"A link points outside of Launchpad; it was not followed."}
