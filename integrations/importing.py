@@ -291,26 +291,35 @@ def refresh(review: Review) -> str:
     """Bring one review up to date, comments included. Returns what is wrong, in words; empty when nothing is."""
     now = timezone.now()
     try:
-        launchpad = get_launchpad()
-        try:
-            entry = launchpad.get_again(review.api_url)
-            item = Item(entry, review)
-            gather(launchpad, [item], review.source)
-            if isinstance(item.problem, Gone):  # of a task whose bug is gone, Launchpad may still tell
-                raise item.problem
-        except Gone as gone:
-            launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
-            abandon(review.pk, str(gone), now=now)
-            return ""
-        if item.problem or not item.facts:
-            raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
-        comments = comments_of(launchpad, item.bug or entry)
-        know_people(launchpad, {comment.author.username for comment in comments})
-        ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
+        _refresh(review, now)
     except LaunchpadProblem as problem:
-        Review.objects.filter(pk=review.pk).update(sync_error=str(problem), due_at=due_after(review.state, now))
-        return str(problem)
-    return ""
+        words = str(problem)
+    except Exception as error:  # whatever is wrong with one review, the others go on
+        logger.exception("review not refreshed review=%s", review.pk)
+        words = f"{type(error).__name__}; the log says where."
+    else:
+        return ""
+    Review.objects.filter(pk=review.pk).update(sync_error=words, due_at=due_after(review.state, now))
+    return words
+
+
+def _refresh(review: Review, now: datetime) -> None:
+    launchpad = get_launchpad()
+    try:
+        entry = launchpad.get_again(review.api_url)
+        item = Item(entry, review)
+        gather(launchpad, [item], review.source)
+        if isinstance(item.problem, Gone):  # of a task whose bug is gone, Launchpad may still tell
+            raise item.problem
+    except Gone as gone:
+        launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
+        abandon(review.pk, str(gone), now=now)
+        return
+    if item.problem or not item.facts:
+        raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
+    comments = comments_of(launchpad, item.bug or entry)
+    know_people(launchpad, {comment.author.username for comment in comments})
+    ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
 
 
 def read_comments(review: Review) -> str:

@@ -470,15 +470,14 @@ def text_of(entry: dict[str, Any], name: str, limit: int = 1000) -> str:
 def time_of(entry: dict[str, Any], name: str) -> datetime | None:
     """A time field, aware UTC. Raises BadItem when it is no time."""
     value = text_of(entry, name, 64)
-    try:
-        moment = parse_datetime(value) if value else None
-    except ValueError:
-        moment = None
-    if value and moment is None:
-        raise BadItem(f"{name} is not a time.")
-    if moment is None:
+    if not value:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        if (moment := parse_datetime(value)) is not None:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # there is no such day; the end of all days, in another zone
+        pass
+    raise BadItem(f"{name} is not a time.")
 
 
 def username_of(link: Any) -> str:

@@ -1,13 +1,10 @@
-"""The REST API's description of itself: what every operation may answer when it refuses, and the page that shows it."""
+"""The REST API's description of itself: what every operation may answer when it refuses; and what is nowhere."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from csp.decorators import csp_update
 from django.urls import resolve
-from django.utils.decorators import method_decorator
-from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -57,11 +54,6 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                     },
                 )
     return result
-
-
-@method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")  # Swagger UI writes style attributes
-class DocsView(SpectacularSwaggerSplitView):
-    """The documentation page: Swagger UI from our own static files, its start script at an address of its own."""
 
 
 class NothingHere(APIView):

@@ -114,7 +114,7 @@ class TestRun(models.Model):
             # publish_results: outcomes that were not posted yet.
             models.Index(
                 fields=["finished_at"], name="run_unposted",
-                condition=Q(posted_at__isnull=True, status__in=("pass", "fail", "error")),
+                condition=Q(posted_at__isnull=True, status__in=OUTCOMES),
             ),
             # The sweep: outcomes whose single tests were not collected yet.
             models.Index(

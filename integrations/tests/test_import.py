@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.importing import import_source, refresh
 from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
 from reviews.models import NEXT_ACTOR, Person, Review, Series, Source
+from reviews.signals import revision_changed
 
 
 @pytest.fixture
@@ -329,6 +330,39 @@ def test_who_quotes_our_comment_still_votes(launchpad, bugs):
     )
     refresh(only())
     assert only().positive_votes == 1
+
+
+@pytest.mark.parametrize("moment", ["2026-02-31T10:00:00+00:00", "9999-12-31T23:59:59-12:00", "yesterday"])
+def test_a_comment_of_no_time_is_left_out(launchpad, bugs, moment):
+    import_source(bugs(launchpad.bug(1)))
+    said = [launchpad.message(1, number, "rev", "+1") for number in range(3)]
+    said[1]["date_created"] = moment
+    launchpad.collection("bugs/1/messages", said)
+    assert refresh(only()) == ""
+    assert only().positive_votes == 1
+
+
+def test_one_review_that_can_not_be_written_stops_no_other_refresh(launchpad, project, capsys):
+    import_source(project(*[launchpad.proposal(number) for number in (1, 2, 3)]))
+    broken = Review.objects.order_by("due_at", "pk").first()
+    for number in (1, 2, 3):
+        launchpad.proposal(number, diff=2)
+
+    def break_one(review, **_):
+        if review.pk == broken.pk:
+            raise ArithmeticError
+
+    revision_changed.connect(break_one)
+    try:
+        with pytest.raises(CommandError, match="1 could not be brought up to date"):
+            call_command("refresh_reviews")
+    finally:
+        revision_changed.disconnect(break_one)
+    assert "ArithmeticError; the log says where." in capsys.readouterr().err
+    assert Review.objects.get(synced_at=None) == broken
+    broken.refresh_from_db()
+    assert broken.due_at > timezone.now()
+    assert broken.sync_error
 
 
 def test_a_series_that_ends_abandons_its_items_at_their_next_refresh(launchpad, project, monkeypatch):
