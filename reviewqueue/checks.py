@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.http.request import split_domain_port, validate_host
 
 from reviewqueue.logs import FORMATS
 from testing.ci import get_ci
@@ -28,6 +29,9 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not _is_web_url(settings.BASE_URL):
         found.append(Error("BASE_URL is not an http or https URL.", hint="Builds call back to it.", id="queue.E001"))
+    elif not validate_host(split_domain_port(urlsplit(settings.BASE_URL).netloc)[0], settings.ALLOWED_HOSTS):
+        words = "ALLOWED_HOSTS does not name the host of BASE_URL: pages and callbacks are refused there (400)."
+        found.append(Warning(words, hint="Add it to ALLOWED_HOSTS.", id="queue.W003"))
     root = settings.LAUNCHPAD_SERVICE_ROOT
     if root not in ("production", "staging", "qastaging", "dogfood", "dev") and not _is_web_url(root):
         found.append(

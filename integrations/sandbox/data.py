@@ -127,7 +127,7 @@ HOSTILE_TITLES = (
 
 
 def believable_queue(launchpad: SandboxLaunchpad, *, seed: int = 1) -> None:
-    """About 190 items: Bazaar and Git proposals and bugs in every status, with comments and votes."""
+    """About 160 items: Bazaar and Git proposals and bugs in every status, with comments and votes."""
     chance = random.Random(seed)
     now = datetime.now(UTC)
     for name, display_name in (REVIEWERS | SUBMITTERS).items():

@@ -70,6 +70,7 @@ def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
     ("name", "value", "words"),
     [
         ("BASE_URL", "queue.example.com", "BASE_URL"),
+        ("BASE_URL", "https://queue.example.com:8443", "ALLOWED_HOSTS does not name the host of BASE_URL"),
         ("LAUNCHPAD_SERVICE_ROOT", "prod", "LAUNCHPAD_SERVICE_ROOT"),
         ("JENKINS_JOB_URL", "ftp://jenkins/job/x", "JENKINS_JOB_URL"),
         ("JENKINS_JOB_URL", "https://me:hunter2@jenkins/job/x", "credentials"),
@@ -88,6 +89,12 @@ def test_wrong_settings_are_named(settings, name, value, words):
     [message] = [message for message in run_checks() if message.id.startswith("queue.")]
     assert words in message.msg
     assert "hunter2" not in message.msg
+
+
+@pytest.mark.parametrize("allowed", [["queue.example.com"], [".example.com"], ["*"]])
+def test_the_public_name_may_be_allowed_in_every_way_that_django_knows(settings, allowed):
+    settings.BASE_URL, settings.ALLOWED_HOSTS = "https://queue.example.com:8443", allowed
+    assert not [message for message in run_checks() if message.id.startswith("queue.")]
 
 
 def test_a_credentials_file_that_others_can_read(settings, tmp_path):

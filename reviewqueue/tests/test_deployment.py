@@ -150,6 +150,33 @@ def test_gunicorn_reads_its_configuration(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "kept", "debug"),
+    [
+        ({}, None, "true"),
+        ({}, "#SECRET_KEY=\nREVIEWER_TEAMS=us\n", "true"),
+        ({}, "SECRET_KEY=long\n", ""),
+        ({"SECRET_KEY": "long"}, None, ""),
+        ({"DEBUG": "false"}, None, "false"),
+    ],
+)
+def test_make_run_has_debug_pages_only_until_there_is_a_key(tmp_path, given, kept, debug):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / ".run").touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "DEBUG=$DEBUG $@"\n')
+    python.chmod(0o755)
+    if kept is not None:
+        (tmp_path / ".env").write_text(kept)
+    environment = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "SECRET_KEY")}
+    done = subprocess.run(
+        ["make", "-s", "run"], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=environment | given
+    )  # fmt: skip
+    assert done.stdout == f"DEBUG={debug} manage.py runqueue\n", done.stderr
+
+
 @pytest.mark.parametrize(("wanted", "lines"), [("true", 1), ("false", 0)])
 def test_the_settings_of_the_web_may_stand_in_the_env_file(tmp_path, wanted, lines):
     """As all others: gunicorn is started by itself, and nobody has exported them."""

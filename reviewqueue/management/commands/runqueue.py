@@ -85,7 +85,11 @@ class Command(BaseCommand):
 
     def say_where_to_look(self, port: int, in_sandbox: bool) -> None:
         """The addresses, the accounts, and what is not real."""
-        lines = [f"Review Queue   http://127.0.0.1:{port}/", f"Admin          http://127.0.0.1:{port}/admin/"]
+        here = f"http://127.0.0.1:{port}"
+        shown = settings.BASE_URL if settings.BASE_URL_IS_HTTPS else here  # http would only lead to https
+        lines = [f"Review Queue   {shown}/", f"Admin          {shown}/admin/"]
+        if shown != here:
+            lines.append(f"Your proxy     passes it on to {here}/  (deploy/nginx/review-queue.conf is one)")
         if in_sandbox:
             lines += [
                 f"Launchpad      {settings.LAUNCHPAD_SERVICE_ROOT}  (the sandbox's: nothing leaves this machine)",
