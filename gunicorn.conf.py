@@ -18,6 +18,7 @@ limit_request_line = 4094
 limit_request_fields = 60
 # gunicorn's sign of life is a file: on a disk that blocks, a healthy worker would be killed.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+control_socket_disable = True  # nobody of ours talks to it
 # The application decides by X-Forwarded-Proto and NUM_PROXIES; gunicorn itself trusts nobody.
 forwarded_allow_ips = "127.0.0.1"
 
