@@ -3,10 +3,21 @@
 import importlib.util
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 if importlib.util.find_spec("integrations.sandbox"):
     pytest_plugins = ["integrations.sandbox.fixtures"]
+
+
+# The same examples each time, and a slow machine is no failure.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+hypothesis_settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,3 +44,9 @@ def django_db_setup(django_db_setup: None) -> None:
     connection = connections["default"]
     if hasattr(connection, "_test_serialized_contents"):  # not when no test of the run needs it
         type(connection)._test_serialized_contents = connection._test_serialized_contents
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept_from_the_test_before() -> None:
+    """The API's throttle counts in the cache, and pages are kept there: on a fast machine they would meet."""
+    cache.clear()

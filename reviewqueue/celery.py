@@ -2,13 +2,16 @@
 
 import logging.config
 import os
+import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
+TRANSPORT_ALIASES["filesystem"] = "reviewqueue.broker:Transport"
 app = Celery("reviewqueue")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -20,3 +23,19 @@ def log_as_the_web_does(**_: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@beat_init.connect(dispatch_uid="reviewqueue.beat")
+def stop_when_told(sender: Any, **_: Any) -> None:
+    """Beat ends on SIGTERM whatever it is doing.
+
+    Celery's own handler raises SystemExit and nothing else. Raised while Python clears away an object (as after each
+    message), that is lost, and beat would go on; so the flag that its loop looks at is set as well.
+    """
+
+    def stop(*_: Any) -> None:
+        sender.stop()
+        raise SystemExit
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

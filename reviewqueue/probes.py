@@ -40,9 +40,9 @@ class Readiness:
         self._asked: dict[str, Future[Finding]] = {}
         self._migrated_until = 0.0
 
-    def look(self, patience: float = PATIENCE) -> dict[str, str]:
+    def look(self) -> dict[str, str]:
         """``ok`` or, in words, what is wrong, for each part."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + PATIENCE
         asked = {name: self._ask(name, find) for name, find in self._parts().items()}
         answers = {}
         for name, future in asked.items():
@@ -50,7 +50,7 @@ class Readiness:
                 finding = future.result(max(0.0, deadline - time.monotonic()))
                 answers[name] = "ok" if finding.ok else " ".join(problem.words for problem in finding.problems)
             except Late:
-                answers[name] = f"No answer within {patience:g} seconds."
+                answers[name] = f"No answer within {PATIENCE:g} seconds."
         return answers
 
     def _parts(self) -> dict[str, Callable[[], Finding]]:

@@ -12,10 +12,9 @@ from integrations.sandbox import Sandbox
 def _pointed_at(sandbox: Sandbox, settings: Any, tmp_path: Path) -> Sandbox:
     settings.LAUNCHPAD_SERVICE_ROOT = sandbox.launchpad.url
     settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "lp-creds"
-    settings.LAUNCHPAD_TIMEOUT = 5.0
+    settings.LAUNCHPAD_TIMEOUT = settings.JENKINS_TIMEOUT = 60.0  # on a busy machine an answer takes its time
     settings.JENKINS_JOB_URL = sandbox.jenkins.job_url
     settings.JENKINS_TOKEN = sandbox.jenkins.token
-    settings.JENKINS_TIMEOUT = 2.0
     settings.VAR_DIR = tmp_path
     return sandbox
 

@@ -7,7 +7,6 @@ import random
 import re
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,6 +78,7 @@ class SandboxServer:
         self.faults: list[Fault] = []
         self.faulted: Counter[str] = Counter()  # how often each kind was answered
         self.lock = threading.RLock()
+        self.hurry = threading.Event()  # set it, and whoever is slow answers now
         self.random = random.Random(seed)
         outer = self
 
@@ -102,6 +102,7 @@ class SandboxServer:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self) -> None:
+        self.hurry.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -160,7 +161,7 @@ class SandboxServer:
             self.requests.append((request.method, handler.path))
         fault = self._fault_for(request.path)
         if fault and fault.kind == "slow":
-            time.sleep(fault.seconds)
+            self.hurry.wait(fault.seconds)
             fault = None
         if fault and fault.kind in ("hang up", "lost"):
             if fault.kind == "lost":

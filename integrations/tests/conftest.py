@@ -3,7 +3,6 @@
 import contextlib
 import socketserver
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,7 +18,7 @@ def jenkins(settings) -> Iterator[ScriptedJenkins]:
     server = ScriptedJenkins()
     settings.JENKINS_JOB_URL = server.job_url
     settings.JENKINS_TOKEN = "s3cret-job-token"
-    settings.JENKINS_TIMEOUT = 1.0
+    settings.JENKINS_TIMEOUT = 60.0  # on a busy machine an answer takes its time
     yield server
     server.stop()
 
@@ -41,16 +40,17 @@ def review(db) -> Review:
 
 @pytest.fixture
 def dripping() -> Iterator[Callable[[bytes], str]]:
-    """The URL of a server that says some bytes, and then ten more a second, for five seconds."""
-    servers = []
+    """The URL of a server that says some bytes, and then ten more a second, for two minutes."""
+    servers, over = [], threading.Event()
 
     def start(beginning: bytes) -> str:
         class Drip(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 with contextlib.suppress(OSError):  # the client had enough, as it should
                     self.request.sendall(beginning)
-                    for _ in range(50):
-                        time.sleep(0.1)
+                    for _ in range(1200):
+                        if over.wait(0.1):
+                            return
                         self.request.sendall(b"H")
 
         server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip)
@@ -60,6 +60,7 @@ def dripping() -> Iterator[Callable[[bytes], str]]:
         return f"http://127.0.0.1:{server.server_address[1]}/"
 
     yield start
+    over.set()
     for server in servers:
         server.shutdown()
         server.server_close()
@@ -70,7 +71,7 @@ def launchpad(settings, tmp_path, db) -> Iterator[ScriptedLaunchpad]:
     server = ScriptedLaunchpad()
     settings.LAUNCHPAD_SERVICE_ROOT = server.url
     settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "lp-creds"
-    settings.LAUNCHPAD_TIMEOUT = 2.0
+    settings.LAUNCHPAD_TIMEOUT = 60.0
     settings.VAR_DIR = tmp_path
     yield server
     server.stop()

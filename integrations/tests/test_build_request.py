@@ -78,39 +78,27 @@ def test_what_is_not_accepted_waits_with_the_reason_and_the_time_of_the_next_try
 
 
 @pytest.mark.parametrize("status", [503, 403])
-def test_pauses_grow(review, jenkins, status):
+def test_pauses_grow(review, jenkins, monkeypatch, status):
     jenkins.builds_answer(status)
-    pauses = []
+    pauses, now = [], timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     for _ in range(4):
-        review.test_runs.update(next_attempt_at=timezone.now())
+        review.test_runs.update(next_attempt_at=now)
         sweep()
-        pauses.append((only_run(review).next_attempt_at - timezone.now()).total_seconds())
+        pauses.append((only_run(review).next_attempt_at - now).total_seconds())
     assert all(later > earlier * 1.5 for earlier, later in pairwise(pauses))
 
 
-def test_no_request_waits_longer_than_its_timeout(review, jenkins):
-    def drip(_):
-        def pieces():
-            for _ in range(100):
-                time.sleep(0.1)
-                yield b" "
-
-        return 201, {}, pieces()
-
-    jenkins.answers["/job/charm-test/buildWithParameters"] = drip
-    started = time.monotonic()
-    sweep()
-    assert time.monotonic() - started < 3
-    assert "longer than 1 seconds" in only_run(review).error
-
-
-@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 201 Created\r\nX-Padding: "])
-def test_headers_that_drip_in_are_cut_off_too(review, settings, dripping, beginning):
+@pytest.mark.parametrize(
+    "beginning", [b"", b"HTTP/1.1 201 Created\r\nX-Padding: ", b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_no_request_waits_longer_than_its_timeout(review, settings, dripping, beginning):
+    """It drips for two minutes: before the status line, in the headers, in the body."""
     settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = dripping(beginning) + "job/charm-test", "token"
     settings.JENKINS_TIMEOUT = 0.5
     started = time.monotonic()
     sweep()
-    assert time.monotonic() - started < 2.5  # the sweep may ask twice
+    assert time.monotonic() - started < 60
     assert "0.5 seconds" in only_run(review).error
 
 

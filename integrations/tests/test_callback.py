@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
@@ -139,7 +139,7 @@ def test_a_revision_is_tested_once_by_default(run, review):
     assert launch_default_runs([review]) == []
 
 
-@profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@profile(max_examples=60)
 @given(body=st.dictionaries(st.sampled_from(["status", "build_url", "result_url", "x"]), st.text() | st.none()))
 def test_no_body_is_a_server_error(client, run, body):
     url = callback_url_of(run).removeprefix("http://localhost:8000")

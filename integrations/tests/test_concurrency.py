@@ -29,7 +29,7 @@ def at_once(work, *arguments):
     def begin(number):
         connections.close_all()
         try:
-            gate.wait(20)
+            gate.wait(120)
             answers.put(work(number, *arguments))
         except BaseException as error:
             answers.put(repr(error))
@@ -40,9 +40,9 @@ def at_once(work, *arguments):
     children = [context.Process(target=begin, args=(number,)) for number in range(PROCESSES)]
     for child in children:
         child.start()
-    found = [answers.get(timeout=60) for _ in children]
+    found = [answers.get(timeout=300) for _ in children]
     for child in children:
-        child.join(20)
+        child.join(120)
     assert not [answer for answer in found if isinstance(answer, str)], found
     return found
 

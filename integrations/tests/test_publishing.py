@@ -138,8 +138,9 @@ def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
 
 
 @pytest.fixture
-def on_sandbox(sandbox, settings, db):
-    """Proposals of the sandbox, each with an outcome that is not posted yet."""
+def on_sandbox(sandbox, settings, db, monkeypatch):
+    """Proposals of the sandbox, each with an outcome that is not posted yet, and all the time in the world."""
+    monkeypatch.setattr("integrations.publishing.BUDGET", 3600)
     settings.TESTING_COMMENTS = True
     credentials = Credentials("review-queue")
     credentials.access_token = AccessToken("sandbox-token", "s3cret")
@@ -161,13 +162,15 @@ def test_a_comment_whose_answer_was_lost_is_not_sent_again(sandbox, on_sandbox):
     assert len(markers) == len(set(markers)) == 60
 
 
-def test_a_failure_is_tried_again_sooner_than_a_claim_of_the_dead(sandbox, on_sandbox, settings):
+def test_a_failure_is_tried_again_sooner_than_a_claim_of_the_dead(sandbox, on_sandbox, settings, monkeypatch):
     sandbox.launchpad.faults = [Fault(path="merge/[0-9]+$", times=1)]
+    failed = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: failed)
     assert publish_results() == 59
     assert publish_results() == 0
     waiting = on_sandbox.get(posted_at=None)
-    pause = waiting.posting_at + timedelta(seconds=5 * settings.CLAIM_SECONDS) - timezone.now()
-    assert timedelta(seconds=80) < pause < timedelta(seconds=91)
+    free_again = waiting.posting_at + timedelta(seconds=5 * settings.CLAIM_SECONDS)
+    assert timedelta(seconds=80) < free_again - failed < timedelta(seconds=91)
 
 
 def test_a_launchpad_that_is_down_is_asked_a_few_times_not_once_an_outcome(sandbox, on_sandbox):

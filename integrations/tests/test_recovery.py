@@ -288,8 +288,9 @@ def test_one_sweep_looks_after_many(sandbox, lots):
 
 
 @pytest.fixture
-def lots(review):
-    """As many runs that wait to be sent as an import of a large team makes."""
+def lots(review, monkeypatch):
+    """As many runs that wait to be sent as an import of a large team makes, and all the time in the world."""
+    monkeypatch.setattr("testing.sweep.BUDGET", 3600)
     review.test_runs.all().delete()
     substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(250)])
     TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])

@@ -19,7 +19,7 @@ def test_the_benchmark_measures_every_page_the_sweep_and_an_import(tmp_path):
             "--seconds", "0.05", "--workers", "1", "--only", "pages", "--only", "imports", "--json", str(figures),
             "--docs", str(tmp_path),
         ],
-        cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=150,
+        cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=900,
         env={name: value for name, value in os.environ.items() if name != "BENCH_DATABASE_URL"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

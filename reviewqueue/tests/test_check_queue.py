@@ -20,7 +20,8 @@ def job(names):
 
 
 @pytest.fixture
-def healthy(launchpad, jenkins):  # noqa: F811
+def healthy(launchpad, jenkins, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("reviewqueue.health.BROKER_TIMEOUT", 60)
     PeriodicTask.objects.update(last_run_at=timezone.now())
     beat_once("worker", "celery@here")
     facts = job(["url", "callback_url", "job_id", "envs", "revision"])

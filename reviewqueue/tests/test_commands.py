@@ -13,7 +13,7 @@ def manage(tmp_path, *arguments, **more):
     environment = {"PATH": os.environ["PATH"], "DEBUG": "true", "VAR_DIR": str(tmp_path), **more}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 

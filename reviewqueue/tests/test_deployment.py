@@ -135,7 +135,7 @@ def test_systemd_understands_the_units(tmp_path):
         text = re.sub(r"^(User|Group)=.*$", r"\1=root", text, flags=re.M).replace("/opt/review-queue", str(ROOT))
         (tmp_path / unit.name.replace("@.", "@1.")).write_text(text)
     done = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True, timeout=60,
+        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True, timeout=600,
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
     )  # fmt: skip
     complaints = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "review-queue" in line]
@@ -145,7 +145,7 @@ def test_systemd_understands_the_units(tmp_path):
 def test_gunicorn_reads_its_configuration(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "gunicorn", "--check-config", "reviewqueue.wsgi"], capture_output=True, text=True,
-        timeout=60, cwd=ROOT, env={**os.environ, "DEBUG": "true", "VAR_DIR": str(tmp_path), "WEB_WORKERS": "3"},
+        timeout=600, cwd=ROOT, env={**os.environ, "DEBUG": "true", "VAR_DIR": str(tmp_path), "WEB_WORKERS": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

@@ -21,6 +21,13 @@ from reviews.models import Person, Review, Source, User
 from testing.models import Substrate, TestRun
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """On a busy machine an answer takes its time."""
+    for name, seconds in (("console.PATIENCE", 300.0), ("probes.PATIENCE", 300.0), ("health.BROKER_TIMEOUT", 60)):
+        monkeypatch.setattr(f"reviewqueue.{name}", seconds)
+
+
 @pytest.fixture
 def staff(client, db):
     user = User.objects.create_user("operator", is_staff=True)
@@ -128,15 +135,16 @@ def test_a_source_that_fails(client, staff, well):
 
 
 def test_an_import_and_its_problems(client, staff, well):
+    now = timezone.now()
     report = ImportReport.objects.create(
         source=Source.objects.get(name="charms"), ok=True, seen=12, requests=3, problems=["<b>odd</b> item"],
-        started_at=timezone.now() - timedelta(seconds=4), finished_at=timezone.now(),
+        started_at=now - timedelta(seconds=4), finished_at=now,
     )  # fmt: skip
     text = page(client)
     assert "&lt;b&gt;odd&lt;/b&gt; item" in text
     assert "with problems" in text
     assert "4.0 s" in text
-    assert report.seconds == pytest.approx(4, abs=0.5)
+    assert report.seconds == 4
 
 
 @pytest.mark.parametrize(
@@ -161,13 +169,14 @@ def test_a_job_that_would_never_call_back(client, staff, well):
 
 def test_a_jenkins_that_does_not_answer_holds_the_page_up_no_longer_than_its_timeout(client, staff, well, settings):
     settings.JENKINS_TIMEOUT = 0.5
-    well.jenkins.faults.append(Fault("slow", seconds=3))
+    well.jenkins.faults.append(Fault("slow", seconds=300))
     begun = time.monotonic()
     assert "did not answer within 0.5 seconds" in page(client)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 60
 
 
-def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well):
+def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well, monkeypatch):
+    monkeypatch.setattr("reviewqueue.health.KEPT", 3600)
     page(client)
     asked = len(well.jenkins.requests), len(well.launchpad.requests)
     for _ in range(3):
@@ -176,11 +185,12 @@ def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well):
 
 
 def test_an_answer_that_takes_its_time_is_there_for_the_next_who_asks(well):
-    well.jenkins.faults.append(Fault("slow", seconds=0.4))
+    well.jenkins.faults.append(Fault("slow", seconds=300))
     first = {finding.name: finding for finding in asker.ask(0.05, fresh=True)}
     assert not first["Jenkins"].known
     assert not first["Jenkins"].problems
-    assert {finding.name: finding for finding in asker.ask(2)}["Jenkins"].ok
+    well.jenkins.hurry.set()
+    assert {finding.name: finding for finding in asker.ask(300)}["Jenkins"].ok
 
 
 def waiting_run(**facts):
@@ -243,6 +253,7 @@ def test_ready(client, settings):
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "black-hole"])
 def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, host):
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
+    monkeypatch.setattr("reviewqueue.health.BROKER_TIMEOUT", 1)
     hole = socket.create_server(("127.0.0.1", 0))
     if host == "black-hole":
         host = f"127.0.0.1:{hole.getsockname()[1]}"
@@ -257,7 +268,7 @@ def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, h
     finally:
         app.conf.broker_url = before
         hole.close()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 60
     assert answer.status_code == 503
     assert answer.json()["database"] == "ok"
     assert answer.json()["broker"] != "ok"
@@ -286,10 +297,10 @@ def test_probes_over_http_with_many_at_once(live_server):
     answers = []
 
     def ask():
-        answers.append(requests.get(live_server.url + "/readyz", timeout=10).status_code)
+        answers.append(requests.get(live_server.url + "/readyz", timeout=120).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert answers == [200] * 8
-    assert json.loads(requests.get(live_server.url + "/readyz/", timeout=10).text)["ready"] is True
+    assert json.loads(requests.get(live_server.url + "/readyz/", timeout=120).text)["ready"] is True

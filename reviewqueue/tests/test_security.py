@@ -103,7 +103,7 @@ def test_the_old_paths_never_lead_elsewhere(client, db):
 def production(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        capture_output=True, text=True, timeout=60, cwd=django_settings.BASE_DIR,
+        capture_output=True, text=True, timeout=600, cwd=django_settings.BASE_DIR,
         env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | environment,
     )  # fmt: skip
 

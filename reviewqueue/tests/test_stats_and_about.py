@@ -4,7 +4,6 @@ import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -16,11 +15,6 @@ from testing.stats import outcomes, pass_rate
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)  # a Wednesday
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    cache.clear()
 
 
 def make(number, **facts):

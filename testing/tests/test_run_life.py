@@ -137,7 +137,7 @@ class TestRunLife(TestCase):
                 def teardown(self):
                     Review.objects.all().delete()
 
-            run_state_machine_as_test(Machine, settings=profile(max_examples=25, stateful_step_count=15, deadline=None))
+            run_state_machine_as_test(Machine, settings=profile(max_examples=25, stateful_step_count=15))
 
 
 @pytest.mark.django_db

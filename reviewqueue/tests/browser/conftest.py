@@ -19,7 +19,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from reviewqueue.celery import app
 from reviews.models import Person, Review, User
@@ -30,6 +30,8 @@ ARGUMENTS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+WAIT = 120_000  # milliseconds; only what is broken takes as long
+expect.set_options(timeout=WAIT)
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -56,7 +58,7 @@ def browser() -> Iterator[Browser]:
     try:
         with sync_playwright() as playwright:
             sandboxed = [] if os.geteuid() else ["--no-sandbox"]
-            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS + sandboxed)
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS + sandboxed, timeout=WAIT)
             yield chromium
             chromium.close()
     finally:
@@ -81,7 +83,7 @@ def window(browser, queue) -> Iterator[Callable[..., Page]]:
     def open_window(**options) -> Page:
         options = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", **options}
         context = browser.new_context(base_url=queue.url, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
