@@ -119,6 +119,7 @@ class _Reader:
     def __init__(self, credentials: Credentials, cache: str | None) -> None:
         agent = f"launchpadlib {launchpadlib_version}; application={APPLICATION}"
         self.requests = 0
+        self.root = api_root()
         # False: lazr.restfulclient would make a folder of its own for None.
         self.browser = Browser(self, credentials, cache or False, settings.LAUNCHPAD_TIMEOUT, None, agent, RETRIES)
 
@@ -126,9 +127,12 @@ class _Reader:
         connection = RestfulHttp(credentials, cache or None, timeout, proxy_info)
         ask = connection.request
 
-        def counted(*args: Any, **kwargs: Any) -> Any:
+        def counted(uri: str, *args: Any, **kwargs: Any) -> Any:
+            # Redirects come by here too: elsewhere they would carry our credentials along.
+            if not uri.startswith(self.root):
+                raise LaunchpadProblem("Launchpad redirected to somewhere else; it was not followed.")
             self.requests += 1
-            return ask(*args, **kwargs)
+            return ask(uri, *args, **kwargs)
 
         connection.request = counted
         # Here and not around the whole: what was cut off must not get into the cache.
@@ -269,6 +273,7 @@ class Launchpad:
         yield from self._from_page(self.get(path, ws_size=BATCH, **parameters))
 
     def _from_page(self, page: dict[str, Any]) -> Iterator[list[Any]]:
+        followed: set[str] = set()
         for _ in range(MAX_BATCHES):
             entries = page.get("entries")
             if not isinstance(entries, list):
@@ -277,6 +282,9 @@ class Launchpad:
             following = page.get("next_collection_link")
             if not isinstance(following, str) or not entries:
                 return
+            if following in followed:
+                raise LaunchpadProblem("Launchpad answered a collection that leads back into itself.")
+            followed.add(following)
             page = self.get(following)
 
     def entries(self, path: str, **parameters: Any) -> list[Any]:

@@ -163,8 +163,7 @@ def effect_of(event: str, payload: dict[str, Any], sources: list[Source]) -> Eff
         return _of_bug(payload, sources)
     if event == "git:push:0.1":
         changes = payload.get("ref_changes")
-        names = [name for name in changes if isinstance(name, str)] if isinstance(changes, dict) else []
-        return _of_push(_path(payload, "git_repository"), names)
+        return _of_push(_path(payload, "git_repository"), set(changes) if isinstance(changes, dict) else set())
     if event == "bzr:push:0.1":
         return _of_push(_path(payload, "bzr_branch"), None)
     return Effect(words="Ignored: the event is none that this queue knows.")
@@ -207,12 +206,12 @@ def _effect(paths: list[str], *, gone: bool) -> Effect:
     return Effect(list(known.values()), new, words)
 
 
-def _of_push(path: str, refs: list[str] | None) -> Effect:
+def _of_push(path: str, refs: set[str] | None) -> Effect:
     """The open proposals out of a branch, or out of the pushed refs of a repository."""
     reviews = Review.objects.open().filter(api_url__startswith=f"{api_root()}{path}/+merge/")
-    if refs is not None:
-        reviews = reviews.filter(branch__in=refs)
-    known = list(reviews.values_list("pk", flat=True)[:MOST_REVIEWS])
+    # Compared here: names of refs are anything, and a database takes neither any character nor any number of them.
+    branches = reviews.values_list("pk", "branch")
+    known = [pk for pk, branch in branches if refs is None or branch in refs][:MOST_REVIEWS]
     if not known:
         return Effect(words="Ignored: nothing in the queue is proposed from there.")
     return Effect(known, words=f"{len(known)} known items are brought up to date.")

@@ -17,5 +17,10 @@ urlpatterns = [
     path("test-runs/", TestRunList.as_view(), name="api-test-runs"),
     path("test-runs/<id:pk>/", TestRunDetail.as_view(), name="api-test-run"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    # What it says of itself to OPTIONS is no page.
+    path(
+        "docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=["get", "head"]),
+        name="api-docs",
+    ),
 ]

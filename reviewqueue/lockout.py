@@ -16,9 +16,18 @@ from reviewqueue.errors import in_words
 from reviewqueue.middleware import client_address
 
 
+LONGEST_NAME = 255  # characters; what the tables of failed logins hold
+
+
+def name_tried(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str:
+    """The name that somebody tries to log in with, as long as can be written down."""
+    given = (credentials or {}).get("username") or (request.POST.get("username") if request else "")
+    return str(given or "")[:LONGEST_NAME]
+
+
 def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
     """429 of the login throttle, with the minutes that are left of the rest."""
-    name = request.POST.get("username", "")[:255]
+    name = name_tried(request)
     failed = AccessAttempt.objects.filter(ip_address=client_address(request), username=name)
     last = failed.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
     left = last + timedelta(hours=settings.AXES_COOLOFF_TIME) - timezone.now()

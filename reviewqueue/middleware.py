@@ -61,6 +61,27 @@ class BodyLimit:
         return self.get_response(request)
 
 
+class ConsoleQuery:
+    """Refuses addresses of the admin whose query no database can look up, in every list, also of others' models."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path.startswith("/admin/") and not all(_can_be_asked(*pair) for pair in _pairs(request)):
+            return in_words(request, 400, "The address asks for what can't be. Open the list anew and filter there.")
+        return self.get_response(request)
+
+
+def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in request.GET.lists() for value in values]
+
+
+def _can_be_asked(name: str, value: str) -> bool:
+    """PostgreSQL stores no NUL, and dates have years from 1 to 9999."""
+    return "\0" not in name + value and not (name.endswith("__year") and not re.fullmatch("0*[1-9][0-9]{0,3}", value))
+
+
 class BoundedChunks:
     """WSGI: gives a chunked body the length that Django needs to see it, reading no more than can be allowed."""
 

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django_celery_beat.models import PeriodicTask
 
 from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
@@ -40,7 +40,7 @@ STATUS_WORDS: dict[str, str] = {
 }
 
 
-@require_GET
+@require_safe
 def stats_page(request: HttpRequest) -> HttpResponse:
     """What the queue's recorded history says: lengths, ages, waiting times, throughput, outcomes, reviewers."""
     asked = request.GET.get("days", "")
@@ -124,7 +124,7 @@ def _outcomes(substrates: list[tuple[str, dict[str, int]]]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-@require_GET
+@require_safe
 def about(request: HttpRequest) -> HttpResponse:
     """How the queue works, told from the tables that it works by."""
     told = {

@@ -207,6 +207,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "reviewqueue.middleware.BodyLimit",
+    "reviewqueue.middleware.ConsoleQuery",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -288,6 +289,11 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.authentication.TokenAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["reviews.permissions.ReadOnlyUnlessSaid"],
+    "DEFAULT_PARSER_CLASSES": [
+        "reviews.parsers.BoundedJSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_THROTTLE_CLASSES": [
@@ -366,6 +372,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on does not make the rest longer
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = not RUNNING_TESTS
+AXES_USERNAME_CALLABLE = "reviewqueue.lockout.name_tried"
 AXES_CLIENT_IP_CALLABLE = "reviewqueue.middleware.client_address"
 AXES_LOCKOUT_CALLABLE = "reviewqueue.lockout.locked_out"
 CSRF_FAILURE_VIEW = "reviewqueue.errors.csrf_failed"

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from reviews.filters import SORTS, sorted_by
 from reviews.models import Person, State, User
@@ -18,7 +18,7 @@ from reviews.rows import heads_of
 from reviews.search import DEFAULT_SORT, SLOW, TooSlow, page_of
 
 
-@require_GET
+@require_safe
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """What somebody has locked, submitted and reviewed, and what waits for them."""
     known = Person.objects.select_related("user").filter(username=username).first() if "\x00" not in username else None
@@ -85,7 +85,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @login_required
 def me(request: HttpRequest) -> HttpResponse:
     """One's own page."""
@@ -93,7 +93,7 @@ def me(request: HttpRequest) -> HttpResponse:
     return redirect("person", request.user.as_person().username)
 
 
-@require_GET
+@require_safe
 def suggest(request: HttpRequest) -> HttpResponse:
     """People whose name begins with ``q``, for the fields of the search."""
     people = [{"username": username, "display_name": name} for username, name in suggestions(request.GET.get("q", ""))]

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from reviews.expectations import expected_of_submitter
 from reviews.history import record
@@ -43,7 +43,7 @@ def asked_by_button(view: View) -> View:
     return asked
 
 
-@require_GET
+@require_safe
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One review: the sentence, what is expected of whom, its runs, its timeline. At most ten queries."""
     review = get_object_or_404(Review.objects.for_rows(), pk=pk)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from reviews import exports
 from reviews.models import Series
@@ -17,7 +17,7 @@ FORMATS = ("csv", "json", "atom")
 MOST_SERIES = 200
 
 
-@require_GET
+@require_safe
 def search(request: HttpRequest) -> HttpResponseBase:
     """The search as a page; with ``format`` as CSV, JSON or Atom. Its URL is the search."""
     wanted = request.GET.get("format", "")

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from reviews.filters import SORTS
 from reviews.line import STATE_CHOICES, line_of
@@ -26,7 +26,7 @@ def reviewer(request: HttpRequest) -> User:
     return user
 
 
-@require_GET
+@require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """What waits for review, oldest activity first. Answers 304 when the reader's page is still true."""
     now = timezone.now()
@@ -51,7 +51,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def old_person(request: HttpRequest, username: str) -> HttpResponse:
     """The person page's old path."""
     return redirect(f"{person_path()}{quote(username, safe='')}/", permanent=True)

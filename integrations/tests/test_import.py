@@ -1,5 +1,6 @@
 """Items come in from Launchpad, each as one review, in few requests, whatever Launchpad answers (SPEC 3 and 4)."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -239,6 +240,32 @@ def test_a_launchpad_that_talks_nonsense_is_reported_and_nothing_is_lost(launchp
     assert only().state == "pending"
     source.refresh_from_db()
     assert source.last_error
+
+
+def test_a_collection_that_leads_back_into_itself_is_left(launchpad, project):
+    entries = [launchpad.proposal(1)]
+    page = {"entries": entries, "next_collection_link": launchpad.root + "mysql?ws.start=1"}
+    source = project(*entries)
+    launchpad.answers["/devel/mysql"] = (200, {}, json.dumps(page).encode())
+    report = import_source(source)
+    assert "leads back into itself" in report.problems[0]
+    assert (report.ok, report.added) == (False, 1)
+    assert len([asked for asked in launchpad.asked if asked["path"] == "/devel/mysql"]) == 2
+
+
+def test_a_redirect_to_elsewhere_is_not_followed_with_our_credentials(launchpad, project, settings, jenkins):
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text(
+        "[1]\nconsumer_key = review-queue\nconsumer_secret =\naccess_token = token\naccess_secret = secret\n"
+    )
+    import_source(project(launchpad.proposal(1)))
+    elsewhere = (301, {"Location": jenkins.url + "anything"}, b"")
+    for path in ("/devel/mysql", only().api_url.removeprefix(launchpad.url.rstrip("/"))):
+        launchpad.answers[path] = elsewhere
+    report = import_source(Source.objects.get(name="mysql"))
+    assert "redirected to somewhere else" in report.problems[0]
+    assert "redirected to somewhere else" in refresh(only())
+    assert only().state == "pending"  # a 404 of somebody else would say nothing of it
+    assert not jenkins.asked
 
 
 def test_a_launchpad_that_is_down_is_reported(launchpad, project):

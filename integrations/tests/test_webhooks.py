@@ -158,6 +158,15 @@ def test_a_push_brings_a_new_tip(deliver, launchpad, source):
     assert deliver("git:push:0.1", git).status_code == 202
 
 
+def test_a_push_may_name_any_refs(deliver, launchpad, source):
+    launchpad.collection("charms", [launchpad.proposal(1)])
+    import_source(source)
+    Review.objects.update(branch="refs/heads/main")
+    for names, status in ((["\0", "\ud800"], 200), (["\0", *map(str, range(40_000)), "refs/heads/main"], 202)):
+        push = {"git_repository": "/~ada/charms/trusty/mysql/fix-1", "ref_changes": dict.fromkeys(names, {})}
+        assert deliver("git:push:0.1", push).status_code == status
+
+
 @pytest.mark.parametrize("signed", ["", "sha1=", "sha1=" + "0" * 40, "nonsense", "é"])
 def test_what_is_not_signed_is_refused(deliver, launchpad, signed):
     launchpad.proposal(1)

@@ -260,6 +260,16 @@ def test_lists_answer_whatever_is_asked(client, staff, run, query):
     assert client.get(f"/admin/testing/testrun/?{query}", follow=True).status_code in (200, 400)
 
 
+@pytest.mark.parametrize(
+    "query", ["testing/testrun/?status__exact=%00", "testing/testrun/?created_at__year=" + "9" * 30,
+              "axes/accesslog/?path_info=%00", "reviews/review/?created_at__year=-1", "reviews/review/?%00=1"],
+)  # fmt: skip
+def test_an_address_that_no_database_can_look_up_is_refused_in_words(client, staff, query):
+    answer = client.get("/admin/" + query)
+    assert answer.status_code == 400
+    assert "Open the list anew" in answer.content.decode()
+
+
 def test_a_token_is_shown_once(client, staff):
     answer = client.post("/admin/authtoken/tokenproxy/add/", {"user": staff.pk}, follow=True)
     key = staff.auth_token.key

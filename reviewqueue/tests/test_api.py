@@ -97,3 +97,4 @@ def test_reviewers_launch_tests(client, line):
 def test_schema_and_docs(client):
     assert "/api/reviews/{id}/test-runs/" in client.get("/api/schema/").content.decode()
     assert client.get("/api/docs/").status_code == 200
+    assert client.options("/api/docs/").status_code == 405

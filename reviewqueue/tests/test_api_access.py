@@ -101,7 +101,8 @@ def test_bodies_that_are_not_read(client, reviewer, review):  # noqa: F811
     path = f"/api/reviews/{review.pk}/test-runs/"
     assert client.post(path, "<a/>", "application/xml").json()["detail"]
     assert client.post(path, "<a/>", "application/xml").status_code == 415
-    assert client.post(path, "{", "application/json").status_code == 400
+    for broken in ("{", "[" * 100_000, '{"a":' * 100_000, '{"substrates": ["\\ud800", "\\u0000"]}'):
+        assert client.post(path, broken, "application/json").status_code == 400
     for body in (
         [],
         {"substrates": "lxc"},

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from axes.models import AccessAttempt
 from django.core import mail
 from django.test import Client, RequestFactory
 from django.utils.log import AdminEmailHandler
@@ -115,6 +116,14 @@ def test_too_many_failed_logins_are_stopped_in_words(client, db, settings):
     assert "Wait 15 minutes and try again" in answers[-1].content.decode()
     again = client.post("/login/", {"username": "ada", "password": "the right one"})
     assert again.status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_an_endless_name_is_a_wrong_one(client, db, settings, path):
+    settings.AXES_ENABLED, settings.AXES_FAILURE_LIMIT = True, 2
+    answers = [client.post(path, {"username": "x" * 5000, "password": "wrong"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert AccessAttempt.objects.get().username == "x" * 255  # as much as PostgreSQL takes
 
 
 @pytest.mark.parametrize(

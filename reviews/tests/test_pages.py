@@ -54,6 +54,14 @@ def test_the_dashboard_costs_the_same_however_long_the_line(client, django_asser
 
 
 @pytest.mark.django_db
+def test_monitors_may_ask_for_the_head_alone(client):
+    review = make(1)
+    pages = ["", f"reviews/{review.pk}/", "search/", "search/?format=csv", "search/?format=atom", "people/ada/"]
+    for page in (*pages, "stats/", "about/", "login/", "api/reviews/", "api/docs/"):
+        assert client.head("/" + page).status_code == 200, page
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("query", ["sort=nonsense", "incoming=-1&reviews=99999", "reviews=%00", "sort=-votes"])
 def test_nonsense_in_the_query_gives_the_page(client, query):
     make(1)
