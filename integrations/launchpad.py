@@ -566,7 +566,7 @@ def task_facts(
         updated_at=max([created, *(moment for moment in times if moment)]),
         test_url=test_url,
         revision=revision,
-        excluded=bool(set(tags if isinstance(tags, list) else []) & set(excluded_tags)),
+        excluded=isinstance(tags, list) and any(tag in excluded_tags for tag in tags),
         comments_url=text_of(bug, "messages_collection_link"),
     )
 

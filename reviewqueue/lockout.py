@@ -15,7 +15,6 @@ from django.utils import timezone
 from reviewqueue.errors import in_words
 from reviewqueue.middleware import client_address
 
-
 LONGEST_NAME = 255  # characters; what the tables of failed logins hold
 
 

@@ -242,6 +242,20 @@ def test_a_launchpad_that_talks_nonsense_is_reported_and_nothing_is_lost(launchp
     assert source.last_error
 
 
+def test_times_and_tags_that_are_none(launchpad, bugs):
+    never = "9999-12-31T23:59:59-10:00"
+    launchpad.collection("bugs/1/messages", [])
+    tasks = [launchpad.bug(1, tags=({}, "not-a-charm", 7)), launchpad.bug(2, date_created=never)]
+    source = bugs(*tasks, launchpad.bug(3, "Incomplete"))
+    report = import_source(source)
+    assert [problem.partition(": ")[2] for problem in report.problems] == ["date_created is not a time."]
+    assert set(Review.objects.values_list("title", "state")) == {("New charm 3", "reviewed")}
+    said = [launchpad.message(3, 0, "bob", "new"), {**launchpad.message(3, 1, "bob", "done"), "date_created": never}]
+    launchpad.collection("bugs/3/messages", [*said, launchpad.message(3, 2, "eve", "+1")])
+    assert refresh(only()) == ""
+    assert only().comments.count() == 2
+
+
 def test_a_collection_that_leads_back_into_itself_is_left(launchpad, project):
     entries = [launchpad.proposal(1)]
     page = {"entries": entries, "next_collection_link": launchpad.root + "mysql?ws.start=1"}

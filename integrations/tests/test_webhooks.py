@@ -163,7 +163,7 @@ def test_a_push_may_name_any_refs(deliver, launchpad, source):
     import_source(source)
     Review.objects.update(branch="refs/heads/main")
     for names, status in ((["\0", "\ud800"], 200), (["\0", *map(str, range(40_000)), "refs/heads/main"], 202)):
-        push = {"git_repository": "/~ada/charms/trusty/mysql/fix-1", "ref_changes": dict.fromkeys(names, {})}
+        push = {"git_repository": "/~ada/charms/trusty/mysql/fix-1", "ref_changes": {name: {} for name in names}}
         assert deliver("git:push:0.1", push).status_code == status
 
 
