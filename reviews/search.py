@@ -74,10 +74,15 @@ def tidy(query: QueryDict) -> QueryDict:
     return kept
 
 
-def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime) -> Page:
-    """One page of these reviews, in their order. Two queries; a page that isn't there is the nearest that is."""
+def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime, *, by_text: bool = False) -> Page:
+    """One page of these reviews, in their order. Two queries; a page that isn't there is the nearest that is.
+
+    ``by_text``: the database can't tell how many fit, and would look for a few along the order, through all reviews.
+    """
     with patience():
         found = reviews.order_by()[: MOST + 1].count()
+        if by_text and found <= MOST:  # so these are all, and are found by the index of words before they are sorted
+            reviews = reviews.filter(pk__in=reviews.order_by().values("pk")[: MOST + 1])
         count = min(found, MOST)
         last = max(1, -(-count // PAGE))
         number = min(max(int(wanted), 1), last) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 1

@@ -29,7 +29,8 @@ def search(request: HttpRequest) -> HttpResponseBase:
     sort = found.form.cleaned_data.get("sort") or DEFAULT_SORT
     page, slow = None, ""
     try:
-        page = page_of(reviews, request.GET.get("page", ""), timezone.now())
+        by_text = bool(found.form.cleaned_data.get("q"))
+        page = page_of(reviews, request.GET.get("page", ""), timezone.now(), by_text=by_text)
     except TooSlow:
         slow = SLOW
     context = {

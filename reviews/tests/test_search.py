@@ -3,15 +3,17 @@
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.utils import timezone
 
 from reviews.models import Comment, Person, Review, Series, Source, State
-from reviews.search import MOST
+from reviews.search import MOST, asked
 
 pytestmark = pytest.mark.django_db
 ATOM = {"a": "http://www.w3.org/2005/Atom"}
@@ -57,6 +59,9 @@ def titles(client, query):
     [
         ("q=MySQL", ["Fix mysql"]),
         ("q=lovelace+fix", ["Fix mysql"]),
+        ("q=BOB", ["New charm"]),
+        ("q=Launchpad.net/3", ["Old <b>thing</b>"]),
+        ("q=100%25", []),
         ("state=new&state=merged", ["New charm", "Old <b>thing</b>"]),
         ("submitter=bob", ["New charm"]),
         ("reviewer=eve", ["Fix mysql"]),
@@ -236,6 +241,24 @@ def test_people_are_offered_by_their_beginnings(client):
     assert client.get("/search/people/?q=%00").json() == {"people": []}
     Person.objects.bulk_create(Person(username=f"zed{n}") for n in range(50))
     assert len(client.get("/search/people/?q=zed").json()["people"]) == 10
+
+
+@pytest.mark.parametrize("most", [1, 100])  # more fit than are counted, or all that fit are known
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_what_is_found_by_words_keeps_its_order(client, line, monkeypatch, sign, most):
+    monkeypatch.setattr("reviews.search.MOST", most)
+    rows = client.get(f"/search/?q=ada&sort={sign}title").context["page"].rows
+    expected = ["Answer needed", "Fix mysql", "New charm", "Old <b>thing</b>"][:: -1 if sign else 1]
+    assert [row["title"] for row in rows] == expected[:most]
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="only PostgreSQL has these indexes")
+def test_words_are_found_by_their_indexes(line):
+    with connection.cursor() as cursor:  # a table of four rows is read whole as long as that is allowed
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+    plan = asked(QueryDict("q=mysql")).usable().order_by().explain()
+    assert {"review_title_words", "review_url_words", "review_owner"} <= set(re.findall(r"\w+", plan)), plan
 
 
 @pytest.mark.postgres
