@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from reviews.models import Event, Person, Review
+from reviews.prepared import insert
 
 
 def record(
@@ -14,11 +15,9 @@ def record(
     actor: Person | None = None,
     note: str = "",
     run_id: int | None = None,
-) -> Event:
+) -> None:
     """Write one line of history: what, from, to, who (None: the queue itself). Call it in the change's transaction."""
-    event = line(review, kind, old=old, new=new, actor=actor, note=note, run_id=run_id)
-    event.save(force_insert=True)
-    return event
+    insert(line(review, kind, old=old, new=new, actor=actor, note=note, run_id=run_id))
 
 
 def record_all(lines: Iterable[Event]) -> None:

@@ -71,14 +71,17 @@ class Line:
         shown = [
             self.query.urlencode(), self.sources, self.series, self.silent, token,
             user and (user.pk, user.username, user.is_staff, user.is_reviewer),
-            [(part.count, part.page, [(age(row[1], now), row) for row in part.facts]) for part in self.sections],
+            [(part.count, part.page, _digest(part)) for part in self.sections],
+            [age(row[1], now) for part in self.sections for row in part.facts],
         ]  # fmt: skip
-        return f'"{hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()}"'
+        return f'"{_hash(shown)}"'
 
     def fill_rows(self, now: datetime) -> None:
-        """Words for every row; left out when the reader has the page already."""
+        """Words for every row, and links; left out when the reader has the page already."""
         for part in self.sections:
             part.rows = list(as_rows(part.facts, now))
+            part.before = _link(self.query, part.slug, part.page - 1) if part.page > 1 else ""
+            part.after = _link(self.query, part.slug, part.page + 1) if part.page < part.last else ""
 
 
 def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
@@ -113,8 +116,6 @@ def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
         rows = partial(_rows, reviews, part.states, sort, part.page)
         first = everything and part.page == 1  # what everybody asks for, again and again
         part.facts = prepared(f"line:{part.slug}:{sort}", rows) if first else list(rows())
-        part.before = _link(query, part.slug, part.page - 1) if part.page > 1 else ""
-        part.after = _link(query, part.slug, part.page + 1) if part.page < part.last else ""
     sources, series = _places()
     line = Line(query, sections, sort, problems, sources, series, "")
     if line.heard and line.heard < now - SILENCE:
@@ -166,6 +167,22 @@ def _page(query: QueryDict, part: Section, problems: dict[str, str]) -> int:
         return number
     problems[part.slug] = f"{part.name} has no such page: the last one is {part.last}."
     return 1
+
+
+def _hash(shown: Any) -> str:
+    return hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()
+
+
+_digested: dict[str, tuple[list[tuple[Any, ...]], str]] = {}  # by section, what was hashed last
+
+
+def _digest(part: Section) -> str:
+    """The hash of its rows. They are mostly those of the request before, and to compare them is much cheaper."""
+    facts, digest = _digested.get(part.slug, ([], ""))
+    if not digest or facts != part.facts:
+        digest = _hash(part.facts)
+        _digested[part.slug] = part.facts, digest
+    return digest
 
 
 def _link(query: QueryDict, name: str, number: int) -> str:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from reviews.history import line, record_all
+from reviews.history import line, record, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review, Square
+from reviews.prepared import Given, change, prepared, update
 from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, Substrate, TestRun
 from testing.squares import keep_square, update_square
 from testing.tokens import attempt_of, callback_token
@@ -82,9 +84,15 @@ class CallbackResult:
 
 def lock_review(review_id: int, fields: Sequence[str] = ()) -> Review:
     """The review (or only these fields of it), its row locked until the transaction ends."""
-    found = Review.objects.select_for_update(of=("self",), no_key=True)
-    review: Review = (found.only(*fields) if fields else found).get(pk=review_id)
-    return review
+
+    def build() -> QuerySet[Review]:
+        rows: QuerySet[Review] = Review.objects.filter(id=Given(Review, "id")).order_by()
+        return (rows.only(*fields) if fields else rows).select_for_update(of=("self",), no_key=True)
+
+    found = prepared(f"lock review {fields}", build, id=review_id)
+    if not found:
+        raise Review.DoesNotExist
+    return found[0]
 
 
 def lock_run(run_id: int, review_id: int | None = None, of_review: Sequence[str] = ()) -> TestRun:
@@ -95,10 +103,17 @@ def lock_run(run_id: int, review_id: int | None = None, of_review: Sequence[str]
     if review_id is None:
         review_id = TestRun.objects.values_list("review_id", flat=True).get(pk=run_id)
     review = lock_review(review_id, of_review)
-    found = TestRun.objects.select_for_update(of=("self",), no_key=True).select_related("substrate", "requested_by")
-    run: TestRun = found.get(pk=run_id)
+    found = prepared("lock run", _run_to_lock, id=run_id)
+    if not found:
+        raise TestRun.DoesNotExist
+    (run,) = found
     run.review = review
     return run
+
+
+def _run_to_lock() -> QuerySet[TestRun]:
+    rows: QuerySet[TestRun] = TestRun.objects.filter(id=Given(TestRun, "id")).order_by()
+    return rows.select_related("substrate", "requested_by").select_for_update(of=("self",), no_key=True)
 
 
 def callback_url_of(run: TestRun) -> str:
@@ -159,7 +174,9 @@ def launch_default_runs(
             for substrate in substrates
             if (review.pk, substrate.pk) not in known
         )
-        record_all(_line(run, "", actor=requested_by) for run in runs)
+        record_all(
+            line(run.review, Event.Kind.RUN, new=_words_of(run), actor=requested_by, run_id=run.pk) for run in runs
+        )
         tested = {review_id for review_id, _ in known}
         launched = {run.review_id for run in runs}
         Review.objects.filter(pk__in=launched - tested).update(square=Square.BLACK)
@@ -202,8 +219,8 @@ def finish(
     run.next_attempt_at = None
     to_stop = status == Status.CANCELED and old in ON_ENGINE
     run.results_due_at = now if status in (Status.PASS, Status.FAIL) or to_stop else None
-    run.save(update_fields=OUTCOME_FIELDS)
-    Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
+    update(run, *OUTCOME_FIELDS)
+    _end_attempt(run, now, reason)
     keep_square(run)
     _note(run, old, actor=actor, note=reason)
 
@@ -223,8 +240,8 @@ def start_running(run: TestRun, build_url: str) -> None:
     run.status, run.started_at, run.error, run.refusals = Status.RUNNING, now, "", 0
     run.build_url = build_url or run.build_url
     run.next_attempt_at = now + timedelta(seconds=settings.TESTING_TIMEOUT)
-    run.save(update_fields=["status", "started_at", "error", "refusals", "build_url", "next_attempt_at"])
-    Attempt.objects.filter(run=run, number=run.attempt).update(build_url=run.build_url)
+    update(run, "status", "started_at", "error", "refusals", "build_url", "next_attempt_at")
+    _note_build(run)
     _note(run, old)
 
 
@@ -234,7 +251,7 @@ def next_attempt(run: TestRun, reason: str) -> None:
         finish(run, Status.ERROR, reason=f"Given up after {run.attempt} attempts. {reason}")
         return
     old, now = run.status, timezone.now()
-    Attempt.objects.filter(run=run, number=run.attempt, ended_at=None).update(ended_at=now, note=reason)
+    _end_attempt(run, now, reason)
     run.attempt += 1
     run.status, run.error, run.refusals = Status.RETRY, reason, 0
     run.build_url, run.sent_at, run.started_at, run.next_attempt_at = "", None, None, now
@@ -247,10 +264,10 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
 
     Raises UnknownRun, WrongToken or BadCallback, and then nothing has changed.
     """
-    known = TestRun.objects.filter(pk=run_id).order_by().values_list("attempt", "review_id").first()
-    if known is None:
+    known = prepared("run known", _known_run, id=run_id)
+    if not known:
         raise UnknownRun
-    last_attempt, review_id = known
+    ((last_attempt, review_id),) = known
     number = attempt_of(token, run_id, last_attempt)
     if number is None:
         raise WrongToken
@@ -269,8 +286,8 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
                 if run.build_url or not build_url:
                     return CallbackResult(run, False, "The run is running already.")
                 run.build_url = build_url
-                run.save(update_fields=["build_url"])
-                Attempt.objects.filter(run=run, number=run.attempt).update(build_url=build_url)
+                update(run, "build_url")
+                _note_build(run)
                 return CallbackResult(run, True)
             start_running(run, build_url)
             return CallbackResult(run, True)
@@ -300,10 +317,32 @@ def _outcome_reason(meaning: str, status: str) -> str:
     return f"The build reported {status.strip().upper()}." if meaning == Status.ERROR else ""
 
 
+def _known_run() -> QuerySet[TestRun, Any]:
+    return TestRun.objects.filter(id=Given(TestRun, "id")).order_by().values_list("attempt", "review_id")
+
+
+def _attempt_of_run() -> QuerySet[Attempt]:
+    return Attempt.objects.filter(run_id=Given(Attempt, "run_id"), number=Given(Attempt, "number"))
+
+
+def _note_build(run: TestRun) -> None:
+    change(
+        "attempt's build", lambda: (_attempt_of_run(), {"build_url": Given(Attempt, "build_url")}),
+        run_id=run.pk, number=run.attempt, build_url=run.build_url,
+    )  # fmt: skip
+
+
+def _end_attempt(run: TestRun, now: datetime, note: str) -> None:
+    ended = {"ended_at": Given(Attempt, "ended_at"), "note": Given(Attempt, "note")}
+    change(
+        "attempt's end", lambda: (_attempt_of_run().filter(ended_at=None), ended),
+        run_id=run.pk, number=run.attempt, ended_at=now, note=note,
+    )  # fmt: skip
+
+
 def _note(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
-    _line(run, old, actor=actor, note=note).save(force_insert=True)
+    record(run.review, Event.Kind.RUN, old=old, new=_words_of(run), actor=actor, note=note, run_id=run.pk)
 
 
-def _line(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> Event:
-    new = f"{run.status} on {run.substrate.name}"
-    return line(run.review, Event.Kind.RUN, old=old, new=new, actor=actor, note=note, run_id=run.pk)
+def _words_of(run: TestRun) -> str:
+    return f"{run.status} on {run.substrate.name}"

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from reviews.models import Review, Square
+from reviews.prepared import Given, prepared, update
 from testing.models import UNFINISHED, Status, TestRun
 
 
@@ -33,8 +34,13 @@ def keep_square(run: TestRun) -> None:
     if run.status == Status.PASS and run.revision == review.revision:
         square: str = Square.GREEN  # whatever the other runs say
     else:
-        runs = TestRun.objects.filter(review_id=review.pk, revision=review.revision)
-        square = square_of(runs.order_by().values_list("status", flat=True).distinct())
+        statuses = prepared("statuses of revision", _statuses, review_id=review.pk, revision=review.revision)
+        square = square_of(statuses)
     if review.square != square:
         review.square = square
-        Review.objects.filter(pk=review.pk).update(square=square)
+        update(review, "square")
+
+
+def _statuses() -> QuerySet[TestRun, str]:
+    runs = TestRun.objects.filter(review_id=Given(TestRun, "review_id"), revision=Given(TestRun, "revision"))
+    return runs.order_by().values_list("status", flat=True).distinct()

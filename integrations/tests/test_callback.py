@@ -159,7 +159,23 @@ def test_the_answer_says_what_the_api_says_of_the_run(client, run):
         assert set(answer) - set(known) == {"applied", "reason"}
 
 
-@pytest.mark.parametrize(("word", "queries"), [("RUNNING", 7), ("PASS", 9)])
+@pytest.mark.parametrize(("word", "queries"), [("RUNNING", 7), ("PASS", 8), ("FAIL", 9)])
 def test_a_callback_costs_few_queries(client, run, word, queries, django_assert_max_num_queries):
     with django_assert_max_num_queries(queries + 2):  # and a savepoint
         assert report(client, run, word).json()["applied"]
+
+
+def test_two_builds_change_their_own_runs_only(client, run, review, jenkins):
+    review.pk, review.api_url = None, "https://api.launchpad.net/devel/~ada/charms/trusty/mysql/other/+merge/2"
+    review.save(force_insert=True)
+    launch_default_runs([review])
+    jenkins.accepts()
+    sweep()
+    other = review.test_runs.get()
+    for one, word in ((run, "RUNNING"), (other, "RUNNING"), (run, "FAIL"), (other, "PASS")):
+        assert report(client, one, word, build_url=f"{BUILD}{one.pk}/").json()["id"] == one.pk
+    for one, word, square in ((run, "fail", "red"), (other, "pass", "green")):
+        one.refresh_from_db()
+        assert (one.status, one.build_url, one.review.square) == (word, f"{BUILD}{one.pk}/", square)
+        assert one.attempts.get().build_url == one.build_url
+        assert [event.new.split()[0] for event in one.review.events.filter(run_id=one.pk)][-2:] == ["running", word]

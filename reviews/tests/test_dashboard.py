@@ -64,6 +64,19 @@ def test_unchanged_is_not_modified_and_every_change_is(client):
     assert b"Launchpad answered 503." in answer.content
 
 
+def test_readers_of_different_rows_are_not_answered_for_each_other(client):
+    review, other = fill(2)
+    Review.objects.filter(pk=other.pk).update(updated_at=timezone.now())
+    queries = ("/", "/?sort=-age", "/?q=Item+1", "/?incoming=1")
+    tags = {query: client.get(query)["ETag"] for query in queries}
+    assert len(set(tags.values())) == len(queries)
+    for query in (*queries, *queries):
+        assert client.get(query, headers={"if-none-match": tags[query]}).status_code == 304
+    Review.objects.filter(pk=review.pk).update(title="Item 1, renamed")
+    for query in queries:
+        assert client.get(query, headers={"if-none-match": tags[query]}).status_code == 200
+
+
 def test_filters_choose_and_stay_in_every_link(client):
     source = Source.objects.first()
     fill(150, source=source)
