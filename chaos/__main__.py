@@ -224,6 +224,15 @@ class Chaos:
             rest = unsettled(self.plan.reviews * len(SUBSTRATES))
         return rest
 
+    def _let_builds_end(self) -> None:
+        """Builds of attempts that were given up on may still run, and their callbacks may be late."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if all(build["state"] in ("ended", "cancelled") for build in self._facts(self.jenkins_port)["builds"]):
+                break
+            time.sleep(0.5)
+        time.sleep(2)  # the last delayed callbacks
+
     def _report(self, broke: float, took: float, rest: dict[str, int]) -> bool:
         from django.db.models import Count, Q
 
@@ -231,7 +240,7 @@ class Chaos:
         from reviews.models import Review
         from testing.models import Attempt, TestRun
 
-        time.sleep(2)  # the last delayed callbacks
+        self._let_builds_end()
         cpu = {process.name: round(process.seconds()) for process in self.processes}
         for process in (*self.workers, self.beat):
             process.stop()

@@ -62,7 +62,7 @@ class Process:
             self.cpu += self._cpu_now()
             self.child.terminate()
             try:
-                self.child.wait(8)
+                self.child.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
 

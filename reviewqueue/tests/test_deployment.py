@@ -172,7 +172,7 @@ def test_make_run_has_debug_pages_only_until_there_is_a_key(tmp_path, given, kep
         (tmp_path / ".env").write_text(kept)
     environment = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "SECRET_KEY")}
     done = subprocess.run(
-        ["make", "-s", "run"], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=environment | given
+        ["make", "-s", "run"], capture_output=True, text=True, timeout=600, cwd=tmp_path, env=environment | given
     )  # fmt: skip
     assert done.stdout == f"DEBUG={debug} manage.py runqueue\n", done.stderr
 
@@ -195,7 +195,7 @@ log.access_log.info(gunicorn.cfg.access_log_format, {"m": "GET", "U": "/x/", "s"
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WEB_")}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=tmp_path,
         env={**environment, "DEBUG": "true", "VAR_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout.strip() == "[('127.0.0.1', 7)] 3", done.stderr
