@@ -56,7 +56,7 @@ def measured(into: dict[str, Any]) -> Iterator[None]:
     gc.collect()
     begin, used = time.perf_counter(), cpu()
     yield
-    into["seconds"], into["cpu"] = time.perf_counter() - begin, (cpu() - used) * 1000
+    into["seconds"], into["cpu"] = time.perf_counter() - begin, max(cpu() - used, 1e-6) * 1000
 
 
 def queries_of(work: Callable[[], Any]) -> int:
@@ -166,7 +166,7 @@ def plan_of(sql: str) -> dict[str, Any] | None:
 
 
 def asked() -> int:
-    return requests.get(settings.LAUNCHPAD_SERVICE_ROOT + "+control", timeout=10).json()["requests"]
+    return requests.get(settings.LAUNCHPAD_SERVICE_ROOT + "+control", timeout=60).json()["requests"]
 
 
 def imports(count: int, repeats: int) -> dict[str, Any]:

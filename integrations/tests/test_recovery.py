@@ -263,8 +263,8 @@ def test_while_the_results_can_not_be_had_the_record_of_the_build_does_not_decid
 
 
 def test_one_sweep_sends_many(sandbox, lots):
-    assert sweep().sent == 250
-    assert len(sandbox.jenkins.builds) == 250
+    assert sweep().sent == 100
+    assert len(sandbox.jenkins.builds) == 100
 
 
 def test_a_jenkins_that_is_down_is_asked_a_few_times_not_once_a_run(sandbox, lots):
@@ -282,8 +282,8 @@ def test_one_sweep_looks_after_many(sandbox, lots):
         sandbox.jenkins.begin(number)
         sandbox.jenkins.end(number)
     lots.update(next_attempt_at=timezone.now())
-    assert sweep().recovered == 250
-    assert sweep().collected + TestRun.objects.filter(results__isnull=False).distinct().count() >= 250
+    assert sweep().recovered == 100
+    assert sweep().collected + TestRun.objects.filter(results__isnull=False).distinct().count() >= 100
     assert set(lots.values_list("status", "results_due_at")) == {(Status.PASS, None)}
 
 
@@ -292,7 +292,7 @@ def lots(review, monkeypatch):
     """As many runs that wait to be sent as an import of a large team makes, and all the time in the world."""
     monkeypatch.setattr("testing.sweep.BUDGET", 3600)
     review.test_runs.all().delete()
-    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(250)])
+    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(100)])
     TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
     return TestRun.objects.all()
 
