@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,36 @@ from reviewqueue.logs import FORMATS
 from testing.ci import get_ci
 
 SHORTEST_METRICS_TOKEN = 16  # characters: fewer can be guessed
+
+
+YEAR = 365 * 24 * 3600  # seconds
+# The least and the most that makes sense; the dates that come of it must be ones.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "TESTING_TIMEOUT": (1, YEAR),
+    "TESTING_MAX_ATTEMPTS": (1, 1000),
+    "TESTING_FIRST_PAUSE": (1, 3600),
+    "CLAIM_SECONDS": (1, YEAR),
+    "PRUNE_DAYS": (1, 36500),
+    "LAUNCHPAD_TIMEOUT": (0.1, 3600),
+    "JENKINS_TIMEOUT": (0.1, 3600),
+    "AXES_FAILURE_LIMIT": (1, 1_000_000),
+}
+NAMES = {"AXES_FAILURE_LIMIT": "LOGIN_FAILURE_LIMIT"}  # where the environment's name is another
+
+
+def _out_of_bounds() -> Iterator[CheckMessage]:
+    values: list[tuple[str, float, tuple[float, float]]] = [
+        (NAMES.get(name, name), getattr(settings, name), bounds) for name, bounds in BOUNDS.items()
+    ]
+    minutes = {"default": settings.REFRESH_DEFAULT_MINUTES, **settings.REFRESH_MINUTES}
+    for state, value in minutes.items():
+        values.append((f"REFRESH_{state.replace('-', '_').upper()}_MINUTES", value, (1, YEAR / 60)))
+    values.append(("NUM_PROXIES", settings.REST_FRAMEWORK["NUM_PROXIES"], (0, 100)))
+    for name, value, (least, most) in values:
+        if value < least:
+            yield Error(f"{name} must be {least:g} or more.", id="queue.E005")
+        elif value > most:
+            yield Error(f"{name} must be {most:.0f} or less.", id="queue.E005")
 
 
 def _is_web_url(url: str) -> bool:
@@ -39,7 +71,12 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
                 "LAUNCHPAD_SERVICE_ROOT is neither production, staging nor the URL of a service root.", id="queue.E002"
             )
         )
-    if settings.JENKINS_JOB_URL and (reason := get_ci().unconfigured()):
+    try:
+        reason = get_ci().unconfigured()
+    except (ImportError, TypeError):
+        found.append(Error("TESTING_CI_BACKEND is not the dotted path of a CI engine's class.", id="queue.E008"))
+        reason = ""
+    if settings.JENKINS_JOB_URL and reason:
         found.append(Error(reason, hint="README.md shows the settings for a Jenkins job.", id="queue.E003"))
     if bool(settings.JENKINS_USER) != bool(settings.JENKINS_API_TOKEN):
         found.append(Error("Of JENKINS_USER and JENKINS_API_TOKEN only one is set: set both.", id="queue.E004"))
@@ -49,9 +86,11 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
         found.append(Error(f"{words}: tasks under way would begin a second time.", id="queue.E007"))
     if settings.LOG_FORMAT not in FORMATS:
         found.append(Error(f"LOG_FORMAT is none of {', '.join(FORMATS)}.", id="queue.E006"))
-    for name in ("TESTING_TIMEOUT", "TESTING_MAX_ATTEMPTS", "PRUNE_DAYS"):
-        if getattr(settings, name) < 1:
-            found.append(Error(f"{name} must be 1 or more.", id="queue.E005"))
+    found += _out_of_bounds()
+    for scope, rate in settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"].items():
+        if not re.fullmatch(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)", rate):
+            words = f"API_THROTTLE_{scope.upper()} is no rate: every such request would fail."
+            found.append(Error(words, hint="Write it like 600/min; the units are s, min, hour, day.", id="queue.E009"))
     if 0 < len(settings.METRICS_TOKEN) < SHORTEST_METRICS_TOKEN:
         words = f"METRICS_TOKEN is shorter than {SHORTEST_METRICS_TOKEN} characters: it can be guessed."
         found.append(Warning(words, hint="Make one with: openssl rand -hex 32", id="queue.W002"))

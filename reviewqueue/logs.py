@@ -16,6 +16,7 @@ from celery import current_task
 from reviewqueue.redaction import redact_value
 
 FORMATS = ("console", "json")
+LEVELS: tuple[str, ...] = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _PAIR = re.compile(r"(?<!\S)([a-z_]+)=%[srd](?!\S)|%[-.0-9]*[a-z]")
 # What gunicorn knows of a request; its query, referrer and user agent are left out: they may hold tokens.
 ACCESS_FIELDS = {

@@ -62,10 +62,13 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE
 
 # --- Database ----------------------------------------------------------------------------------------------
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
-}
-if "ENGINE" not in DATABASES["default"]:
+try:
+    DATABASES: dict[str, dict[str, Any]] = {
+        "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+    }
+except ValueError:  # a port that is no number, a bracket without its other
+    DATABASES = {"default": {}}
+if not DATABASES["default"].get("ENGINE"):
     raise ImproperlyConfigured("DATABASE_URL is no URL of a database, as postgres://user:password@host/name.")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(parents=True, exist_ok=True)
@@ -279,7 +282,12 @@ WHITENOISE_USE_FINDERS = DEBUG or RUNNING_TESTS
 
 CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if env.str("CACHE_URL", default=""):
-    CACHES["default"] = env.cache_url("CACHE_URL")
+    try:
+        CACHES["default"] = env.cache_url("CACHE_URL")
+    except ImproperlyConfigured:
+        raise ImproperlyConfigured("CACHE_URL is no URL of a cache, as redis://host:6379/1.") from None
+    if CACHES["default"]["BACKEND"].endswith("RedisCache"):
+        CACHES["default"]["BACKEND"] = "reviewqueue.cache.PatientRedisCache"
 
 # --- REST API ----------------------------------------------------------------------------------------------
 
@@ -381,6 +389,8 @@ AXES_VERBOSE = False
 # --- Logs --------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logs.LEVELS:
+    raise ImproperlyConfigured(f"LOG_LEVEL is none of {', '.join(logs.LEVELS)}.")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL, with_requests=env.bool("WEB_ACCESS_LOG", default=True))
 DEFAULT_EXCEPTION_REPORTER = "reviewqueue.errors.Reporter"
@@ -390,4 +400,7 @@ SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 if SENTRY_DSN and not RUNNING_TESTS:
     from reviewqueue import sentry  # only then: it costs memory
 
-    sentry.start(SENTRY_DSN, SENTRY_ENVIRONMENT)
+    try:
+        sentry.start(SENTRY_DSN, SENTRY_ENVIRONMENT)
+    except ValueError:
+        raise ImproperlyConfigured("SENTRY_DSN is not the DSN of a Sentry project.") from None

@@ -82,6 +82,16 @@ def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
         ("JENKINS_USER", "ci", "set both"),
         ("TESTING_TIMEOUT", 0, "TESTING_TIMEOUT"),
         ("TESTING_MAX_ATTEMPTS", -1, "TESTING_MAX_ATTEMPTS"),
+        ("TESTING_TIMEOUT", 10**20, "TESTING_TIMEOUT must be 31536000 or less"),
+        ("TESTING_FIRST_PAUSE", -1, "TESTING_FIRST_PAUSE must be 1 or more"),
+        ("JENKINS_TIMEOUT", 0.0, "JENKINS_TIMEOUT"),
+        ("REFRESH_DEFAULT_MINUTES", 0, "REFRESH_DEFAULT_MINUTES"),
+        ("REFRESH_MINUTES", {"in-progress": 10**15}, "REFRESH_IN_PROGRESS_MINUTES"),
+        ("AXES_FAILURE_LIMIT", 0, "LOGIN_FAILURE_LIMIT"),
+        ("REST_FRAMEWORK", {"DEFAULT_THROTTLE_RATES": {"anon": "5/fortnight"}, "NUM_PROXIES": 0}, "API_THROTTLE_ANON"),
+        ("REST_FRAMEWORK", {"DEFAULT_THROTTLE_RATES": {}, "NUM_PROXIES": -1}, "NUM_PROXIES"),
+        ("TESTING_CI_BACKEND", "integrations.jenkins.Hudson", "TESTING_CI_BACKEND"),
+        ("TESTING_CI_BACKEND", "integrations.jenkins.REFUSALS", "TESTING_CI_BACKEND"),
     ],
 )
 def test_wrong_settings_are_named(settings, name, value, words):

@@ -275,6 +275,17 @@ def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, h
     assert "hunter2" not in answer.content.decode()
 
 
+def test_a_cache_that_is_away_stops_nothing(client, settings, db, caplog):
+    gone = {"BACKEND": "reviewqueue.cache.PatientRedisCache", "LOCATION": "redis://:hunter2@127.0.0.1:1/1"}
+    settings.CACHES = {"default": gone}
+    for path in ("/api/reviews/", "/stats/", "/"):
+        assert client.get(path).status_code == 200
+    assert client.post("/api/test-runs/1/callback/", {"status": "PASS"}).status_code == 404
+    assert client.post("/api/webhooks/launchpad/", b"{}", "application/json").status_code == 403
+    assert "cache is away" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 def test_tables_that_are_older_than_the_program(client, transactional_db, monkeypatch):
     from reviewqueue import probes
 

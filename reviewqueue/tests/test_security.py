@@ -133,6 +133,16 @@ def test_a_setting_of_the_wrong_form_is_named(tmp_path):
     assert done.stderr == "TESTING_TIMEOUT has a value of the wrong form. docs/settings.md shows it.\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "postgres://host:port/x"), ("CACHE_URL", "nonsense"), ("LOG_LEVEL", "LOUD"),
+     ("SENTRY_DSN", "nonsense")],
+)  # fmt: skip
+def test_a_setting_that_can_not_be_used_is_named_without_a_trace(tmp_path, name, value):
+    done = production("check", DEBUG="true", VAR_DIR=str(tmp_path), **{name: value})
+    assert (done.returncode, done.stderr.count("\n"), done.stderr.startswith(f"{name} is no")) == (1, 1, True), done
+
+
 def test_a_taken_port_is_told_in_words(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
