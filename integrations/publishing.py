@@ -162,9 +162,11 @@ def _place_of(launchpad: Launchpad, run: TestRun) -> str:
 
 
 def _posted(run: TestRun) -> bool:
+    """Write it down. An outcome that was recovered in the meantime is another one, and waits for its turn."""
     with transaction.atomic():
-        lock_run(run.pk)
-        TestRun.objects.filter(pk=run.pk).update(posted_at=timezone.now(), post_error="")
+        same = lock_run(run.pk).status == run.status
+        facts = {"posted_at": timezone.now()} if same else {"posting_at": None}
+        TestRun.objects.filter(pk=run.pk).update(post_error="", **facts)
         record(run.review, Event.Kind.POSTED, new=f"{run.status} on {run.substrate.name}", run_id=run.pk)
     return True
 
@@ -192,4 +194,4 @@ def content_of(run: TestRun) -> str:
 
 
 def _marker(run: TestRun) -> str:
-    return f"{MARKER}{run.pk} of {settings.BASE_URL}"
+    return f"{MARKER}{run.pk} of {settings.BASE_URL}: {run.status}"

@@ -175,7 +175,6 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edited schedule is noticed
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB; a process that grew beyond is replaced after its task
-CELERY_TASK_ALWAYS_EAGER = False
 
 # --- Django ------------------------------------------------------------------------------------------------
 

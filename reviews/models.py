@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
@@ -201,13 +200,6 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def posts_comments(self) -> bool:
-        """Whether outcomes are posted: the source's own word, else the setting's (SPEC section 5)."""
-        if self.comments == self.Comments.DEFAULT:
-            return bool(settings.TESTING_COMMENTS)
-        return self.comments == self.Comments.ON
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import unquote_plus
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from launchpadlib.credentials import AccessToken, Credentials
 
@@ -16,6 +17,7 @@ from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from reviews.models import Review, Source
 from testing.models import Status, Substrate, TestRun
+from testing.sweep import recover
 
 PATH = "~ada/charms/trusty/mysql/fix-1/+merge/1"
 
@@ -82,6 +84,41 @@ def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run
     assert posted == []
     run.refresh_from_db()
     assert run.posted_at
+
+
+@pytest.fixture
+def recoverable(run, jenkins):
+    """The run was given up, and Jenkins has the results of its build after all."""
+    results = {"tests": [{"suite": "bundle", "test": "deploy", "returncode": 0}]}
+    jenkins.answers["/job/charm-test/7/artifact/results.json"] = (200, {}, json.dumps(results).encode())
+    TestRun.objects.filter(pk=run.pk).update(status=Status.ERROR, build_url=f"{jenkins.job_url}/7/")
+    run.refresh_from_db()
+    return run
+
+
+def test_a_recovered_outcome_is_posted_as_well(posted, recoverable):
+    assert publish_results() == 1
+    assert "recovered: pass" in recover(recoverable)
+    assert publish_results() == 1
+    assert publish_results() == 0
+    assert ["Approve" in comment["body"] for comment in posted] == [False, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_that_is_recovered_while_the_error_is_posted_follows_it(posted, recoverable, launchpad):
+    answer = launchpad.answers["/devel/" + PATH]
+
+    def recover_meanwhile(request):
+        if request["method"] == "POST" and not posted:
+            recover(recoverable)
+            connection.close()  # of the server's thread
+        return answer(request)
+
+    launchpad.answers["/devel/" + PATH] = recover_meanwhile
+    assert publish_results() == 1
+    assert publish_results() == 1
+    assert publish_results() == 0
+    assert ["Approve" in comment["body"] for comment in posted] == [False, True]
 
 
 def test_switching_posting_on_posts_no_old_outcomes(posted, run):
