@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 COUNTED = {200: "ignored", 202: "accepted", 400: "unreadable", 403: "wrong signature", 413: "too large"}
 MOST_REVIEWS = 100  # reviews that one push may concern
 # A path as Launchpad writes it: no host, no query, nothing that leads elsewhere.
-_PATH = re.compile(r"^/[A-Za-z0-9~][A-Za-z0-9~+@%._/-]{0,900}$")
-_BUG = re.compile(r"^/(?:[a-z0-9+.-]+/(?:\+source/[a-z0-9+.-]+/)?\+bug|bugs)/([0-9]{1,12})$")
+_PATH = re.compile(r"/[A-Za-z0-9~][A-Za-z0-9~+@%._/-]{0,900}")
+_BUG = re.compile(r"/(?:[a-z0-9+.-]+/(?:\+source/[a-z0-9+.-]+/)?\+bug|bugs)/([0-9]{1,12})")
 
 
 class BodyTooLarge(APIException):
@@ -172,7 +172,13 @@ def effect_of(event: str, payload: dict[str, Any], sources: list[Source]) -> Eff
 def _path(payload: dict[str, Any], name: str) -> str:
     """A path out of the payload, without its slash. Raises ParseError for anything that is not plainly one."""
     value = payload.get(name)
-    if not isinstance(value, str) or not _PATH.match(value) or ".." in value or "//" in value or "%2e" in value.lower():
+    if (
+        not isinstance(value, str)
+        or not _PATH.fullmatch(value)
+        or ".." in value
+        or "//" in value
+        or "%2e" in value.lower()
+    ):
         raise ParseError(f"{name} is not a path on Launchpad.")
     return value.strip("/")
 
@@ -186,7 +192,7 @@ def _of_proposal(payload: dict[str, Any]) -> Effect:
 
 def _of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
     bug = payload.get("bug")
-    found = _BUG.match(bug) if isinstance(bug, str) else None
+    found = _BUG.fullmatch(bug) if isinstance(bug, str) else None
     if not found:
         raise ParseError("bug is not the path of a bug.")
     # A review is a task of the bug, and a task lies below what it is a task of.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -297,7 +297,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
 
 
 def web_url(name: str, url: str) -> str:
-    """The URL if it is a plain http(s) one or empty. Raises BadCallback for anything else."""
+    """The URL if it is a plain http(s) one or empty, without credentials: everybody sees it. Raises BadCallback."""
     if not url:
         return ""
     problem = BadCallback(name, f"{name} must be an http or https URL of at most {MAX_URL} characters.")
@@ -310,6 +310,8 @@ def web_url(name: str, url: str) -> str:
         raise problem from None
     if not usable:
         raise problem
+    if "@" in parts.netloc:
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return url
 
 

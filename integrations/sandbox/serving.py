@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import threading
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 KINDS = ("status", "html", "cut", "slow", "hang up", "lost")
 LARGEST_BODY = 10 * 1024 * 1024  # bytes
+
+
+def port_number(text: str) -> int:
+    """A port, as it is named on a command line. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 65535):
+        raise ArgumentTypeError("a port is a number up to 65535")
+    return int(text)
 
 
 @dataclass

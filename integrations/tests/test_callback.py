@@ -54,6 +54,13 @@ def test_repeats_and_late_words_change_nothing(client, run):
         assert answer.json()["reason"]
 
 
+def test_credentials_in_an_address_are_not_kept(client, run):
+    secret = BUILD.replace("://", "://ci:hunter2@")
+    answer = report(client, run, "PASS", build_url=secret, result_url=secret + "x?a=b#c").json()
+    assert (answer["build_url"], answer["result_url"]) == (BUILD, BUILD + "x?a=b#c")
+    assert "hunter2" not in client.get(f"/reviews/{run.review_id}/").content.decode()
+
+
 def test_json_is_understood_too(client, run):
     url = callback_url_of(run).removeprefix("http://localhost:8000")
     answer = client.post(url, {"status": "RUNNING", "build_url": BUILD}, content_type="application/json")

@@ -210,7 +210,7 @@ def test_a_broken_body_is_a_400(deliver, body):
     [
         None, 7, "", "//evil.example.com/+merge/1", "http://evil.example.com/+merge/1", "/~ada/../../etc/+merge/1",
         "/~ada/%2e%2e/+merge/1", "/~ada/x?y=/+merge/1", "/~ada/x#/+merge/1", "/~ada\\evil/+merge/1", "/charms",
-        "/a b/+merge/1",
+        "/a b/+merge/1", "/~ada/x/+merge/1\n",
     ],
 )  # fmt: skip
 def test_a_path_that_leads_elsewhere_is_refused_and_never_asked_for(deliver, launchpad, path):

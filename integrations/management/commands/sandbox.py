@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from integrations.sandbox import Sandbox, SandboxLaunchpad
+from integrations.sandbox.serving import port_number
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -35,8 +36,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--launchpad-port", type=int, default=8085, help="8085; 0 takes any free port")
-        parser.add_argument("--jenkins-port", type=int, default=8086, help="8086; 0 takes any free port")
+        parser.add_argument("--launchpad-port", type=port_number, default=8085, help="8085; 0 takes any free port")
+        parser.add_argument("--jenkins-port", type=port_number, default=8086, help="8086; 0 takes any free port")
         parser.add_argument("--seed", type=int, default=1, help="another seed, another world")
         parser.add_argument("--alive", action="store_true", help="let something happen on Launchpad every 20 seconds")
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
                 # Never a number of the last time: a queue that remembers it would follow somebody else's build.
                 first_build=int(time.time() - FIRST_DAY) // 60,
             )
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise CommandError(
                 f"A port can't be used: {error}. Choose others with --launchpad-port and --jenkins-port."
             ) from None

@@ -244,6 +244,13 @@ def test_a_port_in_use_is_said_in_words(sandbox):
         call_command("sandbox", "--launchpad-port", str(port))
 
 
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "9" * 5000, "²"])
+@pytest.mark.parametrize("command", [["sandbox", "--jenkins-port"], ["runqueue", "--port"]])
+def test_a_port_that_is_none_is_wrong_usage(command, port):
+    with pytest.raises(CommandError, match="number up to 65535"):  # argparse's: on a command line it exits with 2
+        call_command(command[0], f"{command[1]}={port}")
+
+
 def test_builds_run_by_themselves_in_seconds(settings):
     from integrations.sandbox import SandboxJenkins
 

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from integrations.sandbox.serving import port_number
 from integrations.tasks import import_from_launchpad
 from reviewqueue import demo
 from testing.hints import hint
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     help = "Run the queue on this machine: migrate, then web, worker and beat. Ctrl-C stops all of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="port of the pages (8000)")
+        parser.add_argument("--port", type=port_number, default=8000, help="port of the pages (8000)")
         parser.add_argument(
             "--sandbox",
             action=BooleanOptionalAction,
