@@ -207,7 +207,7 @@ MIDDLEWARE = [
     "reviewqueue.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "reviewqueue.middleware.ContentPolicy",
     "reviewqueue.middleware.BodyLimit",
     "reviewqueue.middleware.ConsoleQuery",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.db.models import Q, Subquery
+from django.db.models import Q, QuerySet, Subquery
 
 from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review
+from reviews.prepared import Given, prepared
 
 SECTIONS: tuple[tuple[str, ...], ...] = (INCOMING_STATES, REVIEWING_STATES)
 
@@ -20,18 +22,22 @@ def neighbours(review: Review) -> tuple[Review | None, Review | None]:
     here = next((number for number, states in enumerate(SECTIONS) if review.state in states), None)
     if here is None:
         return None, None
-    wanted = Q()
-    for number, states in enumerate(SECTIONS):
-        for state in states:
-            if number <= here:
-                wanted |= Q(pk=_nearest(review, state, before=True, inside=number == here))
-            if number >= here:
-                wanted |= Q(pk=_nearest(review, state, before=False, inside=number == here))
-    found = list(Review.objects.filter(wanted).only("id", "title", "state", "updated_at"))
+    found = prepared(f"neighbours {here}", partial(_around, here), id=review.pk, updated_at=review.updated_at)
     place = _place(review)
     before = max((other for other in found if _place(other) < place), key=_place, default=None)
     after = min((other for other in found if _place(other) > place), key=_place, default=None)
     return before, after
+
+
+def _around(here: int) -> QuerySet[Review]:
+    wanted = Q()
+    for number, states in enumerate(SECTIONS):
+        for state in states:
+            if number <= here:
+                wanted |= Q(pk=_nearest(state, before=True, inside=number == here))
+            if number >= here:
+                wanted |= Q(pk=_nearest(state, before=False, inside=number == here))
+    return Review.objects.filter(wanted).order_by().only("id", "title", "state", "updated_at")
 
 
 def _place(review: Review) -> tuple[int, Any, int]:
@@ -39,17 +45,14 @@ def _place(review: Review) -> tuple[int, Any, int]:
     return section, review.updated_at, review.pk
 
 
-def _nearest(review: Review, state: str, *, before: bool, inside: bool) -> Subquery:
+def _nearest(state: str, *, before: bool, inside: bool) -> Subquery:
     """The id of a state's row next to the review; outside its section simply the last or the first row."""
+    pk, at = Given(Review, "id"), Given(Review, "updated_at")
     rows = Review.objects.filter(state=state).order_by("updated_at", "id")
     if inside and before:
-        rows = rows.filter(updated_at__lte=review.updated_at).exclude(
-            updated_at=review.updated_at, id__gte=review.pk
-        )  # fmt: skip
+        rows = rows.filter(updated_at__lte=at).exclude(updated_at=at, id__gte=pk)
     elif inside:
-        rows = rows.filter(updated_at__gte=review.updated_at).exclude(
-            updated_at=review.updated_at, id__lte=review.pk
-        )  # fmt: skip
+        rows = rows.filter(updated_at__gte=at).exclude(updated_at=at, id__lte=pk)
     if before:
         rows = rows.reverse()
     return Subquery(rows.values("pk")[:1])

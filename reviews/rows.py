@@ -7,7 +7,7 @@ about as cheap as printing them can be.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -116,25 +116,24 @@ def votes(positive: int, negative: int) -> SafeString:
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
 
 
+SECOND = timedelta(seconds=1)
+# From so many seconds on, the unit of so many says it; a smaller unit says 40 days or one year better.
 _UNITS = (
-    (365 * 86400, "year"),
-    (30 * 86400, "month"),
-    (7 * 86400, "week"),
-    (86400, "day"),
-    (3600, "hour"),
-    (60, "min"),
+    (2 * 365 * 86400, 365 * 86400, "year"),
+    (2 * 30 * 86400, 30 * 86400, "month"),
+    (3 * 7 * 86400, 7 * 86400, "week"),
+    (86400, 86400, "day"),
+    (3600, 3600, "hour"),
+    (60, 60, "min"),
 )
-_FROM = {"year": 2, "month": 2, "week": 3}  # below that many, the smaller unit says it better
 
 
 def age(then: datetime, now: datetime) -> str:
     """How long ago, in words a glance takes in: ``5 min``, ``3 days``, ``4 months``."""
-    seconds = int((now - then).total_seconds())
-    if seconds < 60:
-        return "now"
-    for size, unit in _UNITS:
-        count = seconds // size
-        if count >= _FROM.get(unit, 1):
+    seconds = (now - then) // SECOND
+    for least, size, unit in _UNITS:
+        if seconds >= least:
+            count = seconds // size
             return f"{count} {unit}" if count == 1 or unit == "min" else f"{count} {unit}s"
     return "now"
 

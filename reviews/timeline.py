@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from reviews.models import Comment, Event, Review
+from reviews.prepared import Given, prepared
 
 NEWEST = 500  # entries of either sort that a page shows; the description is always among them
 LONG = 2_000  # characters of a comment after which the rest is folded
@@ -57,15 +60,23 @@ class Timeline:
 
 def timeline_of(review: Review) -> Timeline:
     """The newest ``NEWEST`` comments and as many lines of history. Two queries."""
-    events = list(review.events.select_related("actor").order_by("-at", "-id")[: NEWEST + 1])
-    comments = list(
-        review.comments.select_related("author").order_by("-is_description", "-created_at", "-id")[: NEWEST + 1]
-    )
+    events = prepared("events of review", _events, review_id=review.pk)
+    comments = prepared("comments of review", _comments, review_id=review.pk)
     shortened = len(events) > NEWEST or len(comments) > NEWEST
     entries = [Entry("event", event.at, event=event) for event in events[:NEWEST]]
     entries += [_comment_entry(comment) for comment in comments[:NEWEST]]
     entries.sort(key=lambda entry: (not _is_description(entry), entry.at, (entry.comment or entry.event).pk))  # type: ignore[union-attr]
     return Timeline(_fold_runs(entries), shortened)
+
+
+def _events() -> QuerySet[Event]:
+    events = Event.objects.filter(review_id=Given(Event, "review_id")).select_related("actor")
+    return events.order_by("-at", "-id")[: NEWEST + 1]
+
+
+def _comments() -> QuerySet[Comment]:
+    comments = Comment.objects.filter(review_id=Given(Comment, "review_id")).select_related("author")
+    return comments.order_by("-is_description", "-created_at", "-id")[: NEWEST + 1]
 
 
 def _is_description(entry: Entry) -> bool:

@@ -1,5 +1,6 @@
 """The pages of the line. That of one review is in ``reviews.review_page``."""
 
+from functools import cache
 from urllib.parse import quote
 
 from django.conf import settings
@@ -26,13 +27,19 @@ def reviewer(request: HttpRequest) -> User:
     return user
 
 
+@cache
+def _style() -> str:
+    """The style sheet's address, which another deploy changes."""
+    return static("css/reviewqueue.css")
+
+
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """What waits for review, oldest activity first. Answers 304 when the reader's page is still true."""
     now = timezone.now()
     user = request.user if isinstance(request.user, User) else None
     line = line_of(request.GET, user, now)
-    page = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "") + static("css/reviewqueue.css")
+    page = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "") + _style()
     tag = None if len(get_messages(request)) else line.tag(user, page, now)
     response = get_conditional_response(request, etag=tag) if tag else None
     if response is None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import Case, Count, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 from reviews.models import Review
+from reviews.prepared import Given, prepared
 from reviews.rows import SQUARE_CELLS
 from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
+
+OfRun = TypeVar("OfRun", Attempt, TestResult)
 
 MOST_RUNS = 100  # newest runs of a review that its page shows
 MOST_RESULTS = 25  # single tests of a run that the review's page shows, failed ones first; the run's page has all
@@ -109,22 +113,48 @@ class Runs:
 
 def runs_of(review: Review) -> Runs:
     """The newest ``MOST_RUNS`` runs of a review. Three queries however many there are."""
-    failed_first = Case(When(returncode=0, then=1), default=0, output_field=IntegerField())
-    first = TestResult.objects.defer("output").filter(run__revision=review.revision)
-    first = first.order_by(failed_first, "position")[:MOST_RESULTS]
-    runs = with_counts(review.test_runs.select_related("substrate", "requested_by"))
-    found = list(
-        runs.prefetch_related(Prefetch("attempts"), Prefetch("results", queryset=first, to_attr="first_results"))[
-            : MOST_RUNS + 1
-        ]
-    )
-    rows = [row_of(run, review, run.first_results) for run in found[:MOST_RUNS]]
+    found = prepared("runs of review", _runs, review_id=review.pk)
+    if not found:
+        return Runs([], [], False, [])
+    attempts = _by_run(prepared("attempts of review", _attempts, review_id=review.pk))
+    results = _by_run(prepared("results of review", _results, review_id=review.pk, revision=review.revision))
+    rows = [row_of(run, review, attempts[run.pk], results[run.pk]) for run in found[:MOST_RUNS]]
     return Runs(
         [row for row in rows if not row.outdated],
         [row for row in rows if row.outdated],
         len(found) > MOST_RUNS,
         [tuple(getattr(run, name) for name in SHOWN) for run in found],
     )
+
+
+def _runs() -> QuerySet[TestRun]:
+    runs = TestRun.objects.filter(review_id=Given(TestRun, "review_id")).select_related("substrate", "requested_by")
+    return with_counts(runs)[: MOST_RUNS + 1]
+
+
+def _newest() -> QuerySet[TestRun]:
+    return TestRun.objects.filter(review_id=Given(TestRun, "review_id"))[:MOST_RUNS]
+
+
+def _attempts() -> QuerySet[Attempt]:
+    return Attempt.objects.filter(run__in=_newest().values("pk")).order_by("run_id", "number")
+
+
+def _results() -> QuerySet[TestResult]:
+    """The first single tests of each run of the current revision, failed ones first."""
+    failed_first = Case(When(returncode=0, then=1), default=0, output_field=IntegerField())
+    place = Window(RowNumber(), partition_by=F("run_id"), order_by=[failed_first, F("position")])
+    results = TestResult.objects.defer("output").filter(
+        run__in=_newest().values("pk"), run__revision=Given(TestRun, "revision")
+    )
+    return results.annotate(place=place).filter(place__lte=MOST_RESULTS).order_by("run_id", "place")
+
+
+def _by_run(rows: Iterable[OfRun]) -> dict[int, list[OfRun]]:
+    found: dict[int, list[OfRun]] = defaultdict(list)
+    for row in rows:
+        found[row.run_id].append(row)
+    return found
 
 
 def with_counts(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
@@ -137,11 +167,11 @@ def with_counts(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
     return runs.annotate(tests=count(results), failed=count(results.exclude(returncode=0)))
 
 
-def row_of(run: TestRun, review: Review, results: list[TestResult]) -> RunRow:
+def row_of(run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult]) -> RunRow:
     """The row of a run that ``with_counts`` read."""
-    attempts = [AttemptRow(attempt, story_of(attempt, run)) for attempt in run.attempts.all()]
+    told = [AttemptRow(attempt, story_of(attempt, run)) for attempt in attempts]
     counts: tuple[int, int] = run.tests, run.failed  # type: ignore[attr-defined]
-    return RunRow(run, run.revision != review.revision, *counts, results, attempts)
+    return RunRow(run, run.revision != review.revision, *counts, results, told)
 
 
 def story_of(attempt: Attempt, run: TestRun) -> str:

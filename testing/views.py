@@ -73,12 +73,12 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and all its single tests, in their order."""
     runs = with_counts(TestRun.objects.select_related("review__owner", "substrate", "requested_by"))
-    run = get_object_or_404(runs.prefetch_related("attempts"), pk=run_pk, review_id=pk)
+    run = get_object_or_404(runs, pk=run_pk, review_id=pk)
     results = run.results.defer("output").order_by("position")
     page = Paginator(results, PAGE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
-        "row": row_of(run, run.review, []),
+        "row": row_of(run, run.review, run.attempts.all(), []),
         "page": page,
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }
