@@ -8,6 +8,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from reviews.models import Source
+
 
 def manage(tmp_path, *arguments, **more):
     environment = {"PATH": os.environ["PATH"], "DEBUG": "true", "VAR_DIR": str(tmp_path), **more}
@@ -39,3 +41,10 @@ def test_numbers_of_no_review_are_wrong_usage():
     with pytest.raises(CommandError, match=r"No such review: 10+\.") as wrong:
         call_command("refresh_reviews", str(10**21))
     assert wrong.value.returncode == 2
+
+
+@pytest.mark.django_db
+def test_an_import_of_nothing_is_no_success():
+    Source.objects.update(active=False)
+    with pytest.raises(CommandError, match="No source is active"):
+        call_command("import_reviews")

@@ -25,6 +25,8 @@ class Command(BaseCommand):
                 f"No such source: {', '.join(unknown)}. There are: {', '.join(sources) or 'none'}.", returncode=2
             )
         chosen = [sources[name] for name in names] or [source for source in sources.values() if source.active]
+        if not chosen:
+            raise CommandError("No source is active: nothing was imported. Activate one in the admin, or name one.")
         failed = False
         for source in chosen:
             report = import_source(
