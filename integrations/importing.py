@@ -25,7 +25,7 @@ from integrations.launchpad import (
     time_of,
 )
 from integrations.models import ImportReport, Remembered
-from reviews.ingest import abandon, add_comments, due_after, ingest, ingest_new, keep_people
+from reviews.ingest import abandon, add_comments, due_after, ingest, ingest_new, keep_people, move
 from reviews.models import CLOSED_STATES, Person, Review, Source
 from reviews.sources import CommentFacts, PersonFacts
 from reviews.stats import sample_queue
@@ -317,6 +317,10 @@ def _refresh(review: Review, now: datetime) -> None:
         return
     if item.problem or not item.facts:
         raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
+    if item.facts.kind != review.kind:
+        raise LaunchpadProblem("Launchpad answered another kind of item.")
+    if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
+        return
     comments = comments_of(launchpad, item.bug or entry)
     know_people(launchpad, {comment.author.username for comment in comments})
     ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())

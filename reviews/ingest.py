@@ -190,6 +190,18 @@ def _tell(review: Review, before: tuple[str, datetime, str], added: bool) -> Non
         reviews_opened.send(Review, reviews=[review])
 
 
+def move(review_id: int, api_url: str, *, now: datetime) -> bool:
+    """The item has another address now, as when its project was renamed: its review goes along.
+
+    False when there is a review of that address already: then the old one is abandoned, so that the item appears once.
+    """
+    if Review.objects.filter(api_url=api_url).exists():
+        abandon(review_id, f"It is at {api_url} now, and known there.", now=now)
+        return False
+    Review.objects.filter(pk=review_id).update(api_url=api_url)
+    return True
+
+
 def abandon(review_id: int, reason: str, *, now: datetime) -> None:
     """The item is gone, or no longer ours to see: ABANDONED (SPEC section 3)."""
     with transaction.atomic():

@@ -282,6 +282,42 @@ def test_a_redirect_to_elsewhere_is_not_followed_with_our_credentials(launchpad,
     assert not jenkins.asked
 
 
+def moved(launchpad, number, to):
+    """Launchpad redirects from where an item was, as it does when a project is renamed."""
+    old = launchpad.proposal(number)
+    new = launchpad.proposal(to)
+    path = old["self_link"].removeprefix(launchpad.url.rstrip("/"))
+    launchpad.answers[path] = (301, {"Location": new["self_link"]}, b"")
+    return new
+
+
+def test_a_review_goes_along_when_its_item_moves(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    old, new = only(), moved(launchpad, 1, to=2)
+    assert refresh(old) == ""
+    assert (only().pk, only().api_url, only().url) == (old.pk, new["self_link"], new["web_link"])
+    assert only().due_at > timezone.now()
+
+
+def test_an_item_that_moved_to_where_it_is_known_appears_once(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    old, new = only(), moved(launchpad, 1, to=2)
+    import_source(project(new))
+    assert refresh(old) == ""
+    assert dict(Review.objects.values_list("api_url", "state")) == {
+        old.api_url: "abandoned",
+        new["self_link"]: "pending",
+    }
+
+
+def test_another_kind_of_item_is_none(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    path = only().api_url.removeprefix(launchpad.url.rstrip("/"))
+    launchpad.answers[path] = (301, {"Location": launchpad.bug(1)["self_link"]}, b"")
+    assert "another kind" in refresh(only())
+    assert only().state == "pending"
+
+
 def test_a_launchpad_that_is_down_is_reported(launchpad, project):
     source = project()
     launchpad.stop()
