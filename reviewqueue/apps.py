@@ -1,8 +1,22 @@
 from typing import Any
 
 from celery import signals
-from django.apps import AppConfig
-from django.contrib import admin
+from django.apps import AppConfig, apps
+from django.contrib.admin import apps as admin_apps
+
+# What the admin calls the apps of others.
+FOREIGN = {
+    "auth": "Groups",
+    "authtoken": "API tokens",
+    "social_django": "Logins by Launchpad",
+    "axes": "Logins that failed",
+    "admin": "What staff did",
+}
+
+
+class ConsoleConfig(admin_apps.AdminConfig):
+    default = False
+    default_site = "reviewqueue.console.ConsoleSite"
 
 
 class ProjectConfig(AppConfig):
@@ -10,8 +24,8 @@ class ProjectConfig(AppConfig):
     verbose_name = "Review Queue"
 
     def ready(self) -> None:
-        admin.site.site_header = admin.site.site_title = "Review Queue"
-        admin.site.index_title = "Console"
+        for label, words in FOREIGN.items():
+            apps.get_app_config(label).verbose_name = words
         from reviewqueue import checks  # noqa: F401  (registers the checks)
         from testing.tallies import tally
 

@@ -183,7 +183,7 @@ INSTALLED_APPS = [
     "integrations",
     "testing",
     "reviews",
-    "django.contrib.admin",
+    "reviewqueue.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -21,10 +21,12 @@ from rest_framework.authtoken.models import Token, TokenProxy
 from social_django.admin import Association, Nonce  # registered by this import, and taken off below
 
 from reviews.console import (
+    Autocompletes,
     BoundedPaginator,
     ConsoleAdmin,
     ReadOnly,
     Section,
+    SourceFilter,
     TextFilter,
     actor_of,
     ago,
@@ -91,7 +93,10 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
         "sync_problem",
     ]  # fmt: skip
     list_display_links = ["shown_title"]
-    list_filter = ["state", "kind", "square", "source", LockFilter, SyncFilter, SubmitterFilter, SeriesFilter]
+    list_filter = [
+        "state", "kind", "square", ("source", SourceFilter), LockFilter, SyncFilter, SubmitterFilter,
+        SeriesFilter,
+    ]  # fmt: skip
     search_fields = ["title", "api_url", "owner__username"]
     search_help_text = "Title, address on Launchpad, or username of the submitter."
     date_hierarchy = "updated_at"
@@ -223,7 +228,7 @@ class SourceForm(forms.ModelForm):
 @admin.register(Source)
 class SourceAdmin(ConsoleAdmin):
     form = SourceForm
-    list_display = ["name", "kind", "target", "active", "comments", "webhooks", "imported", "problem"]
+    list_display = ["name", "short_kind", "target", "active", "posts", "webhooks", "imported", "problem"]
     list_filter = ["kind", "active"]
     search_fields = ["name", "target"]
     readonly_fields = ["last_import_at", "last_success_at", "last_error"]
@@ -247,6 +252,14 @@ class SourceAdmin(ConsoleAdmin):
             ("Webhook", {"fields": hooks, "description": f"{state} {how}"}),
             ("Last import", {"fields": self.readonly_fields}),
         ]
+
+    @column("kind", "kind")
+    def short_kind(self, source: Source) -> str:
+        return source.kind
+
+    @admin.display(description="posts outcomes", boolean=True)
+    def posts(self, source: Source) -> bool:
+        return source.posts_comments
 
     @admin.display(description="webhooks", boolean=True)
     def webhooks(self, source: Source) -> bool:
@@ -322,7 +335,7 @@ class SeriesAdmin(ConsoleAdmin):
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(Autocompletes, UserAdmin):
     list_display = ["username", "person", "is_active", "is_staff", "is_superuser", "last_login"]
     list_select_related = ["person"]
     autocomplete_fields = ["person"]
@@ -331,6 +344,8 @@ class AccountAdmin(UserAdmin):
 
     @admin.action(description="Revoke API token", permissions=["change"])
     def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset.filter(auth_token__isnull=False):
+            self.log_change(request, user, "API token revoked")
         count, _ = Token.objects.filter(user__in=queryset).delete()
         messages.success(request, f"{count} revoked, {queryset.count() - count} had none.")
 
@@ -347,7 +362,7 @@ admin.site.unregister(TokenProxy)  # registered by the import above; its list sh
 
 
 @admin.register(TokenProxy)
-class TokenAdmin(DefaultTokenAdmin):
+class TokenAdmin(Autocompletes, DefaultTokenAdmin):
     """API tokens: whose and since when. A key is shown once, to who made it."""
 
     list_display = ["user", "created"]

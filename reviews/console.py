@@ -14,6 +14,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import Form
@@ -81,6 +82,12 @@ class TextFilter(admin.SimpleListFilter):
         return queryset.filter(**{self.lookup: value}) if value else queryset
 
 
+class SourceFilter(admin.RelatedFieldListFilter):
+    """The sources. One that anything was imported from is never deleted, so there is nothing "without a source"."""
+
+    include_empty_choice = False
+
+
 @dataclass
 class Section:
     """A table on a change page. Cells are text or markup that was made safe."""
@@ -89,6 +96,22 @@ class Section:
     columns: Sequence[str]
     rows: list[Sequence[Any]] = field(default_factory=list)
     note: str = ""
+
+
+class Autocomplete(AutocompleteSelect):
+    """Shown again with whatever was sent, be it no number: Django's own looks that up and fails."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if str(each).isdecimal()], attrs)
+
+
+class Autocompletes:
+    """Makes the fields of ``autocomplete_fields`` such ones."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.autocomplete_fields:  # type: ignore[attr-defined]
+            kwargs["widget"] = Autocomplete(db_field, self.admin_site, using=kwargs.get("using"))  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
 class ReadOnly:
@@ -123,6 +146,13 @@ class ConsoleAdmin(admin.ModelAdmin):
     def links(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
         """Label and URL of where else the row is shown."""
         return []
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Nothing is left out of a list that is neither searched nor filtered: no "(Show all)" there."""
+        changelist = super().get_changelist_instance(request)
+        if not changelist.query and not changelist.has_active_filters:
+            changelist.full_result_count = changelist.result_count
+        return changelist
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")

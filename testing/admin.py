@@ -19,6 +19,7 @@ from reviews.console import (
     ConsoleAdmin,
     ReadOnly,
     Section,
+    SourceFilter,
     TextFilter,
     actor_of,
     ago,
@@ -54,8 +55,8 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         "id", "status", "shown_attempt", "age", "substrate", "shown_review", "last_error", "console", "next_attempt",
         "requested_by",
     ]  # fmt: skip
-    list_filter = ["status", "substrate", "review__source", "created_at", RequesterFilter]
-    search_fields = ["review__title", "=id"]
+    list_filter = ["status", "substrate", ("review__source", SourceFilter), "created_at", RequesterFilter]
+    search_fields = ["review__title"]
     search_help_text = "Number of the run, or title of the item."
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
@@ -70,6 +71,12 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change test runs may retrigger, cancel and recover them."""
         return may(request, "testing.change_testrun")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """A number is the run's own, found by its key: compared as text, every run would be read."""
+        if search_term.isdecimal():
+            return queryset.filter(pk=int(search_term[:18])), False
+        return super().get_search_results(request, queryset, search_term)
 
     @column("attempt", "attempt")
     def shown_attempt(self, run: TestRun) -> str:

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -318,3 +319,102 @@ def test_who_may_only_view_schedules_runs_none(client, db):
     page = client.get("/admin/django_celery_beat/periodictask/").content.decode()
     assert "sweep" in page
     assert "run_tasks" not in page
+
+
+def schedule_form(**changes):
+    interval = PeriodicTask.objects.get(task="testing.tasks.sweep_test_runs").interval_id
+    return {
+        "name": "mine", "task": "integrations.tasks.prune_queue", "enabled": "on", "interval": interval, "args": "[]",
+        "kwargs": "{}", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": "no.such.task"}, "Select a valid choice"),
+        ({"task": "a\0b"}, "Select a valid choice"),
+        ({"task": ""}, "This field is required"),
+        ({"args": "{"}, "Write a JSON list"),
+        ({"args": '{"a": 1}'}, "Write a JSON list"),
+        ({"kwargs": "[]"}, "Write a JSON object"),
+        ({"kwargs": "[" * 100_000}, "Write a JSON object"),
+        ({"kwargs": '{"nonsense": 1}'}, "does not take these arguments"),
+        ({"args": "[1, 2, 3, 4]"}, "does not take these arguments"),
+        ({"interval": ""}, "must be set"),
+        ({"expire_seconds": "-1"}, "greater than or equal to 0"),
+    ],
+)
+def test_an_impossible_schedule_is_refused_at_its_field(client, staff, changes, words):
+    answer = client.post("/admin/django_celery_beat/periodictask/add/", schedule_form(**changes))
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not PeriodicTask.objects.filter(name="mine").exists()
+
+
+def test_a_schedule_is_made_and_edited(client, staff):
+    client.post("/admin/django_celery_beat/periodictask/add/", schedule_form(args="", kwargs=""))
+    task = PeriodicTask.objects.get(name="mine")
+    assert (task.args, task.kwargs) == ("[]", "{}")
+    page = f"/admin/django_celery_beat/periodictask/{task.pk}/change/"
+    client.post(page, schedule_form(name="yours"))
+    task.refresh_from_db()
+    assert task.name == "yours"
+
+
+@pytest.mark.parametrize("minute", ["-1", "60", "*/0", "x", "", "a\0b"])
+def test_a_nonsense_crontab_is_refused(client, staff, minute):
+    form = {
+        "minute": minute, "hour": "2", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*",
+        "timezone": "UTC", "periodictask_set-TOTAL_FORMS": 0, "periodictask_set-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    answer = client.post("/admin/django_celery_beat/crontabschedule/add/", form)
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+
+
+def test_a_token_for_nobody_is_refused_at_its_field(client, staff):
+    answer = client.post("/admin/authtoken/tokenproxy/add/", {"user": "nobody"})
+    assert answer.status_code == 200
+    assert "Select a valid choice" in answer.content.decode()
+
+
+@pytest.fixture
+def eager_tasks():
+    before, app.conf.task_always_eager = app.conf.task_always_eager, True
+    yield
+    app.conf.task_always_eager = before
+
+
+def test_what_staff_do_with_schedules_and_tokens_is_logged_with_their_name(client, staff, eager_tasks):
+    Token.objects.create(user=staff)
+    task = PeriodicTask.objects.get(task="integrations.tasks.prune_queue")
+    for action in ("disable_tasks", "enable_tasks", "run_tasks"):
+        act(client, "django_celery_beat/periodictask", action, task)
+    act(client, "reviews/user", "revoke_tokens", staff)
+    log = LogEntry.objects.order_by("pk").values_list("user__username", "object_repr", "change_message")
+    assert list(log) == [
+        *(("boss", str(task), words) for words in ("Disabled", "Enabled", "Run now")),
+        ("boss", "boss", "API token revoked"),
+    ]
+
+
+def test_a_run_is_found_by_its_number_and_by_the_title_of_its_item(client, staff, run):
+    def found(asked):
+        return client.get("/admin/testing/testrun/", {"q": asked}).context["cl"].result_count
+
+    assert [found(asked) for asked in (run.pk, run.pk + 1, "mysql", "9" * 40, "\0")] == [1, 0, 1, 0, 1]
+
+
+def test_lists_begin_with_what_operators_need(client, staff, run):
+    page = client.get("/admin/").content.decode()
+    places = [page.index(f'id="{label}') if f'id="{label}' in page else page.index(f"/admin/{label}/")
+              for label in ("testing", "reviews", "integrations", "django_celery_beat", "auth", "axes")]  # fmt: skip
+    assert places == sorted(places)
+
+
+def test_filters_by_source_name_each_source_and_nothing_else(client, staff, run):
+    filters = client.get("/admin/testing/testrun/").context["cl"].filter_specs
+    source = next(found for found in filters if found.title == "source")
+    assert source.lookup_choices == list(Source.objects.values_list("pk", "name"))
+    assert not source.include_empty_choice
