@@ -88,10 +88,10 @@ class SourceAdmin(reviews_admin.SourceAdmin):
         for source in sources:
             self.log_change(request, source, "Import now")
         hint_each(import_from_launchpad, [source.pk for source in sources])
-        words = f"{counted(len(sources), 'import')} start now; their reports appear under import reports."
+        words = f"{counted(len(sources), 'import')} will begin now; their reports appear under import reports."
         messages.success(request, words)
         if not alive("worker"):
-            messages.warning(request, "No worker gave a sign of life lately: they start when one does. See Health.")
+            messages.warning(request, "No worker gave a sign of life lately: they begin when one does. See Health.")
 
 
 class ReviewAdmin(testing_admin.ReviewAdmin):
@@ -110,7 +110,7 @@ class ReviewAdmin(testing_admin.ReviewAdmin):
                 [line(review, Event.Kind.STAFF, new="refresh from Launchpad", actor=actor) for review in reviews]
             )
             hint(refresh_active)
-        messages.success(request, f"{counted(len(reviews), 'refresh', 'refreshes')} start now.")
+        messages.success(request, f"{counted(len(reviews), 'refresh', 'refreshes')} will begin now.")
 
 
 class IntervalForm(forms.ModelForm):
@@ -174,7 +174,7 @@ class PeriodicTaskForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        task = current_app.tasks.get(data.get("task"))
+        task = current_app.tasks.get(data.get("task") or "")
         if task and "args" in data and "kwargs" in data:
             signature = inspect.signature(task.run)
             try:

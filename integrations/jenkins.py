@@ -42,9 +42,12 @@ OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "FAILURE": "fail", "ABORTED":
 REFUSALS: dict[int, str] = {
     400: "Jenkins says that the job takes no parameters (400). Declare its parameters as docs/jenkins.md shows.",
     401: "Jenkins does not know JENKINS_USER with JENKINS_API_TOKEN (401). Check both.",
-    403: "Jenkins refused (403): wrong JENKINS_TOKEN, a missing permission, or an API token that is no longer valid.",
+    403: (
+        "Jenkins refused (403): wrong JENKINS_TOKEN, a missing permission, or an API token that is no longer valid. "
+        "Check them as docs/jenkins.md says."
+    ),
     404: "Jenkins knows no such job, or hides it (404). Check JENKINS_JOB_URL and the user's permissions.",
-    405: "Jenkins wants a POST (405): JENKINS_TOKEN is not the job's token.",
+    405: "Jenkins wants a POST (405): JENKINS_TOKEN is not the job's token. Set it as the job has it.",
     409: "The job is disabled in Jenkins (409). Enable it.",
 }
 

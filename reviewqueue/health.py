@@ -225,7 +225,7 @@ def launchpad_found() -> Finding:
         words = f"It answered {gone.status}: LAUNCHPAD_SERVICE_ROOT is not the root of its web service."
         return _found("Launchpad", Problem(words, "Set it to production, staging, or the URL of a service root."))
     except LaunchpadProblem as problem:
-        known = "Run:" in str(problem) or "Check " in str(problem)
+        known = "run: " in str(problem).lower() or "Check " in str(problem)
         remedy = "" if known else "Check the network and LAUNCHPAD_SERVICE_ROOT; the next import carries on by itself."
         return _found("Launchpad", Problem(str(problem), remedy))
 

@@ -81,7 +81,7 @@ def test_default_tests_locks_and_refreshes(client, staff, review):
     review.locked_by, review.locked_at = staff.as_person(), timezone.now()
     review.save()
     assert "1 released" in act(client, "reviews/review", "release_lock", review)
-    assert "1 refresh start now" in act(client, "reviews/review", "refresh_now", review)
+    assert "1 refresh will begin now" in act(client, "reviews/review", "refresh_now", review)
 
 
 def test_a_substrate_in_use_can_not_be_deleted(client, staff, run):
@@ -418,3 +418,46 @@ def test_filters_by_source_name_each_source_and_nothing_else(client, staff, run)
     source = next(found for found in filters if found.title == "source")
     assert source.lookup_choices == list(Source.objects.values_list("pk", "name"))
     assert not source.include_empty_choice
+
+
+RUN_ACTIONS = {"retrigger_runs", "cancel_runs", "recover_results"}
+TEST_ACTIONS = {"run_default_tests", "run_tests_on"}
+REVIEW_ACTIONS = {"release_lock", "refresh_now"}
+TASK_ACTIONS = {"enable_tasks", "disable_tasks", "run_tasks"}
+ALL_ACTIONS = {
+    "testing/testrun": RUN_ACTIONS,
+    "reviews/review": TEST_ACTIONS | REVIEW_ACTIONS,
+    "reviews/source": {"import_now"},
+    "django_celery_beat/periodictask": TASK_ACTIONS,
+    "reviews/user": {"revoke_tokens"},
+}
+LOOKING = ["view_testrun", "view_review", "view_source", "view_periodictask", "view_user"]
+
+
+@pytest.mark.parametrize(
+    ("permission", "offered"),
+    [
+        (None, {}),
+        ("change_testrun", {"testing/testrun": RUN_ACTIONS, "reviews/review": TEST_ACTIONS}),
+        ("change_review", {"reviews/review": REVIEW_ACTIONS}),
+        ("change_source", {"reviews/source": {"import_now"}}),
+        ("change_periodictask", {"django_celery_beat/periodictask": TASK_ACTIONS}),
+    ],
+)
+def test_what_one_may_not_do_is_not_offered_and_refused_when_forged(client, run, permission, offered):
+    clerk_with(client, *LOOKING, *([permission] if permission else []))
+    task = PeriodicTask.objects.get(task="testing.tasks.sweep_test_runs")
+    robot = User.objects.create_user("robot")
+    Token.objects.create(user=robot)
+    rows = dict(zip(ALL_ACTIONS, (run, run.review, Source.objects.first(), task, robot), strict=True))
+    for model, actions in ALL_ACTIONS.items():
+        form = client.get(f"/admin/{model}/").context.get("action_form")
+        found = {name for name, _ in form.fields["action"].choices if name} if form else set()
+        assert found == offered.get(model, set())
+        for action in actions - found:
+            act(client, model, action, rows[model])
+    run.refresh_from_db()
+    task.refresh_from_db()
+    assert (run.status, task.enabled, Token.objects.count()) == (Status.RETRY, True, 1)
+    assert not run.review.events.exists()
+    assert not LogEntry.objects.exists()

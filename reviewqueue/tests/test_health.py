@@ -123,6 +123,7 @@ def test_a_broken_credentials_file(client, staff, well, settings, content):
     text = page(client)
     assert "can&#x27;t be read" in text
     assert "setup_launchpad_credentials" in text
+    assert "Check the network" not in text  # nothing is wrong with it
 
 
 def test_a_source_that_fails(client, staff, well):

@@ -36,3 +36,12 @@ def test_health_is_accessible(window, look, queue, boss, accessible, overflow):
     page.goto("/admin/health/")
     accessible(page)
     assert overflow(page) == 0
+
+
+def test_the_lists_show_all_their_columns_beside_a_long_title(page, queue, boss, make_review):
+    review = make_review("Averyverylongname" * 10)
+    TestRun.objects.create(review=review, substrate=Substrate.objects.get(name="lxc"), revision="1", error="x" * 200)
+    queue.log_in(page, boss)
+    for path in ("/admin/reviews/review/", "/admin/testing/testrun/", "/admin/reviews/source/"):
+        page.goto(path)
+        assert page.locator("#changelist .results").evaluate("table => table.scrollWidth - table.clientWidth") == 0
