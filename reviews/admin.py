@@ -259,7 +259,8 @@ class SourceAdmin(ConsoleAdmin):
 
     @admin.display(description="posts outcomes", boolean=True)
     def posts(self, source: Source) -> bool:
-        return source.posts_comments
+        by_default = source.comments == Source.Comments.DEFAULT and settings.TESTING_COMMENTS
+        return bool(by_default or source.comments == Source.Comments.ON)
 
     @admin.display(description="webhooks", boolean=True)
     def webhooks(self, source: Source) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,6 +139,10 @@ class ConsoleAdmin(admin.ModelAdmin):
     change_list_template = "admin/console_change_list.html"
     buttons: tuple[str, ...] = ()
 
+    def name_of(self, row: Any) -> str:
+        """What the row is called where it stands alone."""
+        return str(row)
+
     def sections(self, request: HttpRequest, row: Any) -> list[Section]:
         """Tables below the row's fields."""
         return []
@@ -158,6 +162,7 @@ class ConsoleAdmin(admin.ModelAdmin):
         row = kwargs.get("obj")
         if row is not None and not context.get("is_popup"):
             offered = self.get_actions(request)
+            context["subtitle"] = self.name_of(row)
             context["console_buttons"] = [(name, found[2]) for name in self.buttons if (found := offered.get(name))]
             context["console_links"] = self.links(request, row)
             context["console_sections"] = self.sections(request, row)
@@ -199,7 +204,7 @@ def _is_confirmed(request: HttpRequest) -> bool:
 
 
 def confirmation(
-    model_admin: admin.ModelAdmin,
+    model_admin: ConsoleAdmin,
     request: HttpRequest,
     queryset: QuerySet[Any],
     *,
@@ -227,7 +232,7 @@ def confirmation(
         "button": button,
         "form": form,
         "opts": model_admin.opts,
-        "rows": rows[:MOST_NAMED],
+        "rows": [model_admin.name_of(row) for row in rows[:MOST_NAMED]],
         "unnamed": max(0, len(rows) - MOST_NAMED),
         "keys": [row.pk for row in rows],
         "bound": MOST_AT_ONCE if more else 0,
@@ -255,7 +260,10 @@ def ago(when: datetime | None) -> Any:
     if when is None:
         return "–"
     now = timezone.now()
-    words = f"in {timesince(now, when)}" if when > now else timesince(when, now)
+    if abs(now - when) < timedelta(minutes=1):
+        words = "now"
+    else:
+        words = f"in {timesince(now, when)}" if when > now else timesince(when, now)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S} UTC", words
     )

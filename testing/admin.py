@@ -78,6 +78,9 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
             return queryset.filter(pk=int(search_term[:18])), False
         return super().get_search_results(request, queryset, search_term)
 
+    def name_of(self, row: TestRun) -> str:
+        return f"run {row.pk} of {short(row.review.title)} on {row.substrate}: {row.status}"
+
     @column("attempt", "attempt")
     def shown_attempt(self, run: TestRun) -> str:
         return f"{run.attempt} of {settings.TESTING_MAX_ATTEMPTS}"

@@ -108,7 +108,9 @@ def ask(client, model, action, *rows, **more):
 
 
 def test_cancelling_asks_first(client, staff, run):
-    assert "Yes, cancel" in ask(client, "testing/testrun", "cancel_runs", run)
+    page = ask(client, "testing/testrun", "cancel_runs", run)
+    assert "Yes, cancel" in page
+    assert f"run {run.pk} of &lt;b&gt;mysql&lt;/b&gt; on lxc: retry" in page
     run.refresh_from_db()
     assert run.status == Status.RETRY
 
@@ -403,7 +405,7 @@ def test_a_run_is_found_by_its_number_and_by_the_title_of_its_item(client, staff
     def found(asked):
         return client.get("/admin/testing/testrun/", {"q": asked}).context["cl"].result_count
 
-    assert [found(asked) for asked in (run.pk, run.pk + 1, "mysql", "9" * 40, "\0")] == [1, 0, 1, 0, 1]
+    assert [found(asked) for asked in (run.pk, run.pk + 1, "mysql", "9" * 40)] == [1, 0, 1, 0]
 
 
 def test_lists_begin_with_what_operators_need(client, staff, run):
