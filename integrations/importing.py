@@ -197,7 +197,7 @@ def import_source(
         with transaction.atomic():
             report.save()
             changes: dict[str, Any] = {"last_import_at": report.finished_at}
-            changes["last_error"] = "" if report.ok else report.problems[-1]
+            changes["last_error"] = "" if report.ok else report.problems[-1].removeprefix(f"{source.name}: ")
             if report.ok:
                 changes["last_success_at"] = report.finished_at
                 # The cursor moves only when nothing was left out, so that a failed item comes again.

@@ -143,12 +143,11 @@ def sources_found() -> Finding:
     problems, now = [], timezone.now()
     for source in sources:
         if source.last_error:
-            words = source.last_error.removeprefix(f"{source.name}: ")
             remedy = (
                 "Check the source's kind and target in the admin, and Launchpad below; it is tried again at the "
                 "next import."
             )
-            problems.append(Problem(f"The last import of {source.name} failed: {words}", remedy))
+            problems.append(Problem(f"The last import of {source.name} failed: {source.last_error}", remedy))
         elif source.last_success_at and source.last_success_at < now - STALE:
             problems.append(
                 Problem(

@@ -463,3 +463,8 @@ def test_what_one_may_not_do_is_not_offered_and_refused_when_forged(client, run,
     assert (run.status, task.enabled, Token.objects.count()) == (Status.RETRY, True, 1)
     assert not run.review.events.exists()
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize(("asked", "count"), [("MySQL", 1), ("lp/1", 1), ("ada", 1), ("mysql nobody", 0)])
+def test_a_review_is_found_by_title_address_and_submitter(client, staff, review, asked, count):
+    assert client.get("/admin/reviews/review/", {"q": asked}).context["cl"].result_count == count
