@@ -6,6 +6,7 @@ import io
 import re
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -120,4 +121,13 @@ def client_address(request: HttpRequest) -> str:
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     if not proxies or not forwarded:
         return str(request.META.get("REMOTE_ADDR", ""))
-    return forwarded[-min(proxies, len(forwarded))]
+    return _address(forwarded[-min(proxies, len(forwarded))]) or str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _address(entry: str) -> str:
+    """The IP address that a proxy wrote down, without the port that some add; empty when it is none ("unknown")."""
+    found = re.fullmatch(r"\[(.*)\](?::[0-9]+)?|([0-9.]+):[0-9]+", entry)
+    try:
+        return str(ip_address((found[1] or found[2]) if found else entry))
+    except ValueError:
+        return ""

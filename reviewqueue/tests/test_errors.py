@@ -141,3 +141,14 @@ def test_the_client_is_who_our_outermost_proxy_saw(settings, proxies, forwarded,
     request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.9", headers=headers)
     assert client_address(request) == seen
     assert AnonRateThrottle().get_ident(request) == seen
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [("1.1.1.1:4711", "1.1.1.1"), ("[2001:db8::1]:443", "2001:db8::1"), ("[2001:db8::1]", "2001:db8::1"),
+     ("2001:db8::1", "2001:db8::1"), ("unknown", "10.0.0.9"), ("999.1.1.1", "10.0.0.9"), ("[]", "10.0.0.9")],
+)  # fmt: skip
+def test_what_proxies_write_down_is_read_as_an_address(settings, written, seen):
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.9", headers={"x-forwarded-for": f"6.6.6.6, {written}"})
+    assert client_address(request) == seen
