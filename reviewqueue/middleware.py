@@ -54,11 +54,14 @@ class ContentPolicy(CSPMiddleware):
 
     def __init__(self, get_response: Next) -> None:
         super().__init__(get_response)
-        self.usual = build_policy()
+        self.usual = ""
+        self.policy: Any = None  # what it was made of
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if settings.DEBUG or any(name.startswith("_csp") for name in vars(response)):
             return super().process_response(request, response)
+        if self.policy is not settings.CONTENT_SECURITY_POLICY:
+            self.usual, self.policy = build_policy(), settings.CONTENT_SECURITY_POLICY
         response.headers.setdefault(HEADER, self.usual)
         return response
 
