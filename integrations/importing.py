@@ -340,12 +340,17 @@ def read_comments(review: Review) -> str:
 
 
 def claim_due() -> list[tuple[int, str, bool]]:
-    """The reviews to refresh now: id, claim, and whether the import has just seen them. No review is claimed twice."""
+    """The reviews to refresh now: id, claim, and whether the import has just seen them. No review is claimed twice.
+
+    Open ones first: a long past that is all due at once, as after an outage, keeps nobody's open item waiting.
+    """
     now = timezone.now()
     claim = now + CLAIM
     with transaction.atomic():
-        rows = Review.objects.due().order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
-        due = list(rows.values_list("pk", "due_at", "imported_at", "synced_at")[:MOST_REFRESHES])
+        due: list[tuple[Any, ...]] = []
+        for rows in (Review.objects.due().open(), Review.objects.due().filter(state__in=CLOSED_STATES)):
+            free = rows.order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
+            due += free.values_list("pk", "due_at", "imported_at", "synced_at")[: MOST_REFRESHES - len(due)]
         Review.objects.filter(pk__in=[row[0] for row in due]).update(due_at=claim)
     return [
         (pk, claim.isoformat(), synced is None and due_at == imported_at > now - JUST_IMPORTED)

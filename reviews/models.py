@@ -10,6 +10,7 @@ import re
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -98,11 +99,18 @@ class User(AbstractUser):
     person = models.OneToOneField(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
 
     def as_person(self) -> Person:
-        """The person that this account acts as, made on first need. Costs a query the first time."""
+        """The person that this account acts as, made on first need. Costs two queries the first time.
+
+        Raises PermissionDenied when another account acts as the person of that name.
+        """
         if self.person is None:
-            person, _ = Person.objects.get_or_create(
+            person, _ = Person.objects.select_related("user").get_or_create(
                 username=self.username, defaults={"display_name": self.get_full_name()}
             )
+            if hasattr(person, "user"):
+                raise PermissionDenied(
+                    f"Another account acts as the person “{person.username}”. Ask staff to choose a person for yours."
+                )
             self.person = person
             self.save(update_fields=["person"])
         return self.person

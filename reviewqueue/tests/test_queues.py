@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 from kombu import Connection, pools
 
+from integrations import importing
 from integrations.tasks import refresh_active, refresh_review
 from reviewqueue.celery import app
 from reviews.models import Person, Review
@@ -36,15 +37,28 @@ def taken_by_a_worker(broker, count):
     return names
 
 
-def test_a_sweep_does_not_wait_for_all_refreshes(broker, db):
-    owner, now = Person.objects.create(username="ada"), timezone.now()
-    Review.objects.bulk_create(
+def due_reviews(count, state="pending"):
+    owner, now = Person.objects.get_or_create(username="ada")[0], timezone.now()
+    return Review.objects.bulk_create(
         Review(
-            title="mysql", kind="update", state="pending", url="https://lp/", api_url=f"https://api/{number}",
+            title="mysql", kind="update", state=state, url="https://lp/", api_url=f"https://api/{state}/{number}",
             owner=owner, created_at=now, updated_at=now,
         )
-        for number in range(REFRESHES)
+        for number in range(count)
     )  # fmt: skip
+
+
+def test_an_open_item_does_not_wait_for_a_long_past(broker, db, monkeypatch):
+    monkeypatch.setattr(importing, "MOST_REFRESHES", 3)
+    due_reviews(5, "merged")
+    due_reviews(2)
+    refresh_active()
+    claimed = Review.objects.filter(due_at__gt=timezone.now())
+    assert sorted(claimed.values_list("state", flat=True)) == ["merged", "pending", "pending"]
+
+
+def test_a_sweep_does_not_wait_for_all_refreshes(broker, db):
+    due_reviews(REFRESHES)
     refresh_active()
     refresh_review.delay(Review.objects.earliest("pk").pk)  # as a webhook asks for it
     sweep_test_runs.delay()

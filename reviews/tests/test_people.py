@@ -89,6 +89,16 @@ def test_an_account_without_a_person_has_a_page_too(client):
     assert b"Nothing waits for you." in page.content
 
 
+def test_a_name_that_another_account_acts_as_is_said_and_not_taken(client, people):
+    ada, _ = people
+    User.objects.create_user("chief", person=ada)
+    client.force_login(User.objects.create_user("ada"))
+    answer = client.get("/me/")
+    assert answer.status_code == 403
+    assert "Another account acts as the person “ada”. Ask staff" in answer.content.decode()
+    assert User.objects.get(person=ada).username == "chief"
+
+
 @pytest.mark.parametrize("username", ["a b", "a/b", "ünïcødé", "<b>", "a?b#c", "%41", "a+b@c.d"])
 def test_odd_names_have_pages(client, username):
     person = Person.objects.create(username=username)
