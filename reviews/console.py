@@ -3,6 +3,7 @@ confirmed and told in words, pages with sections and buttons."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -169,6 +170,9 @@ class ConsoleAdmin(admin.ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
+        if not all(re.fullmatch("[0-9]{1,18}", pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            self.message_user(request, "Nothing was done: the form names what can be no row.", messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
         response = super().response_action(request, queryset, *more)
         back = request.POST.get("back", "")
         if back.isdigit() and isinstance(response, HttpResponseRedirect):

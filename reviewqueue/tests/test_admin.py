@@ -273,6 +273,14 @@ def test_an_address_that_no_database_can_look_up_is_refused_in_words(client, sta
     assert "Open the list anew" in answer.content.decode()
 
 
+@pytest.mark.parametrize("row", ["\0", "abc", "9" * 30])
+def test_an_action_on_what_is_no_row_does_nothing(client, staff, run, row):
+    page = client.post("/admin/testing/testrun/", {"action": "cancel_runs", "_selected_action": row}, follow=True)
+    assert page.status_code == 200
+    run.refresh_from_db()
+    assert not run.is_finished
+
+
 def test_a_token_is_shown_once(client, staff):
     answer = client.post("/admin/authtoken/tokenproxy/add/", {"user": staff.pk}, follow=True)
     key = staff.auth_token.key
