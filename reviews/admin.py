@@ -355,6 +355,17 @@ class AccountAdmin(Autocompletes, UserAdmin):
         count, _ = Token.objects.filter(user__in=queryset).delete()
         messages.success(request, f"{count} revoked, {queryset.count() - count} had none.")
 
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """With an account the log of what it did would go."""
+        return kept_if_used(
+            self, request, object_id, "logentry_set", "they stand in the log of what staff did"
+        ) or super().delete_view(request, object_id, extra_context)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only a superuser makes others more than they are."""
         fields = super().get_readonly_fields(request, obj)

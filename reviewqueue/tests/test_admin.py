@@ -476,3 +476,14 @@ def test_what_one_may_not_do_is_not_offered_and_refused_when_forged(client, run,
 @pytest.mark.parametrize(("asked", "count"), [("MySQL", 1), ("lp/1", 1), ("ada", 1), ("mysql nobody", 0)])
 def test_a_review_is_found_by_title_address_and_submitter(client, staff, review, asked, count):
     assert client.get("/admin/reviews/review/", {"q": asked}).context["cl"].result_count == count
+
+
+def test_an_account_that_did_something_is_kept_with_its_deeds(client, staff):
+    idle = User.objects.create_user("idle")
+    client.post("/admin/reviews/source/add/", source_form())
+    for user in (staff, idle):
+        page = client.post(f"/admin/reviews/user/{user.pk}/delete/", {"post": "yes"}, follow=True).content.decode()
+        assert ("stand in the log of what staff did" in page) == (user == staff)
+    assert list(User.objects.values_list("username", flat=True)) == ["boss"]
+    assert LogEntry.objects.filter(user=staff).exists()
+    assert "delete_selected" not in client.get("/admin/reviews/user/").content.decode()
