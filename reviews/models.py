@@ -107,7 +107,7 @@ class User(AbstractUser):
             person, _ = Person.objects.select_related("user").get_or_create(
                 username=self.username, defaults={"display_name": self.get_full_name()}
             )
-            if hasattr(person, "user"):
+            if hasattr(person, "user") and person.user != self:  # an older copy of this account knows less
                 raise PermissionDenied(
                     f"Another account acts as the person “{person.username}”. Ask staff to choose a person for yours."
                 )
