@@ -63,8 +63,11 @@ def test_the_sentence(client):
         "Not up to date: Launchpad is down.", 'href="https://launchpad.net/3"',
     ):  # fmt: skip
         assert said in page
-    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=NOW)
-    assert "eve</bdi></a> holds the lock" in page_of(client, review)
+    soon = timezone.now() + timedelta(seconds=30)
+    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=timezone.now(), due_at=soon)
+    page = words(page_of(client, review))
+    assert "eve</bdi></a> holds the lock, taken <time" in page
+    assert (">just now</time>" in page, "within a minute" in page, "0 minutes" in page) == (True, True, False)
 
 
 @pytest.mark.django_db
