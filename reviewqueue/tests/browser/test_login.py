@@ -18,16 +18,14 @@ def service(tmp_path_factory):
 @pytest.fixture
 def launchpad(service, queue, settings, monkeypatch):
     settings.LAUNCHPAD_LOGIN = True
-    # In place: Django keeps what a request reads of the settings, and one of the test before may still be under way.
-    for name in ("launchpad", "ubuntu"):
-        monkeypatch.setitem(settings.LOGIN_SERVICES, name, service.url)
+    settings.LOGIN_SERVICES = {"launchpad": service.url, "ubuntu": service.url}
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "reviewqueue.sso.LaunchpadLogin"]
     directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    monkeypatch.setitem(directives, "form-action", ["'self'", service.url])  # as settings.py does with the switch on
-    settings.AUTHENTICATION_BACKENDS.append("reviewqueue.sso.LaunchpadLogin")
+    allowed = {**directives, "form-action": ["'self'", service.url]}  # as settings.py does with the switch on
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": allowed}
     monkeypatch.setattr("social_core.backends.utils.BACKENDSCACHE", {})
     monkeypatch.setenv("SSL_CERT_FILE", str(service.certificate))
-    yield service
-    settings.AUTHENTICATION_BACKENDS.remove("reviewqueue.sso.LaunchpadLogin")
+    return service
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
