@@ -174,7 +174,7 @@ CELERY_BEAT_SYNC_EVERY = 1  # keep each sending in its row at once: health and c
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edited schedule is noticed
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB; a process that grew beyond is replaced after its task
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 140_000  # KiB; a process that grew beyond is replaced after its task
 
 # --- Django ------------------------------------------------------------------------------------------------
 

@@ -372,8 +372,8 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
 
 def collect_results(run_id: int) -> bool:
     """Keep the single tests of a finished run, if its engine has them. True when they were kept."""
-    run = TestRun.objects.get(pk=run_id)
-    if run.results_due_at is None or run.status == Status.CANCELED or not _claim_results(run):
+    run = TestRun.objects.filter(pk=run_id).first()
+    if run is None or run.results_due_at is None or run.status == Status.CANCELED or not _claim_results(run):
         return False
     ci = get_ci()
     try:
@@ -450,8 +450,8 @@ def _note_stopped(run: TestRun, problem: CIError | None) -> None:
 
 def stop_build(run_id: int) -> None:
     """Take the build of a cancelled run out of the engine, where that is possible."""
-    run = TestRun.objects.get(pk=run_id)
-    if run.status != Status.CANCELED or run.results_due_at is None or not _claim_results(run):
+    run = TestRun.objects.filter(pk=run_id).first()
+    if run is None or run.status != Status.CANCELED or run.results_due_at is None or not _claim_results(run):
         return
     attempt = Attempt.objects.filter(run=run, number=run.attempt).first()
     try:

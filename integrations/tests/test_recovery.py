@@ -11,6 +11,7 @@ from reviews.signals import review_closed
 from testing.models import Status, Substrate, TestRun
 from testing.runs import apply_callback, retrigger
 from testing.sweep import recover, sweep
+from testing.tasks import collect_results, stop_build
 from testing.tokens import callback_token
 
 BUILD = "/job/charm-test/7/"
@@ -360,3 +361,9 @@ def test_a_build_is_stopped_though_every_message_is_lost(run, jenkins):
     sweep()
     run.refresh_from_db()
     assert (len(stops(jenkins)), run.results_due_at) == (2, None)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("task", [collect_results, stop_build])
+def test_a_message_of_a_run_that_was_deleted_is_no_failure(task):
+    assert task.apply((4711,)).successful()
