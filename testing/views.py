@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from reviews.models import Review
 from reviews.views import reviewer
@@ -69,7 +69,7 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(page)
 
 
-@require_GET
+@require_safe
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and all its single tests, in their order."""
     runs = with_counts(TestRun.objects.select_related("review__owner", "substrate", "requested_by"))
@@ -85,7 +85,7 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     return render(request, "testing/run.html", context)
 
 
-@require_GET
+@require_safe
 def single_test(request: HttpRequest, pk: int, run_pk: int, position: int) -> HttpResponse:
     """One single test with its output."""
     results = TestResult.objects.filter(run=run_pk, run__review=pk)

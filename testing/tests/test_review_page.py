@@ -156,6 +156,8 @@ def test_single_tests_failed_first_and_their_output_on_demand(client):
     assert "alert(1)" not in page
     assert "t39-x" in client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/").content.decode()
     output = client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/tests/40/").content.decode()
+    for path in ("", "tests/40/"):  # every page answers HEAD
+        assert client.head(f"/reviews/{review.pk}/test-runs/{run.pk}/{path}").status_code == 200
     assert "&lt;script&gt;alert(1)" in output
     assert "<script>alert" not in output
     assert "é" * 20_000 in output
