@@ -78,7 +78,7 @@ class Jenkins(CIBackend):
             )
         if self._userinfo():
             return "JENKINS_JOB_URL holds credentials. Take them out; set JENKINS_USER and JENKINS_API_TOKEN instead."
-        if not _is_web_url(self.job_url):
+        if not is_web_url(self.job_url):
             return "JENKINS_JOB_URL is not an http or https URL."
         if not self.auth and not settings.JENKINS_TOKEN:
             return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
@@ -256,7 +256,7 @@ class Jenkins(CIBackend):
         Raises TryLater, whose text never holds the URL: it may hold tokens.
         """
         deadline = time.monotonic() + settings.JENKINS_TIMEOUT
-        late = f"Jenkins took longer than {settings.JENKINS_TIMEOUT:g} seconds to answer."
+        late = f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds."
         try:
             with (
                 session_of(settings.JENKINS_TIMEOUT) as session,
@@ -276,25 +276,15 @@ class Jenkins(CIBackend):
                     if not piece:
                         break
                     body += piece
-                if time.monotonic() > deadline:  # what was cut off can look whole
-                    raise TryLater(late)
-                return answer.status_code, dict(answer.headers), body if len(body) <= limit else b""
-        except requests.Timeout:
-            raise TryLater(f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds.") from None
-        except requests.ConnectionError:
-            if time.monotonic() >= deadline:
-                raise TryLater(f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds.") from None
-            raise TryLater("Jenkins can't be reached: the connection failed.") from None
-        except (requests.RequestException, OSError, ValueError) as error:
-            if time.monotonic() >= deadline:
+        except Exception as error:  # urllib3's own come out of reading the body
+            if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
                 raise TryLater(late) from None
+            if isinstance(error, requests.ConnectionError):
+                raise TryLater("Jenkins can't be reached: the connection failed.") from None
             raise TryLater(f"The request to Jenkins failed ({type(error).__name__}).") from None
-        except Exception as error:
-            if isinstance(error, TryLater):
-                raise
-            if time.monotonic() >= deadline:
-                raise TryLater(late) from None
-            raise TryLater(f"Jenkins' answer could not be read ({type(error).__name__}).") from None
+        if time.monotonic() >= deadline:  # what was cut off can look whole
+            raise TryLater(late)
+        return answer.status_code, dict(answer.headers), body if len(body) <= limit else b""
 
 
 def parse_results(body: bytes) -> Results:
@@ -385,7 +375,8 @@ def _root_of(job_url: str) -> str:
     return found.group(1) + (above[0].rstrip("/") if len(above) > 1 else "") + "/"
 
 
-def _is_web_url(url: str) -> bool:
+def is_web_url(url: str) -> bool:
+    """Whether it is an http or https URL with a host, and with a port that there can be."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

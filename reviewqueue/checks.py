@@ -11,11 +11,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.http.request import split_domain_port, validate_host
 
+from integrations.jenkins import is_web_url
 from reviewqueue.logs import FORMATS
 from testing.ci import get_ci
 
 SHORTEST_METRICS_TOKEN = 16  # characters: fewer can be guessed
-
 
 YEAR = 365 * 24 * 3600  # seconds
 # The least and the most that makes sense; the dates that come of it must be ones.
@@ -47,25 +47,17 @@ def _out_of_bounds() -> Iterator[CheckMessage]:
             yield Error(f"{name} must be {most:.0f} or less.", id="queue.E005")
 
 
-def _is_web_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
 @register()
 def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """Every setting of SPEC section 10 that has a form is of that form."""
     found: list[CheckMessage] = []
-    if not _is_web_url(settings.BASE_URL):
+    if not is_web_url(settings.BASE_URL):
         found.append(Error("BASE_URL is not an http or https URL.", hint="Builds call back to it.", id="queue.E001"))
     elif not validate_host(split_domain_port(urlsplit(settings.BASE_URL).netloc)[0], settings.ALLOWED_HOSTS):
         words = "ALLOWED_HOSTS does not name the host of BASE_URL: pages and callbacks are refused there (400)."
         found.append(Warning(words, hint="Add it to ALLOWED_HOSTS.", id="queue.W003"))
     root = settings.LAUNCHPAD_SERVICE_ROOT
-    if root not in ("production", "staging", "qastaging", "dogfood", "dev") and not _is_web_url(root):
+    if root not in ("production", "staging", "qastaging", "dogfood", "dev") and not is_web_url(root):
         found.append(
             Error(
                 "LAUNCHPAD_SERVICE_ROOT is neither production, staging nor the URL of a service root.", id="queue.E002"
