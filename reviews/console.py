@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,9 +26,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 
 from reviews.models import Person, User
+from reviews.templatetags import ages
 
 MOST_COUNTED = 10_000  # rows; nobody pages further, and counting a million rows takes seconds
 MOST_AT_ONCE = 500  # rows that one action takes while the page waits
@@ -263,11 +263,7 @@ def ago(when: datetime | None) -> Any:
     """A time in the reader's words, the exact one on hover."""
     if when is None:
         return "–"
-    now = timezone.now()
-    if abs(now - when) < timedelta(minutes=1):
-        words = "now"
-    else:
-        words = f"in {timesince(now, when)}" if when > now else timesince(when, now)
+    words = ages.ahead(when) if when > timezone.now() else ages.ago(when).removesuffix(" ago")  # a column is narrow
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S} UTC", words
     )
