@@ -90,13 +90,10 @@ class ConsoleQuery:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith("/admin/") and not all(_can_be_asked(*pair) for pair in _pairs(request)):
+        asked = ((name, value) for name, values in request.GET.lists() for value in values)
+        if request.path.startswith("/admin/") and not all(_can_be_asked(*pair) for pair in asked):
             return in_words(request, 400, "The address asks for what can't be. Open the list anew and filter there.")
         return self.get_response(request)
-
-
-def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
-    return [(name, value) for name, values in request.GET.lists() for value in values]
 
 
 def _can_be_asked(name: str, value: str) -> bool:

@@ -92,7 +92,7 @@ def _conclude(
 ) -> Ingested:
     """What follows from the facts: comments and votes, the state, the lock, history and signals."""
     first_reading = comments is not None and review.synced_at is None
-    happened = state != before[0]
+    moved = state != before[0]  # by Launchpad's own word, whatever was said
     if comments is not None:
         _keep_comments(review, comments, now, service_account)
         review.synced_at = now
@@ -104,11 +104,10 @@ def _conclude(
     closed = review.closed_at or (before[1] if added else now)
     review.closed_at = closed if state in CLOSED_STATES else None
     review.due_at = due_after(state, now) if comments is not None else min(review.due_at, due_after(state, now))
+    changed = (review.state, review.updated_at) != before[:2]
     if first_reading and review.locked_at:  # what was said before the lock was taken is no reason to release it
-        happened = happened or review.updated_at > review.locked_at
-    else:
-        happened = (review.state, review.updated_at) != before[:2]
-    if happened and not added:
+        changed = moved or review.updated_at > review.locked_at
+    if changed and not added:
         _release_lock(review, "Released: the item changed on Launchpad.")
     review.save()
     _tell(review, before, added)
