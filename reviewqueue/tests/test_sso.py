@@ -11,15 +11,7 @@ import requests
 from django.test import Client
 from social_core.backends import utils as backends
 
-from reviewqueue.tests.openid_provider import Provider
 from reviews.models import Person, User
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    provider = Provider(tmp_path_factory.mktemp("openid"))
-    yield provider
-    provider.stop()
 
 
 @pytest.fixture

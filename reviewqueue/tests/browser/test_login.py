@@ -3,16 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from reviewqueue.tests.openid_provider import Provider
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    provider = Provider(tmp_path_factory.mktemp("openid"))
-    yield provider
-    provider.stop()
 
 
 @pytest.fixture
