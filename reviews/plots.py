@@ -78,17 +78,18 @@ def _framed(
     most = SLOTS if slots and count <= SLOTS else LABELS
     shown = [round(i * (count - 1) / (most - 1)) for i in range(most)] if count > most else range(count)
     words = []
-    for i in shown:
+    for number, i in enumerate(shown):
         x = LEFT + (i + 0.5) * PLOT_WIDTH / count if slots else _x(i, count)
         anchor = "start" if x < LEFT + 30 and not slots else "end" if x > WIDTH - RIGHT - 30 else "middle"
-        words.append((f"{x:.1f}", HEIGHT - 8, anchor, labels[i]))
+        second = "second" if most == SLOTS and number % 2 else ""  # left out where the window is narrow
+        words.append((second, f"{x:.1f}", HEIGHT - 8, anchor, labels[i]))
     legend = format_html_join(
         "", '<li><i class="key ground-{}" aria-hidden="true"></i>{}</li>', ((name, word) for name, word, _ in series)
     )
     return format_html(
         '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}</svg>{}',
         WIDTH, HEIGHT, f"{title}: a plot; its numbers are in the table below it.", title, grid, shapes,
-        format_html_join("", '<text x="{}" y="{}" text-anchor="{}">{}</text>', words),
+        format_html_join("", '<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>', words),
         format_html('<ul class="legend">{}</ul>', legend) if len(series) > 1 else "",
     )  # fmt: skip
 

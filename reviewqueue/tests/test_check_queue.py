@@ -71,6 +71,7 @@ def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
     ("name", "value", "words"),
     [
         ("BASE_URL", "queue.example.com", "BASE_URL"),
+        ("BASE_URL", "http://localhost:0", "BASE_URL is not an http or https URL"),
         ("BASE_URL", "https://queue.example.com:8443", "ALLOWED_HOSTS does not name the host of BASE_URL"),
         ("LAUNCHPAD_SERVICE_ROOT", "prod", "LAUNCHPAD_SERVICE_ROOT"),
         ("JENKINS_JOB_URL", "ftp://jenkins/job/x", "JENKINS_JOB_URL"),
