@@ -1,0 +1,1 @@
+"""Jenkins, the CI engine."""

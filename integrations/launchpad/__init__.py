@@ -1,0 +1,1 @@
+"""Launchpad: what is imported from it and posted to it."""

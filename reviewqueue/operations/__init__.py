@@ -1,0 +1,1 @@
+"""Keeping the queue running: health, metrics, probes, checks, heartbeats, pruning."""

@@ -1,0 +1,1 @@
+"""What is not needed to understand the program: benchmark and chaos test."""
