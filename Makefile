@@ -30,14 +30,14 @@ lint: $(VENV)/.dev
 
 # Fills, serves and measures; writes docs/performance.md. PostgreSQL: BENCH_DATABASE_URL=postgres://… make bench
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench --verbose
+	$(BIN)/python -m tools.bench --verbose
 
 # Breaks everything that can break, then compares every row (docs/chaos.md). Needs PostgreSQL and Redis.
 chaos: $(VENV)/.dev
-	$(BIN)/python -m chaos $(CHAOS_ARGS)
+	$(BIN)/python -m tools.chaos $(CHAOS_ARGS)
 
 load: $(VENV)/.dev
-	$(BIN)/python -m chaos --small --load 60 $(CHAOS_ARGS)
+	$(BIN)/python -m tools.chaos --small --load 60 $(CHAOS_ARGS)
 
 clean:
 	rm -rf $(VENV) var

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 if importlib.util.find_spec("integrations.sandbox"):
-    pytest_plugins = ["integrations.sandbox.fixtures"]
+    pytest_plugins = ["integrations.sandbox.fixtures", "integrations.tests.fixtures"]
 
 
 # The same examples each time, and a slow machine is no failure.

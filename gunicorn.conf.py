@@ -22,6 +22,6 @@ control_socket_disable = True  # nobody of ours talks to it
 # The application decides by X-Forwarded-Proto and NUM_PROXIES; gunicorn itself trusts nobody.
 forwarded_allow_ips = "127.0.0.1"
 
-# Never the query: callback URLs hold their token there. reviewqueue/logs.py makes fields of it.
+# Never the query: callback URLs hold their token there. core/logging.py makes fields of it.
 access_log_format = "method=%(m)s path=%(U)s status=%(s)s bytes=%(B)s ms=%(M)s client=%(h)s"
 logconfig_dict = LOGGING

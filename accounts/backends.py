@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Exists, OuterRef
 
-from reviews.models import User
+from accounts.models import User
 
 REVIEWERS = "reviewers"  # the Django group whose members review (SPEC section 6)
 

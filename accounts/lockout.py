@@ -12,8 +12,8 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from reviewqueue.errors import in_words
-from reviewqueue.middleware import client_address
+from core.error_views import in_words
+from core.middleware import client_address
 
 LONGEST_NAME = 255  # characters; what the tables of failed logins hold
 

@@ -27,8 +27,8 @@ from social_core.exceptions import AuthCanceled, AuthPolicyError, AuthProviderEr
 from social_django import views
 from social_django.models import UserSocialAuth
 
-from reviews.accounts import AccountBackend
-from reviews.models import Person, User
+from accounts.backends import AccountBackend
+from accounts.models import Person, User
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,149}")  # of a person on Launchpad
 IDENTITY = re.compile(r"/\+id/([A-Za-z0-9]{1,100})")

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from rest_framework.authtoken.models import Token
 
-from reviews.models import User
+from accounts.models import User
 
 
 def make_token(user: User) -> Token:

@@ -17,18 +17,16 @@ from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from reviews.models import Person, User
-from reviews.templatetags import ages
+from core.templatetags import ages
 
 MOST_COUNTED = 10_000  # rows; nobody pages further, and counting a million rows takes seconds
 MOST_AT_ONCE = 500  # rows that one action takes while the page waits
@@ -182,17 +180,6 @@ class ConsoleAdmin(admin.ModelAdmin):
         return response
 
 
-def may(request: HttpRequest, permission: str) -> bool:
-    """Whether whoever asks has the permission."""
-    user = request.user
-    return isinstance(user, User) and user.has_perm(permission)
-
-
-def actor_of(request: HttpRequest) -> Person | None:
-    """As whom staff's deeds stand in the history."""
-    return request.user.as_person() if isinstance(request.user, User) else None
-
-
 def chosen(request: HttpRequest, queryset: QuerySet[Any], *, most: int = MOST_AT_ONCE) -> list[Any]:
     """The rows that were chosen, at most so many; says so when there are more."""
     rows = list(queryset[: most + 1])
@@ -288,3 +275,16 @@ def column(words: str, order: str = "") -> Callable[[Callable[..., Any]], Callab
 def short(text: str, length: int = 80) -> str:
     """The text, cut to a length that a list can hold."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def kept_if_used(
+    model_admin: Any, request: HttpRequest, object_id: str, relation: str, words: str
+) -> HttpResponse | None:
+    """A redirect with the reason when a row is part of the history; None when it may be deleted."""
+    row: Model | None = model_admin.get_object(request, object_id)
+    if row is None or not model_admin.has_delete_permission(request, row) or not getattr(row, relation).exists():
+        return None
+    messages.error(request, f"{row} was not deleted: {words}, and history is kept. Switch off “active” instead.")
+    return HttpResponseRedirect(
+        reverse(f"admin:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change", args=[object_id])
+    )

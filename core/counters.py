@@ -12,15 +12,15 @@ import os
 from django.db import DatabaseError, connection
 from django.db.models import Sum
 
-from testing.models import Tally
+from reviewqueue.operations.models import Tally
 
 logger = logging.getLogger(__name__)
 
 SHARDS = 16
 # Both databases know this form; the ORM has none for it that is a single statement.
 _ADD = (
-    "INSERT INTO testing_tally (name, label, shard, count) VALUES (%s, %s, %s, 1) "
-    "ON CONFLICT (name, label, shard) DO UPDATE SET count = testing_tally.count + 1"
+    "INSERT INTO operations_tally (name, label, shard, count) VALUES (%s, %s, %s, 1) "
+    "ON CONFLICT (name, label, shard) DO UPDATE SET count = operations_tally.count + 1"
 )
 
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.csrf import csrf_failure
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-from reviewqueue.redaction import HIDDEN, is_secret_name, redact, redact_value
+from core.redaction import HIDDEN, is_secret_name, redact, redact_value
 
 TITLES = {
     400: "That request makes no sense",

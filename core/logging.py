@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery import current_task
 
-from reviewqueue.redaction import redact_value
+from core.redaction import redact_value
 
 FORMATS = ("console", "json")
 LEVELS: tuple[str, ...] = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -101,7 +101,7 @@ def configuration(style: str, level: str, *, with_requests: bool = True) -> dict
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "reviewqueue.logs.Formatter", "style": style}},
+        "formatters": {"line": {"()": "core.logging.Formatter", "style": style}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from reviewqueue.errors import in_words
+from core.error_views import in_words
 
 Next = Callable[[HttpRequest], HttpResponse]
 

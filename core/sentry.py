@@ -6,7 +6,7 @@ from typing import Any
 
 import sentry_sdk
 
-from reviewqueue.redaction import redact_value
+from core.redaction import redact_value
 
 
 def scrub(event: Any, _: Any = None) -> Any:

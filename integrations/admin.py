@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import logging
-from datetime import timedelta
-from typing import Any
 
-from celery import current_app
-from celery.schedules import ParseException
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.options import ShowFacets
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabAdmin
-from django_celery_beat.admin import IntervalScheduleAdmin as BeatIntervalAdmin
-from django_celery_beat.admin import PeriodicTaskAdmin as BeatTaskAdmin
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from integrations.heartbeats import alive
+from accounts.permissions import actor_of
+from core.admin import ConsoleAdmin, ReadOnly, Section, chosen, column, counted
+from core.enqueue import hint, hint_each
 from integrations.models import ImportReport, WebhookDelivery
 from integrations.tasks import import_from_launchpad, refresh_active
+from reviewqueue.operations.heartbeats import alive
 from reviews import admin as reviews_admin
-from reviews.console import ConsoleAdmin, ReadOnly, Section, actor_of, chosen, column, counted
 from reviews.history import line, record_all
 from reviews.models import Event, Review, Source
 from testing import admin as testing_admin
-from testing.hints import hint, hint_each
 
 logger = logging.getLogger(__name__)
-
-SHORTEST, LONGEST = timedelta(seconds=10), timedelta(days=366)
 
 
 @admin.register(ImportReport)
@@ -113,152 +99,7 @@ class ReviewAdmin(testing_admin.ReviewAdmin):
         messages.success(request, f"{counted(len(reviews), 'refresh', 'refreshes')} will begin now.")
 
 
-class IntervalForm(forms.ModelForm):
-    """An interval that beat can live with."""
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        every, period = data.get("every"), data.get("period")
-        if every and period:
-            try:
-                length = timedelta(**{period: every})
-            except OverflowError:
-                length = timedelta.max
-            if not SHORTEST <= length <= LONGEST:
-                raise ValidationError({"every": "An interval is at least 10 seconds and at most a year."})
-        return data
-
-
-def _known_tasks() -> list[tuple[str, str]]:
-    """What a worker can be told to do. Celery's own are not for schedules, but for the one that beat sets up itself."""
-    current_app.loader.import_default_modules()
-    names = sorted(name for name in current_app.tasks if not name.startswith("celery."))
-    return [("", "---------"), *((name, name) for name in [*names, "celery.backend_cleanup"])]
-
-
-class PeriodicTaskForm(forms.ModelForm):
-    """A schedule of a task that there is, with arguments that it takes."""
-
-    task = forms.ChoiceField(choices=_known_tasks)
-    args = forms.CharField(
-        required=False, empty_value="[]", label="Positional arguments", widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="A JSON list, as [1, 2].",
-    )  # fmt: skip
-    kwargs = forms.CharField(
-        required=False, empty_value="{}", label="Keyword arguments", widget=forms.Textarea(attrs={"rows": 2}),
-        help_text='A JSON object, as {"days": 180}.',
-    )  # fmt: skip
-
-    class Meta:
-        model = PeriodicTask
-        fields = [
-            "name", "task", "enabled", "description", "interval", "crontab", "solar", "clocked", "start_time",
-            "one_off", "args", "kwargs", "expires", "expire_seconds",
-        ]  # fmt: skip
-
-    def clean_args(self) -> str:
-        return self._clean_json("args", list, "Write a JSON list, as [1, 2]; [] for none.")
-
-    def clean_kwargs(self) -> str:
-        return self._clean_json("kwargs", dict, 'Write a JSON object, as {"days": 180}; {} for none.')
-
-    def _clean_json(self, name: str, kind: type, words: str) -> str:
-        text: str = self.cleaned_data[name]
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, kind):
-            raise ValidationError(words)
-        return text
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        task = current_app.tasks.get(data.get("task") or "")
-        if task and "args" in data and "kwargs" in data:
-            signature = inspect.signature(task.run)
-            try:
-                signature.bind(*json.loads(data["args"]), **json.loads(data["kwargs"]))
-            except TypeError as error:
-                takes = ", ".join(signature.parameters) or "none"
-                self.add_error("kwargs", f"The task does not take these arguments ({error}). It takes: {takes}.")
-        if data.get("expires") and data.get("expire_seconds") is not None:
-            self.add_error("expire_seconds", "Set either this or the time at which it expires.")
-        return data
-
-
 for model, model_admin in ((Source, SourceAdmin), (Review, ReviewAdmin)):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
     admin.site.register(model, model_admin)
-
-for schedule in (CrontabSchedule, IntervalSchedule, PeriodicTask):
-    admin.site.unregister(schedule)
-
-
-@admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(BeatIntervalAdmin):
-    form = IntervalForm
-
-
-@admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BeatCrontabAdmin):
-    @admin.display(description="means")
-    def human_readable(self, crontab: CrontabSchedule) -> str:
-        """In words; also of what was refused, whose form is shown again."""
-        try:
-            return str(crontab.human_readable)
-        except ParseException:
-            return "–"
-
-
-@admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BeatTaskAdmin):
-    """Schedules. Only who may change them may run, switch on or off; each deed stands in the log with their name."""
-
-    form = PeriodicTaskForm
-    date_hierarchy = None
-    list_display = ["name", "enabled", "task", "scheduler", "last_run_at"]
-    list_filter = ["enabled", "task"]
-    show_facets = ShowFacets.NEVER
-    actions = ["enable_tasks", "disable_tasks", "run_tasks"]
-    fieldsets = [
-        (None, {"fields": ["name", "task", "enabled", "description"]}),
-        (
-            "Schedule",
-            {
-                "fields": [
-                    "interval", "crontab", "crontab_translation", "solar", "clocked", "start_time", "last_run_at",
-                    "one_off",
-                ],
-                "description": "Choose one of interval, crontab, solar and clocked.",
-            },
-        ),
-        ("Arguments", {"fields": ["args", "kwargs"]}),
-        ("A message that nobody took yet expires", {"fields": ["expires", "expire_seconds"]}),
-    ]  # fmt: skip
-
-    def _log_each(self, request: HttpRequest, queryset: QuerySet[PeriodicTask], words: str) -> None:
-        for task in queryset:
-            self.log_change(request, task, words)
-
-    @admin.action(description="Enable", permissions=["change"])
-    def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._log_each(request, queryset, "Enabled")
-        super().enable_tasks(request, queryset)
-
-    @admin.action(description="Disable", permissions=["change"])
-    def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._log_each(request, queryset, "Disabled")
-        super().disable_tasks(request, queryset)
-
-    @admin.action(description="Run now", permissions=["change"])
-    def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        """Enqueue each task; a broker that is down is said in words."""
-        try:
-            super().run_tasks(request, queryset)
-            self._log_each(request, queryset, "Run now")
-        except Exception as error:  # whatever a transport raises
-            logger.warning("periodic tasks not sent error=%s", type(error).__name__)
-            words = "The broker does not take messages: not all tasks were sent. Health says how to mend it."
-            messages.error(request, words)

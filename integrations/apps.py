@@ -6,6 +6,4 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Launchpad and Jenkins"
 
     def ready(self) -> None:
-        from integrations import heartbeats, receivers  # noqa: F401  (connects the signals)
-
-        heartbeats.connect()
+        from integrations import receivers  # noqa: F401  (connects the signals)

@@ -47,17 +47,6 @@ class Remembered(models.Model):
         return self.url
 
 
-class Heartbeat(models.Model):
-    """Last sign of life of a kind of process (``worker``, ``beat``)."""
-
-    name = models.CharField(max_length=64, unique=True)
-    at = models.DateTimeField(default=timezone.now)
-    note = models.CharField(max_length=255, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
-
-
 class WebhookDelivery(models.Model):
     """One webhook delivery that was let in: kept so that a repeated one is known, and for staff to read."""
 

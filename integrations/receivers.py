@@ -4,10 +4,10 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from core.enqueue import hint
 from integrations.tasks import refresh_review
 from reviews.models import Review
 from reviews.signals import refresh_asked
-from testing.hints import hint
 
 
 @receiver(refresh_asked, dispatch_uid="integrations.refresh_review")

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations import importing, pruning, publishing
+from integrations.launchpad import importing, refreshing, reporting
 from reviews.models import Source
 
 
@@ -17,14 +17,14 @@ def import_from_launchpad(source_id: int | None = None) -> None:
 @shared_task(name="integrations.tasks.refresh_active")
 def refresh_active() -> None:
     """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
-    for pk, claim, just_imported in importing.claim_due():
+    for pk, claim, just_imported in refreshing.claim_due():
         refresh_review.apply_async((pk, claim, just_imported), queue="refreshes")
 
 
 @shared_task(name="integrations.tasks.refresh_review")
 def refresh_review(review_id: int, claim: str = "", just_imported: bool = False) -> None:
     """Bring one review up to date, comments included."""
-    importing.refresh_by_id(review_id, claim, just_imported)
+    refreshing.refresh_by_id(review_id, claim, just_imported)
 
 
 @shared_task(name="integrations.tasks.import_item")
@@ -38,10 +38,4 @@ def import_item(source_id: int, path: str) -> None:
 @shared_task(name="integrations.tasks.publish_results")
 def publish_results() -> None:
     """Post what has not been posted yet."""
-    publishing.publish_results()
-
-
-@shared_task(name="integrations.tasks.prune_queue")
-def prune_queue() -> None:
-    """Let go of what nobody asks for any more."""
-    pruning.prune_nightly()
+    reporting.publish_results()

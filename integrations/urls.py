@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from integrations.webhooks import LaunchpadWebhookView
+from integrations.launchpad.webhooks import LaunchpadWebhookView
 
 urlpatterns = [path("api/webhooks/launchpad/", LaunchpadWebhookView.as_view(), name="launchpad-webhook")]

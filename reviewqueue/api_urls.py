@@ -4,9 +4,9 @@ from django.urls import path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from reviews import converters  # noqa: F401  (registers ``id``)
-from reviews.api import PersonView, ReviewList
-from testing.api import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
+from core import converters  # noqa: F401  (registers ``id``)
+from reviews.api.views import PersonView, ReviewList
+from testing.api.views import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),

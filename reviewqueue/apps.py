@@ -1,6 +1,3 @@
-from typing import Any
-
-from celery import signals
 from django.apps import AppConfig, apps
 from django.contrib.admin import apps as admin_apps
 
@@ -16,7 +13,7 @@ FOREIGN = {
 
 class ConsoleConfig(admin_apps.AdminConfig):
     default = False
-    default_site = "reviewqueue.console.ConsoleSite"
+    default_site = "reviewqueue.admin_site.ConsoleSite"
 
 
 class ProjectConfig(AppConfig):
@@ -26,10 +23,3 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         for label, words in FOREIGN.items():
             apps.get_app_config(label).verbose_name = words
-        from reviewqueue import checks  # noqa: F401  (registers the checks)
-        from testing.tallies import tally
-
-        def count_failure(sender: Any = None, **_: Any) -> None:
-            tally("task failures", str(getattr(sender, "name", "unknown")))
-
-        signals.task_failure.connect(count_failure, weak=False, dispatch_uid="count task failures")

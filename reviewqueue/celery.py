@@ -11,13 +11,13 @@ from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
-TRANSPORT_ALIASES["filesystem"] = "reviewqueue.broker:Transport"
+TRANSPORT_ALIASES["filesystem"] = "core.broker:Transport"
 app = Celery("reviewqueue")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@setup_logging.connect(dispatch_uid="reviewqueue.logs")
+@setup_logging.connect(dispatch_uid="core.logging")
 def log_as_the_web_does(**_: Any) -> None:
     """Workers and beat log in LOG_FORMAT, at LOG_LEVEL, without secrets; Celery would set up its own otherwise."""
     from django.conf import settings

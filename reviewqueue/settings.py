@@ -10,7 +10,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from reviewqueue import logs
+from core import logging as logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -180,9 +180,12 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 140_000  # KiB; a process that grew beyond 
 
 INSTALLED_APPS = [
     "reviewqueue",
+    "reviewqueue.operations",
     "integrations",
     "testing",
     "reviews",
+    "accounts",
+    "core",
     "reviewqueue.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -203,13 +206,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "reviewqueue.probes.ProbesMiddleware",
-    "reviewqueue.middleware.RequestId",
+    "reviewqueue.operations.probes.ProbesMiddleware",
+    "core.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "reviewqueue.middleware.ContentPolicy",
-    "reviewqueue.middleware.BodyLimit",
-    "reviewqueue.middleware.ConsoleQuery",
+    "core.middleware.ContentPolicy",
+    "core.middleware.BodyLimit",
+    "core.middleware.ConsoleQuery",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -237,16 +240,16 @@ TEMPLATES = [
     },
 ]
 
-AUTH_USER_MODEL = "reviews.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "reviews.accounts.AccountBackend"]
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "accounts.backends.AccountBackend"]
 LAUNCHPAD_LOGIN = env.bool("LAUNCHPAD_LOGIN", default=False)  # Launchpad / Ubuntu SSO (OpenID)
 if LAUNCHPAD_LOGIN:
-    AUTHENTICATION_BACKENDS += ["reviewqueue.sso.LaunchpadLogin", "reviewqueue.sso.UbuntuLogin"]
+    AUTHENTICATION_BACKENDS += ["accounts.sso.LaunchpadLogin", "accounts.sso.UbuntuLogin"]
 LOGIN_SERVICES = {"launchpad": "https://login.launchpad.net", "ubuntu": "https://login.ubuntu.com"}
 SOCIAL_AUTH_PIPELINE = [
     "social_core.pipeline.social_auth.social_details",
-    "reviewqueue.sso.identify",
-    "reviewqueue.sso.join",
+    "accounts.sso.identify",
+    "accounts.sso.join",
 ]
 SOCIAL_AUTH_REDIRECT_IS_HTTPS = BASE_URL_IS_HTTPS
 AUTH_PASSWORD_VALIDATORS = [
@@ -286,7 +289,7 @@ if env.str("CACHE_URL", default=""):
     except ImproperlyConfigured:
         raise ImproperlyConfigured("CACHE_URL is no URL of a cache, as redis://host:6379/1.") from None
     if CACHES["default"]["BACKEND"].endswith("RedisCache"):
-        CACHES["default"]["BACKEND"] = "reviewqueue.cache.PatientRedisCache"
+        CACHES["default"]["BACKEND"] = "core.cache.PatientRedisCache"
 
 # --- REST API ----------------------------------------------------------------------------------------------
 
@@ -295,9 +298,9 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.authentication.SessionAuthentication",
         "rest_framework.authentication.TokenAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["reviews.permissions.ReadOnlyUnlessSaid"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOnlyUnlessSaid"],
     "DEFAULT_PARSER_CLASSES": [
-        "reviews.parsers.BoundedJSONParser",
+        "core.api.parsers.BoundedJSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
@@ -332,7 +335,7 @@ SPECTACULAR_SETTINGS = {
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "reviewqueue.api_docs.describe_problems",
+        "reviewqueue.api_schema.describe_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
         "ReviewStateEnum": "reviews.models.State",
@@ -379,10 +382,10 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on does not make the rest longer
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = not RUNNING_TESTS
-AXES_USERNAME_CALLABLE = "reviewqueue.lockout.name_tried"
-AXES_CLIENT_IP_CALLABLE = "reviewqueue.middleware.client_address"
-AXES_LOCKOUT_CALLABLE = "reviewqueue.lockout.locked_out"
-CSRF_FAILURE_VIEW = "reviewqueue.errors.csrf_failed"
+AXES_USERNAME_CALLABLE = "accounts.lockout.name_tried"
+AXES_CLIENT_IP_CALLABLE = "core.middleware.client_address"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
+CSRF_FAILURE_VIEW = "core.error_views.csrf_failed"
 AXES_VERBOSE = False
 
 # --- Logs --------------------------------------------------------------------------------------------------
@@ -392,12 +395,12 @@ if LOG_LEVEL not in logs.LEVELS:
     raise ImproperlyConfigured(f"LOG_LEVEL is none of {', '.join(logs.LEVELS)}.")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL, with_requests=env.bool("WEB_ACCESS_LOG", default=True))
-DEFAULT_EXCEPTION_REPORTER = "reviewqueue.errors.Reporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "reviewqueue.errors.ReporterFilter"
+DEFAULT_EXCEPTION_REPORTER = "core.error_views.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "core.error_views.ReporterFilter"
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 if SENTRY_DSN and not RUNNING_TESTS:
-    from reviewqueue import sentry  # only then: it costs memory
+    from core import sentry  # only then: it costs memory
 
     try:
         sentry.start(SENTRY_DSN, SENTRY_ENVIRONMENT)

@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from reviewqueue.api_docs import NothingHere
-from reviewqueue.console import health
-from reviewqueue.pages import about, stats_page
-from reviewqueue.probes import healthz, metrics, readyz
-from reviewqueue.sso import begin, complete
+from accounts.sso import begin, complete
+from reviewqueue.api_schema import NothingHere
+from reviewqueue.operations.probes import healthz, metrics, readyz
+from reviewqueue.operations.views import health
+from reviewqueue.views import about, stats_page
 
 single_sign_on = [
     path("login/<slug:backend>/", begin, name="begin"),
@@ -30,7 +30,7 @@ urlpatterns = [
     re_path(r"^api/", NothingHere.as_view(), name="api-nothing"),
 ]
 
-handler400 = "reviewqueue.errors.bad_request"
-handler403 = "reviewqueue.errors.forbidden"
-handler404 = "reviewqueue.errors.not_found"
-handler500 = "reviewqueue.errors.broken"
+handler400 = "core.error_views.bad_request"
+handler403 = "core.error_views.forbidden"
+handler404 = "core.error_views.not_found"
+handler500 = "core.error_views.broken"

@@ -13,10 +13,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django_celery_beat.models import PeriodicTask
 
-from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
-from reviews import plots, stats
+from core import charts as plots
+from integrations.launchpad.entries import PROPOSAL_STATES, TASK_STATES
+from reviews import stats
 from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Square, State
-from reviews.rows import EXPLANATIONS, SQUARE_CELLS, STATE_CELLS
+from reviews.tables import SQUARE_CELLS, STATE_CELLS
+from reviews.texts import EXPLANATIONS
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate
 from testing.stats import outcomes, pass_rate
 from testing.templatetags.testruns import duration

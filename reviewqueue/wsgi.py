@@ -6,6 +6,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
-from reviewqueue.middleware import BoundedChunks
+from core.middleware import BoundedChunks
 
 application = BoundedChunks(get_wsgi_application())

@@ -11,10 +11,12 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import QueryDict
 
+from accounts.models import User
+from core.compiled_queries import prepared
+from core.text import age
 from reviews.filters import SORTS, ReviewFilter, sorted_by
-from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Series, Source, State, User
-from reviews.prepared import prepared
-from reviews.rows import FIELDS, Row, age, as_rows
+from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Series, Source, State
+from reviews.tables import FIELDS, Row, as_rows
 
 PAGE = 100
 PARAMETERS = ("q", "state", "source", "series", "needs", "sort")

@@ -17,10 +17,12 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
+from core.db import patience
+from core.text import shortened
+from reviews.api.serializers import ReviewSerializer
 from reviews.models import NEXT_ACTOR, Actor, ReviewQuerySet, Square, State
-from reviews.rows import EXPLANATIONS, LONGEST_TITLE, shortened
-from reviews.search import patience
-from reviews.serializers import ReviewSerializer
+from reviews.tables import LONGEST_TITLE
+from reviews.texts import EXPLANATIONS
 
 MOST_LINES = 50_000  # of a CSV
 MOST_OBJECTS = 10_000  # of a JSON; the API pages through more

@@ -10,7 +10,8 @@ from django import forms
 from django.db import connection
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
 
-from reviews.models import NEXT_ACTOR, Actor, Comment, Person, Review, ReviewQuerySet, Source, Square, State
+from accounts.models import Person
+from reviews.models import NEXT_ACTOR, Actor, Comment, Review, ReviewQuerySet, Source, Square, State
 
 SORTS: dict[str, tuple[str, ...]] = {
     "age": ("updated_at", "id"),

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from reviews.models import Event, Person, Review
-from reviews.prepared import insert
+from accounts.models import Person
+from core.compiled_queries import insert
+from reviews.models import Event, Review
 
 
 def record(

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from accounts.models import Person
+from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.history import line, record, record_all
-from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Person, Review, Series, Source, State
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Review, Series, Source, State
 from reviews.signals import review_closed, reviews_opened, revision_changed
-from reviews.sources import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.votes import sentiment, tally
 
 # A line that our own comments end with; what carries it is never a vote.

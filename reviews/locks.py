@@ -3,8 +3,9 @@
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import Person
 from reviews.history import record
-from reviews.models import Event, Person, Review
+from reviews.models import Event, Review
 
 
 class LockedByOther(Exception):

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Subquery
 
+from core.compiled_queries import Given, prepared
 from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review
-from reviews.prepared import Given, prepared
 
 SECTIONS: tuple[tuple[str, ...], ...] = (INCOMING_STATES, REVIEWING_STATES)
 

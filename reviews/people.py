@@ -6,8 +6,9 @@ from typing import Any, TypedDict
 
 from django.db.models import Count, Q
 
+from accounts.models import Person
 from reviews.filters import reviewed_by
-from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Person, Review, ReviewQuerySet, State
+from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Review, ReviewQuerySet, State
 
 SUGGESTED = 10
 LISTS = ("needs", "locked", "submitted", "reviewed")

@@ -5,27 +5,20 @@ Nothing is counted further than a reader would page, and PostgreSQL gives up on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
 from django.http import QueryDict
 
+from core.db import patience
 from reviews.filters import ReviewFilter
 from reviews.models import Review, ReviewQuerySet
-from reviews.rows import Row, rows_of
+from reviews.tables import Row, rows_of
 
 PAGE = 100
 MOST = 10_000  # found reviews that are counted and paged through
-PATIENCE = 8  # seconds that PostgreSQL may take for one query
 DEFAULT_SORT = "-age"
 SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
-
-
-class TooSlow(Exception):
-    """The database gave up on the search; narrower words help."""
 
 
 @dataclass
@@ -88,22 +81,3 @@ def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime, *, by_text: boo
         number = min(max(int(wanted), 1), last) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 1
         rows = rows_of(reviews[(number - 1) * PAGE : min(number * PAGE, MOST)], now)
     return Page(rows, count, found > MOST, number, last)
-
-
-@contextmanager
-def patience() -> Iterator[None]:
-    """Bound the time of each query within. Raises TooSlow (PostgreSQL; SQLite queues are small)."""
-    if connection.vendor != "postgresql":
-        yield
-        return
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = %s", [PATIENCE * 1000])
-            yield
-            with connection.cursor() as cursor:  # a test's own transaction goes on after this one
-                cursor.execute("SET LOCAL statement_timeout = DEFAULT")
-    except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") == "57014":  # query_canceled
-            raise TooSlow from None
-        raise

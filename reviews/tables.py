@@ -7,7 +7,7 @@ about as cheap as printing them can be.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -16,23 +16,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from core.text import age, shortened
 from reviews.models import ReviewQuerySet, Square, State
+from reviews.texts import EXPLANATIONS, SYMBOLS
 
 LONGEST_TITLE = 300  # characters that a row shows; the review's page has them all
 LONGEST_NAME = 80
 
-EXPLANATIONS: dict[str, str] = {
-    State.NEW: "Nobody has looked at it yet.",
-    State.PENDING: "It waits for a reviewer.",
-    State.REVIEWED: "It was reviewed; the submitter has to answer.",
-    State.IN_PROGRESS: "The submitter is working on it.",
-    State.FOLLOW_UP: "The submitter has answered; a reviewer has to look again.",
-    State.READY: "It is approved and waits to be merged.",
-    State.MERGED: "It is merged.",
-    State.CLOSED: "It is done.",
-    State.ABANDONED: "Nobody works on it any more.",
-}
-SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}
 
 # What a cell of a state or a Square holds, written once.
 STATE_CELLS: dict[str, SafeString] = {
@@ -105,37 +95,10 @@ def person_path() -> str:
     return reverse("dashboard") + "people/"
 
 
-def shortened(text: str, most: int) -> str:
-    """At most so many characters; an ellipsis says that there are more."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def votes(positive: int, negative: int) -> SafeString:
     """``+n −m``, quiet where there are none."""
     plus, minus = "plus" if positive else "none", "minus" if negative else "none"
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
-
-
-SECOND = timedelta(seconds=1)
-# From so many seconds on, the unit of so many says it; a smaller unit says 40 days or one year better.
-_UNITS = (
-    (2 * 365 * 86400, 365 * 86400, "year"),
-    (2 * 30 * 86400, 30 * 86400, "month"),
-    (3 * 7 * 86400, 7 * 86400, "week"),
-    (86400, 86400, "day"),
-    (3600, 3600, "hour"),
-    (60, 60, "min"),
-)
-
-
-def age(then: datetime, now: datetime) -> str:
-    """How long ago, in words a glance takes in: ``5 min``, ``3 days``, ``4 months``."""
-    seconds = (now - then) // SECOND
-    for least, size, unit in _UNITS:
-        if seconds >= least:
-            count = seconds // size
-            return f"{count} {unit}" if count == 1 or unit == "min" else f"{count} {unit}s"
-    return "now"
 
 
 # Column of the table, the ``sort`` that orders by it (reviews.filters.SORTS), its heading.

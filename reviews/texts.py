@@ -1,6 +1,6 @@
 """What is expected of whom, in plain words, by kind and state of a review (SPEC section 3)."""
 
-from reviews.models import Review, State
+from reviews.models import Review, Square, State
 
 _TESTED = "Nothing for now. If a test fails below, push a fix: the new revision is tested by itself."
 
@@ -39,3 +39,19 @@ SUBMITTER: dict[tuple[str, str], str] = {
 def expected_of_submitter(review: Review) -> str:
     """What the submitter has to do now, if anything, in words."""
     return SUBMITTER[State(review.state), Review.Kind(review.kind)]
+
+
+EXPLANATIONS: dict[str, str] = {
+    State.NEW: "Nobody has looked at it yet.",
+    State.PENDING: "It waits for a reviewer.",
+    State.REVIEWED: "It was reviewed; the submitter has to answer.",
+    State.IN_PROGRESS: "The submitter is working on it.",
+    State.FOLLOW_UP: "The submitter has answered; a reviewer has to look again.",
+    State.READY: "It is approved and waits to be merged.",
+    State.MERGED: "It is merged.",
+    State.CLOSED: "It is done.",
+    State.ABANDONED: "Nobody works on it any more.",
+}
+
+
+SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}

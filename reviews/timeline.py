@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from core.compiled_queries import Given, prepared
 from reviews.models import Comment, Event, Review
-from reviews.prepared import Given, prepared
 
 NEWEST = 500  # entries of either sort that a page shows; the description is always among them
 LONG = 2_000  # characters of a comment after which the rest is folded

@@ -2,8 +2,13 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from reviews import converters, login, person_page, review_page, search_page, views  # noqa: F401  (converters registers ``id``)
-from reviews.tokens import token_page
+from accounts import views as login
+from accounts.tokens import token_page
+from core import converters  # noqa: F401  (converters registers ``id``)
+from reviews.views import dashboard as views
+from reviews.views import people as person_page
+from reviews.views import review as review_page
+from reviews.views import search as search_page
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),

@@ -14,30 +14,29 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from reviews import admin as reviews_admin
-from reviews.console import (
+from accounts.permissions import actor_of, may
+from core.admin import (
     ConsoleAdmin,
     ReadOnly,
     Section,
     SourceFilter,
     TextFilter,
-    actor_of,
     ago,
     chosen,
     column,
     confirmation,
     counted,
     link,
-    may,
     short,
     tell,
-)  # fmt: skip
+)
+from core.enqueue import hint, hint_each
+from reviews import admin as reviews_admin
 from reviews.history import record
 from reviews.models import Event, Review
-from testing.hints import hint, hint_each
 from testing.models import ON_ENGINE, Substrate, TestRun
 from testing.runs import NotAllowed, cancel_run, launch_default_runs, launch_runs, retrigger
-from testing.sweep import recover
+from testing.sweep.outcomes import recover
 from testing.tasks import stop_build, sweep_test_runs
 
 MOST_RECOVERIES = 20  # each asks Jenkins twice while the page waits

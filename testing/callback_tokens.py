@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-SALT = "testing.callback"
+SALT = "testing.api.callback"
 
 
 def callback_token(run_id: int, attempt: int) -> str:

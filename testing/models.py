@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from reviews.models import Person, Review
+from accounts.models import Person
+from reviews.models import Review
 
 
 class Status(models.TextChoices):
@@ -176,19 +177,3 @@ class TestResult(models.Model):
 
     def __str__(self) -> str:
         return self.test
-
-
-class Tally(models.Model):
-    """A count that must survive: ``testing.tallies`` adds to it, the metrics read it. One row for each process."""
-
-    name = models.CharField(max_length=32)
-    label = models.CharField(max_length=64)
-    shard = models.PositiveSmallIntegerField()
-    count = models.BigIntegerField(default=0)
-
-    class Meta:
-        verbose_name_plural = "tallies"
-        constraints = [models.UniqueConstraint(fields=["name", "label", "shard"], name="one_tally_per_shard")]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.label} {self.count}"

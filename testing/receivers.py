@@ -5,9 +5,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from core.enqueue import hint
 from reviews.models import OPEN_STATES, Review
 from reviews.signals import review_closed, reviews_opened, revision_changed
-from testing.hints import hint
 from testing.models import UNFINISHED, TestRun
 from testing.runs import cancel_run, launch_default_runs
 from testing.squares import update_square

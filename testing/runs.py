@@ -1,6 +1,6 @@
 """The life of a test run (SPEC section 5): launched, called back, finished, cancelled, retriggered.
 
-Everything here is a short transaction on rows; talking to the CI engine is ``testing.sweep``'s. Lock order, everywhere:
+Everything here is a short transaction on rows; talking to the CI engine is the sweep's. Lock order, everywhere:
 the review first, then its run.
 """
 
@@ -18,12 +18,13 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Person
+from core.compiled_queries import Given, change, prepared, update
 from reviews.history import line, record, record_all
-from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Person, Review, Square
-from reviews.prepared import Given, change, prepared, update
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Square
+from testing.callback_tokens import attempt_of, callback_token
 from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, Substrate, TestRun
 from testing.squares import keep_square, update_square
-from testing.tokens import attempt_of, callback_token
 
 # What a callback may say (SPEC section 5), Jenkins' own words included, and what it means.
 CALLBACK_STATUS: dict[str, str] = {

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from django.db.models import F, QuerySet
 
+from core.compiled_queries import Given, prepared, update
 from reviews.models import Review, Square
-from reviews.prepared import Given, prepared, update
 from testing.models import UNFINISHED, Status, TestRun
 
 

@@ -14,9 +14,9 @@ from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, S
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
+from core.compiled_queries import Given, prepared
 from reviews.models import Review
-from reviews.prepared import Given, prepared
-from reviews.rows import SQUARE_CELLS
+from reviews.tables import SQUARE_CELLS
 from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
 
 OfRun = TypeVar("OfRun", Attempt, TestResult)

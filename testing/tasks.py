@@ -2,22 +2,22 @@
 
 from celery import shared_task
 
-from testing import sweep
+from testing.sweep import results, stopping, sweeping
 
 
 @shared_task(name="testing.tasks.sweep_test_runs")
 def sweep_test_runs() -> None:
     """Bring every due test run on."""
-    sweep.sweep()
+    sweeping.sweep()
 
 
 @shared_task(name="testing.tasks.collect_results")
 def collect_results(run_id: int) -> None:
     """Keep the single tests of a finished run."""
-    sweep.collect_results(run_id)
+    results.collect_results(run_id)
 
 
 @shared_task(name="testing.tasks.stop_build")
 def stop_build(run_id: int) -> None:
     """Stop the build of a cancelled run."""
-    sweep.stop_build(run_id)
+    stopping.stop_build(run_id)

@@ -1,8 +1,8 @@
 from django.urls import path
 
-from reviews import converters  # noqa: F401  (registers ``id``)
+from core import converters  # noqa: F401  (registers ``id``)
 from testing import views
-from testing.callback import CallbackView
+from testing.api.callback import CallbackView
 
 urlpatterns = [
     path("api/test-runs/<int:pk>/callback/", CallbackView.as_view(), name="test-run-callback"),

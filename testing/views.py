@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.permissions import reviewer
+from core.enqueue import hint
 from reviews.models import Review
-from reviews.views import reviewer
-from testing.hints import hint
-from testing.listing import row_of, runs_context, version_of, with_counts
 from testing.models import Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
+from testing.tables import row_of, runs_context, version_of, with_counts
 from testing.tasks import sweep_test_runs
 
 PAGE = 200  # single tests

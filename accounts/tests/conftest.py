@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviewqueue.tests.openid_provider import Provider
+from accounts.tests.openid_provider import Provider
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from integrations.tests.conftest import review  # noqa: F401  (fixture)
-from reviews.models import User
+from accounts.models import User
 from testing.models import Attempt, Substrate, TestResult, TestRun
 
 LAUNCH = {"substrates": ["aws"]}
@@ -21,7 +20,7 @@ def reviewer(db):
     return user
 
 
-def test_a_token_is_made_shown_once_works_and_is_revoked(client, reviewer, review):  # noqa: F811
+def test_a_token_is_made_shown_once_works_and_is_revoked(client, reviewer, review):
     path = f"/api/reviews/{review.pk}/test-runs/"
     assert client.get("/me/token/").url == "/login/?next=/me/token/"
     client.force_login(reviewer)
@@ -54,13 +53,13 @@ def test_staff_end_a_token_without_seeing_it(client, reviewer):
     client.force_login(User.objects.create_superuser("boss"))
     assert key not in client.get("/admin/authtoken/tokenproxy/").content.decode()
     chosen = {"action": "revoke_tokens", "_selected_action": [reviewer.pk]}
-    page = client.post("/admin/reviews/user/", chosen, follow=True).content.decode()
+    page = client.post("/admin/accounts/user/", chosen, follow=True).content.decode()
     assert "1 revoked" in page
     assert key not in page
     assert not Token.objects.exists()
 
 
-def test_a_session_needs_the_csrf_token(reviewer, review):  # noqa: F811
+def test_a_session_needs_the_csrf_token(reviewer, review):
     client = Client(enforce_csrf_checks=True)
     client.force_login(reviewer)
     path = f"/api/reviews/{review.pk}/test-runs/"
@@ -96,7 +95,7 @@ def test_a_forgotten_slash_is_told(client):
     assert client.get("/api/reviews").json() == {"detail": "Addresses end with a slash: /api/reviews/"}
 
 
-def test_bodies_that_are_not_read(client, reviewer, review):  # noqa: F811
+def test_bodies_that_are_not_read(client, reviewer, review):
     client.force_login(reviewer)
     path = f"/api/reviews/{review.pk}/test-runs/"
     assert client.post(path, "<a/>", "application/xml").json()["detail"]
@@ -157,7 +156,7 @@ def test_the_documentation_works_under_the_content_security_policy(client):
 
 
 @pytest.mark.parametrize("runs", [1, 100])
-def test_a_review_costs_the_same_however_many_runs(client, review, runs, django_assert_num_queries):  # noqa: F811
+def test_a_review_costs_the_same_however_many_runs(client, review, runs, django_assert_num_queries):
     lxc = Substrate.objects.get(name="lxc")
     made = TestRun.objects.bulk_create(
         TestRun(review=review, substrate=lxc, status="pass", finished_at=review.created_at, next_attempt_at=None)

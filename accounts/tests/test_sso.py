@@ -11,7 +11,7 @@ import requests
 from django.test import Client
 from social_core.backends import utils as backends
 
-from reviews.models import Person, User
+from accounts.models import Person, User
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def launchpad(service, settings, monkeypatch, db):
     settings.LAUNCHPAD_LOGIN = True
     settings.LOGIN_SERVICES = {"launchpad": service.url, "ubuntu": service.url}
     settings.AUTHENTICATION_BACKENDS = [
-        *settings.AUTHENTICATION_BACKENDS, "reviewqueue.sso.LaunchpadLogin", "reviewqueue.sso.UbuntuLogin",
+        *settings.AUTHENTICATION_BACKENDS, "accounts.sso.LaunchpadLogin", "accounts.sso.UbuntuLogin",
     ]  # fmt: skip
     monkeypatch.setattr(backends, "BACKENDSCACHE", {})
     monkeypatch.setenv("SSL_CERT_FILE", str(service.certificate))
@@ -80,7 +80,7 @@ def test_an_account_that_is_here_already_is_taken_over_by_nobody(launchpad, clie
 
 def test_its_owner_connects_it(launchpad, client):
     owner = User.objects.create_user("marta-k", password="correct horse")
-    client.force_login(owner, backend="reviews.accounts.AccountBackend")
+    client.force_login(owner, backend="accounts.backends.AccountBackend")
     assert "Connect with Launchpad" in client.get("/account/").content.decode()
     assert log_in(launchpad, client, target="/account/").status_code == 302
     assert "Connected with Launchpad" in client.get("/account/").content.decode()
@@ -89,7 +89,7 @@ def test_its_owner_connects_it(launchpad, client):
 
 
 def test_somebody_else_can_not_be_connected(launchpad, client):
-    client.force_login(User.objects.create_user("bjorn"), backend="reviews.accounts.AccountBackend")
+    client.force_login(User.objects.create_user("bjorn"), backend="accounts.backends.AccountBackend")
     answer = log_in(launchpad, client)
     assert "logged in here as bjorn, but on Launchpad as marta-k" in answer.content.decode()
     assert not User.objects.filter(social_auth__isnull=False).exists()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from axes.models import AccessAttempt
 from django.utils import timezone
 
-from reviews.models import User
+from accounts.models import User
 
 OLD, NEW = "correct horse", "battery staple 9"
 

@@ -9,9 +9,9 @@ from django.test import Client, RequestFactory
 from django.utils.log import AdminEmailHandler
 from rest_framework.throttling import AnonRateThrottle
 
-from reviewqueue.errors import Reporter
-from reviewqueue.middleware import client_address
-from reviews.models import User
+from accounts.models import User
+from core.error_views import Reporter
+from core.middleware import client_address
 
 SECRET = "-".join(("s3cr3t", "Value", "4711"))  # in parts: pages show lines of source, and this is one
 
@@ -22,7 +22,7 @@ def broken(monkeypatch):
         token = SECRET
         raise RuntimeError(f"https://q/?token={token}")
 
-    monkeypatch.setattr("reviews.views.render", breaks)
+    monkeypatch.setattr("reviews.views.dashboard.render", breaks)
     client = Client(raise_request_exception=False)
     return client
 
@@ -86,7 +86,7 @@ def test_mails_to_admins_hide_them_too(settings):
         trace = (type(error), error, error.__traceback__)
     record = logging.LogRecord("django.request", logging.ERROR, "", 1, "Broke", (), trace)
     record.request = request
-    AdminEmailHandler(include_html=True, reporter_class="reviewqueue.errors.Reporter").emit(record)
+    AdminEmailHandler(include_html=True, reporter_class="core.error_views.Reporter").emit(record)
     [sent] = mail.outbox
     whole = sent.message().as_string()
     assert "RuntimeError" in whole

@@ -15,13 +15,13 @@ from django.conf import settings as django_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewqueue.logs import Formatter
-from reviewqueue.redaction import redact, redact_value
+from core.logging import Formatter
+from core.redaction import redact, redact_value
 
 SECRET = "s3cr3t-Value-4711"
 
 
-def logged(style, *message, level=logging.INFO, exc_info=None, name="testing.sweep", **extra):
+def logged(style, *message, level=logging.INFO, exc_info=None, name="testing.sweep.sweeping", **extra):
     record = logging.getLogger(name).makeRecord(
         name, level, "sweep.py", 1, message[0], message[1:], exc_info, extra=extra or None
     )
@@ -31,13 +31,13 @@ def logged(style, *message, level=logging.INFO, exc_info=None, name="testing.swe
 def test_pairs_become_fields_of_json():
     line = json.loads(logged("json", "run sent run=%s attempt=%d event=%r", 7, 2, "x y"))
     assert (line["event"], line["run"], line["attempt"], line["event_"]) == ("run sent", 7, 2, "x y")
-    assert (line["level"], line["logger"]) == ("info", "testing.sweep")
+    assert (line["level"], line["logger"]) == ("info", "testing.sweep.sweeping")
     assert line["timestamp"].endswith("Z")
 
 
 def test_the_console_writes_one_line_an_event():
     line = logged("console", "run sent run=%s note=%s", 7, "two\nlines")
-    assert line.endswith("INFO testing.sweep run sent run=7 note='two\\nlines'")
+    assert line.endswith("INFO testing.sweep.sweeping run sent run=7 note='two\\nlines'")
     assert len(line.splitlines()) == 1
 
 

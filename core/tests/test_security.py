@@ -12,7 +12,8 @@ from django.conf import settings as django_settings
 from django.contrib import admin
 from django.utils import timezone
 
-from reviews.models import Person, Review, User
+from accounts.models import Person, User
+from reviews.models import Review
 
 
 class Inline(HTMLParser):

@@ -1,1 +1,5 @@
 """Jenkins, the CI engine."""
+
+from integrations.jenkins.backend import Jenkins
+
+__all__ = ["Jenkins"]

@@ -18,7 +18,7 @@ import requests
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
-from integrations.deadlines import session_of
+from core.http import session_of
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, Results, SingleTest, TellStaff, TryLater
 
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json

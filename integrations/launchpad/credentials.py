@@ -13,7 +13,8 @@ from launchpadlib import uris
 from launchpadlib.credentials import Credentials
 from lazr.restfulclient.errors import HTTPError
 
-from integrations.launchpad import APPLICATION, LaunchpadProblem
+from integrations.launchpad.client import APPLICATION
+from integrations.launchpad.entries import LaunchpadProblem
 
 POLL = 2.0  # seconds between two looks whether access was granted
 PATIENCE = 900.0  # seconds

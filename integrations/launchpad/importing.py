@@ -8,36 +8,22 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.items import Item, gather, know_people
-from integrations.launchpad import (
-    BadItem,
-    Gone,
-    Launchpad,
-    LaunchpadProblem,
-    comment_facts,
-    get_launchpad,
-    state_of,
-    text_of,
-    time_of,
-)
-from integrations.models import ImportReport, Remembered
-from reviews.ingest import abandon, add_comments, due_after, ingest, ingest_new, keep_people, move
-from reviews.models import CLOSED_STATES, Person, Review, Source
-from reviews.sources import CommentFacts, PersonFacts
+from integrations.launchpad.client import Launchpad, get_launchpad
+from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, state_of, text_of, time_of
+from integrations.launchpad.resolve import Item, gather
+from integrations.launchpad.reviewers import sync_reviewers
+from integrations.models import ImportReport
+from reviews.ingest import ingest, ingest_new
+from reviews.models import CLOSED_STATES, Review, Source
 from reviews.stats import sample_queue
 
 logger = logging.getLogger(__name__)
 
 MOST_PROBLEMS = 100
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
-TEAM_AGE = timedelta(hours=1)
-MOST_REFRESHES = 500  # that one round claims
-CLAIM = timedelta(minutes=5)  # when a claimed review that nobody refreshed is free again
-JUST_IMPORTED = timedelta(minutes=10)
 
 Progress = Callable[[int], None]
 
@@ -144,25 +130,6 @@ class _Import:
         self.left_out(f"{name}: {error if isinstance(error, LaunchpadProblem) else type(error).__name__}")
 
 
-def comments_of(launchpad: Launchpad, entry: dict[str, Any]) -> list[CommentFacts]:
-    """All comments of a proposal's entry, or messages of a bug's. One request for each 300."""
-    link = text_of(entry, "all_comments_collection_link") or text_of(entry, "messages_collection_link")
-    is_bug = "messages_collection_link" in entry
-    if not link:
-        return []
-    return _comments_at(launchpad, link, is_bug=is_bug)
-
-
-def _comments_at(launchpad: Launchpad, link: str, *, is_bug: bool) -> list[CommentFacts]:
-    found = []
-    for position, comment in enumerate(launchpad.entries(link)):
-        try:
-            found.append(comment_facts(comment, is_description=is_bug and position == 0))
-        except (BadItem, AttributeError):
-            logger.warning("comment left out of=%s", link)
-    return found
-
-
 def import_source(
     source: Source, *, include_closed: bool = False, dry_run: bool = False, progress: Progress | None = None
 ) -> ImportReport:
@@ -260,110 +227,3 @@ def _belongs(launchpad: Launchpad, entry: dict[str, Any], source: Source) -> boo
     votes = launchpad.entries(text_of(entry, "votes_collection_link"))
     asked = launchpad.root + "~" + quote(target.lstrip("~"))
     return any(isinstance(vote, dict) and vote.get("reviewer_link") == asked for vote in votes)
-
-
-def sync_reviewers(launchpad: Launchpad) -> None:
-    """Reviewers are who participates in a reviewer team (SPEC section 6). One request a team, at most once an hour."""
-    now = timezone.now()
-    marker, _ = Remembered.objects.get_or_create(url="reviewer-teams", defaults={"fetched_at": now - 2 * TEAM_AGE})
-    if marker.facts == {"teams": settings.REVIEWER_TEAMS} and marker.fetched_at > now - TEAM_AGE:
-        return
-    members: dict[str, PersonFacts] = {}
-    for team in settings.REVIEWER_TEAMS:
-        try:
-            entries = launchpad.entries(f"~{quote(team)}/participants")
-        except LaunchpadProblem as problem:
-            logger.warning("reviewer team not read team=%s reason=%s", team, problem)
-            return  # nobody loses a role because Launchpad did not answer
-        for entry in entries:
-            if isinstance(entry, dict) and not entry.get("is_team"):
-                name = text_of(entry, "name", 255)
-                members[name] = PersonFacts(name, text_of(entry, "display_name", 255) or name)
-    keep_people(members.values(), now)
-    with transaction.atomic():
-        Person.objects.filter(is_reviewer=True).exclude(username__in=members).update(is_reviewer=False)
-        Person.objects.filter(is_reviewer=False, username__in=members).update(is_reviewer=True)
-        marker.facts, marker.fetched_at = {"teams": settings.REVIEWER_TEAMS}, now
-        marker.save()
-
-
-def refresh(review: Review) -> str:
-    """Bring one review up to date, comments included. Returns what is wrong, in words; empty when nothing is."""
-    now = timezone.now()
-    try:
-        _refresh(review, now)
-    except LaunchpadProblem as problem:
-        words = str(problem)
-    except Exception as error:  # whatever is wrong with one review, the others go on
-        logger.exception("review not refreshed review=%s", review.pk)
-        words = f"{type(error).__name__}; the log says where."
-    else:
-        return ""
-    Review.objects.filter(pk=review.pk).update(sync_error=words, due_at=due_after(review.state, now))
-    return words
-
-
-def _refresh(review: Review, now: datetime) -> None:
-    launchpad = get_launchpad()
-    try:
-        entry = launchpad.get_again(review.api_url)
-        item = Item(entry, review)
-        gather(launchpad, [item], review.source)
-        if isinstance(item.problem, Gone):  # of a task whose bug is gone, Launchpad may still tell
-            raise item.problem
-    except Gone as gone:
-        launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
-        abandon(review.pk, str(gone), now=now)
-        return
-    if item.problem or not item.facts:
-        raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
-    if item.facts.kind != review.kind:
-        raise LaunchpadProblem("Launchpad answered another kind of item.")
-    if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
-        return
-    comments = comments_of(launchpad, item.bug or entry)
-    know_people(launchpad, {comment.author.username for comment in comments})
-    ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
-
-
-def read_comments(review: Review) -> str:
-    """Read what was said on a review that the import has just seen: its entry is not fetched a second time."""
-    now = timezone.now()
-    try:
-        launchpad = get_launchpad()
-        comments = _comments_at(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
-        know_people(launchpad, {comment.author.username for comment in comments})
-        add_comments(review.pk, comments, now=now, service_account=launchpad.me())
-    except LaunchpadProblem:
-        return refresh(review)
-    return ""
-
-
-def claim_due() -> list[tuple[int, str, bool]]:
-    """The reviews to refresh now: id, claim, and whether the import has just seen them. No review is claimed twice.
-
-    Open ones first: a long past that is all due at once, as after an outage, keeps nobody's open item waiting.
-    """
-    now = timezone.now()
-    claim = now + CLAIM
-    with transaction.atomic():
-        due: list[tuple[Any, ...]] = []
-        for rows in (Review.objects.due().open(), Review.objects.due().filter(state__in=CLOSED_STATES)):
-            free = rows.order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
-            due += free.values_list("pk", "due_at", "imported_at", "synced_at")[: MOST_REFRESHES - len(due)]
-        Review.objects.filter(pk__in=[row[0] for row in due]).update(due_at=claim)
-    return [
-        (pk, claim.isoformat(), synced is None and due_at == imported_at > now - JUST_IMPORTED)
-        for pk, due_at, imported_at, synced in due
-    ]
-
-
-def refresh_by_id(review_id: int, claim: str = "", just_imported: bool = False) -> None:
-    """Refresh a review, unless it is gone or the claim is not the newest: then it was refreshed, or will be."""
-    review = Review.objects.select_related("source").filter(pk=review_id).first()
-    if review is None or (claim and review.due_at != datetime.fromisoformat(claim)):
-        return
-    if just_imported and review.comments_url:
-        read_comments(review)
-    else:
-        refresh(review)

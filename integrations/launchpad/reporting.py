@@ -15,13 +15,14 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from integrations.importing import comments_of
-from integrations.launchpad import BadItem, Gone, Launchpad, LaunchpadProblem, get_launchpad, text_of
+from core.concurrency import PATIENCE, ask_each
+from integrations.launchpad.client import Launchpad, get_launchpad
+from integrations.launchpad.comments import comments_of
+from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, text_of
 from reviews.history import record
 from reviews.ingest import MARKER
 from reviews.models import Event, Review, Source
 from testing.models import OUTCOMES, Status, TestRun
-from testing.parallel import PATIENCE, ask_each
 from testing.runs import lock_run
 
 logger = logging.getLogger(__name__)

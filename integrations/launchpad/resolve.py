@@ -14,20 +14,13 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
-from integrations.launchpad import (
-    BATCH,
-    REDACTED,
-    Gone,
-    Launchpad,
-    LaunchpadProblem,
-    proposal_facts,
-    task_facts,
-    text_of,
-)
+from accounts.models import Person
+from integrations.launchpad.client import BATCH, Launchpad
+from integrations.launchpad.entries import REDACTED, Gone, LaunchpadProblem, proposal_facts, task_facts, text_of
 from integrations.models import Remembered
+from reviews.facts import ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import keep_people, keep_series
-from reviews.models import Person, Review, Series, Source
-from reviews.sources import ItemFacts, PersonFacts, SeriesFacts
+from reviews.models import Review, Series, Source
 
 logger = logging.getLogger(__name__)
 

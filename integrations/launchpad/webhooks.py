@@ -26,12 +26,12 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from integrations.launchpad import api_root
+from core.counters import tally
+from core.enqueue import hint
+from integrations.launchpad.client import api_root
 from integrations.models import WebhookDelivery
 from integrations.tasks import import_item, refresh_review
 from reviews.models import Review, Source
-from testing.hints import hint
-from testing.tallies import tally
 
 logger = logging.getLogger(__name__)
 

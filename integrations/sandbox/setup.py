@@ -14,9 +14,10 @@ from pathlib import Path
 
 from django.contrib.auth.models import Group
 
+from accounts.models import Person, User
 from integrations.sandbox.data import REVIEWERS, SUBMITTERS, TEAM
 from integrations.sandbox.jenkins import TOKEN
-from reviews.models import Person, Source, User
+from reviews.models import Source
 
 FLAG = "REVIEW_QUEUE_SANDBOX"
 STAFF, REVIEWER, SUBMITTER = "admin", "marta-k", "bjorn"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.utils import timezone
 
+from accounts.models import Person
 from integrations.tests.scripted import ScriptedJenkins, ScriptedLaunchpad
-from reviews.models import Person, Review, Source, State
+from reviews.models import Review, Source, State
 from reviews.signals import reviews_opened
 
 

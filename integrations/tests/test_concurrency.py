@@ -8,14 +8,15 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from integrations.importing import claim_due, import_source
-from integrations.publishing import publish_results
+from integrations.launchpad.importing import import_source
+from integrations.launchpad.refreshing import claim_due
+from integrations.launchpad.reporting import publish_results
 from integrations.sandbox.data import many
 from reviews.models import Event, Review, Source
+from testing.callback_tokens import callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
 from testing.runs import apply_callback, finish, launch_runs, lock_run
-from testing.sweep import sweep
-from testing.tokens import callback_token
+from testing.sweep.sweeping import sweep
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 PROCESSES = 4

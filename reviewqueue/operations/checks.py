@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.http.request import split_domain_port, validate_host
 
-from integrations.jenkins import is_web_url
-from reviewqueue.logs import FORMATS
+from core.logging import FORMATS
+from integrations.jenkins.backend import is_web_url
 from testing.ci import get_ci
 
 SHORTEST_METRICS_TOKEN = 16  # characters: fewer can be guessed

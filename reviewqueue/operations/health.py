@@ -22,13 +22,15 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from integrations.heartbeats import SILENCE, alive
-from integrations.jenkins import Jenkins
-from integrations.launchpad import Gone, LaunchpadProblem, get_launchpad
-from integrations.models import Heartbeat, ImportReport
-from integrations.publishing import unposted
+from integrations.jenkins.backend import Jenkins
+from integrations.launchpad.client import get_launchpad
+from integrations.launchpad.entries import Gone, LaunchpadProblem
+from integrations.launchpad.reporting import unposted
+from integrations.models import ImportReport
 from reviewqueue.celery import app
-from reviewqueue.checks import settings_make_sense
+from reviewqueue.operations.checks import settings_make_sense
+from reviewqueue.operations.heartbeats import SILENCE, alive
+from reviewqueue.operations.models import Heartbeat
 from reviews.models import Source
 from testing.models import ON_ENGINE, UNFINISHED, Status, TestRun
 

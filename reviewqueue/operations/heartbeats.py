@@ -12,7 +12,7 @@ from celery import signals
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from integrations.models import Heartbeat
+from reviewqueue.operations.models import Heartbeat
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from integrations.models import Heartbeat, ImportReport
+from core.counters import tallies
+from integrations.models import ImportReport
+from reviewqueue.operations.models import Heartbeat
 from reviews.models import INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, Source
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
-from testing.tallies import tallies
 
 FINISHED_KEPT = 60  # seconds that the counts of finished runs are kept: counting a million takes a while
 COUNTERS: tuple[tuple[str, str, str, str], ...] = (

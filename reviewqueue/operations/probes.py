@@ -17,8 +17,8 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from reviewqueue.health import Finding, broker_found, database_found
-from reviewqueue.metrics import exposition
+from reviewqueue.operations.health import Finding, broker_found, database_found
+from reviewqueue.operations.metrics import exposition
 
 PATIENCE = 4.0  # seconds; monitors give up after five or ten
 MIGRATED_FOR = 60.0  # seconds that tables which were found up to date are taken for it

@@ -20,7 +20,8 @@ from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 from social_django.models import Association, Nonce, Partial
 
-from integrations.models import Heartbeat, ImportReport, WebhookDelivery
+from integrations.models import ImportReport, WebhookDelivery
+from reviewqueue.operations.models import Heartbeat
 from reviews.models import CLOSED_STATES, Comment, Event, QueueSample, Review
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
 

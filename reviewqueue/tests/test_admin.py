@@ -13,8 +13,9 @@ from django_celery_beat.models import PeriodicTask
 from kombu import pools
 from rest_framework.authtoken.models import Token
 
+from accounts.models import Person, User
 from reviewqueue.celery import app
-from reviews.models import Person, Review, Source, User
+from reviews.models import Review, Source
 from testing.models import Status, Substrate, TestRun
 from testing.runs import cancel_run
 
@@ -161,7 +162,7 @@ def test_who_may_only_look_is_offered_nothing(client, run):
 
 
 def test_rows_that_the_queue_writes_can_not_be_edited(client, staff, run):
-    for model, row in (("testing/testrun", run), ("reviews/review", run.review), ("reviews/person", run.review.owner)):
+    for model, row in (("testing/testrun", run), ("reviews/review", run.review), ("accounts/person", run.review.owner)):
         page = f"/admin/{model}/{row.pk}/"
         assert client.post(page + "change/", {"status": "pass", "title": "x"}).status_code == 403
         assert client.post(page + "delete/", {"post": "yes"}).status_code == 403
@@ -228,7 +229,7 @@ def test_a_nonsense_interval_is_refused(client, staff, every, period):
 
 
 def test_lists_cost_the_same_however_long_and_count_no_further_than_needed(client, staff, run, monkeypatch):
-    monkeypatch.setattr("reviews.console.MOST_COUNTED", 200)
+    monkeypatch.setattr("core.admin.MOST_COUNTED", 200)
     lxc = run.substrate
     url = "/admin/testing/testrun/"
     client.get(url)
@@ -247,7 +248,7 @@ def test_lists_cost_the_same_however_long_and_count_no_further_than_needed(clien
 
 
 def test_an_action_on_thousands_of_rows_is_bounded_and_says_so(client, staff, run, monkeypatch):
-    monkeypatch.setattr("reviews.console.MOST_AT_ONCE", 3)
+    monkeypatch.setattr("core.admin.MOST_AT_ONCE", 3)
     TestRun.objects.bulk_create(
         TestRun(review=run.review, substrate=run.substrate, revision=str(n)) for n in range(5, 11)
     )
@@ -292,7 +293,7 @@ def test_a_token_is_shown_once(client, staff):
 def test_no_confirmation_shows_the_key_of_a_token(client, staff):
     user = User.objects.create_user("robot")
     key = Token.objects.create(user=user).key
-    for page in (f"/admin/authtoken/tokenproxy/{user.pk}/delete/", f"/admin/reviews/user/{user.pk}/delete/"):
+    for page in (f"/admin/authtoken/tokenproxy/{user.pk}/delete/", f"/admin/accounts/user/{user.pk}/delete/"):
         words = client.get(page).content.decode()
         assert "API token of robot" in words
         assert key not in words
@@ -401,7 +402,7 @@ def test_what_staff_do_with_schedules_and_tokens_is_logged_with_their_name(clien
     task = PeriodicTask.objects.get(task="integrations.tasks.prune_queue")
     for action in ("disable_tasks", "enable_tasks", "run_tasks"):
         act(client, "django_celery_beat/periodictask", action, task)
-    act(client, "reviews/user", "revoke_tokens", staff)
+    act(client, "accounts/user", "revoke_tokens", staff)
     log = LogEntry.objects.order_by("pk").values_list("user__username", "object_repr", "change_message")
     assert list(log) == [
         *(("boss", str(task), words) for words in ("Disabled", "Enabled", "Run now")),
@@ -439,7 +440,7 @@ ALL_ACTIONS = {
     "reviews/review": TEST_ACTIONS | REVIEW_ACTIONS,
     "reviews/source": {"import_now"},
     "django_celery_beat/periodictask": TASK_ACTIONS,
-    "reviews/user": {"revoke_tokens"},
+    "accounts/user": {"revoke_tokens"},
 }
 LOOKING = ["view_testrun", "view_review", "view_source", "view_periodictask", "view_user"]
 
@@ -482,8 +483,8 @@ def test_an_account_that_did_something_is_kept_with_its_deeds(client, staff):
     idle = User.objects.create_user("idle")
     client.post("/admin/reviews/source/add/", source_form())
     for user in (staff, idle):
-        page = client.post(f"/admin/reviews/user/{user.pk}/delete/", {"post": "yes"}, follow=True).content.decode()
+        page = client.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"}, follow=True).content.decode()
         assert ("stand in the log of what staff did" in page) == (user == staff)
     assert list(User.objects.values_list("username", flat=True)) == ["boss"]
     assert LogEntry.objects.filter(user=staff).exists()
-    assert "delete_selected" not in client.get("/admin/reviews/user/").content.decode()
+    assert "delete_selected" not in client.get("/admin/accounts/user/").content.decode()

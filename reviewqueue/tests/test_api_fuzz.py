@@ -16,8 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from accounts.models import Person, User
 from reviewqueue.wsgi import application
-from reviews.models import Person, Review, State, User
+from reviews.models import Review, State
 from testing.models import Substrate, TestResult, TestRun
 
 EXAMPLES = 5  # of each operation and each reader

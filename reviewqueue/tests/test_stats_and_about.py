@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from reviews.models import Comment, Person, QueueSample, Review, Square, State
+from accounts.models import Person
+from reviews.models import Comment, QueueSample, Review, Square, State
 from reviews.stats import ages, busiest, first_reviews, queue_lengths, throughput
 from testing.models import Status, Substrate, TestRun
 from testing.stats import outcomes, pass_rate

@@ -3,7 +3,8 @@
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from reviews.models import Actor, Person, Review
+from accounts.models import Person
+from reviews.models import Actor, Review
 
 
 class SubmitterSerializer(serializers.ModelSerializer[Person]):

@@ -7,33 +7,14 @@ from typing import Any
 from django.http import Http404
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.generics import ListAPIView, RetrieveAPIView
-from rest_framework.pagination import PageNumberPagination
-from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
+from accounts.models import Person
+from core.api.pagination import Pages
+from reviews.api.serializers import PersonSerializer, ReviewSerializer
 from reviews.filters import ReviewFilter, reviewed_by
-from reviews.models import Person, Review, User
-from reviews.serializers import PersonSerializer, ReviewSerializer
+from reviews.models import Review
 
 NEWEST = 100  # reviews of each sort that a person's answer holds
-
-
-class Pages(PageNumberPagination):
-    """``page`` and ``page_size`` (100, up to 500)."""
-
-    page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = 500
-
-
-class IsReviewer(BasePermission):
-    """Members of a reviewer team or of the group ``reviewers``."""
-
-    message = "Only reviewers can do this. Reviewers are the members of the reviewer team."
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return isinstance(request.user, User) and request.user.is_reviewer
 
 
 class ReviewList(ListAPIView[Review]):

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from reviews.models import Person, Review, Series, Source, User
+from accounts.models import Person, User
+from reviews.models import Review, Series, Source
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from reviews.models import Comment, Person, Review, State, User
+from accounts.models import Person, User
+from reviews.models import Comment, Review, State
 
 pytestmark = pytest.mark.django_db
 

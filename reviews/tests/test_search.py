@@ -12,7 +12,8 @@ from django.db import connection
 from django.http import QueryDict
 from django.utils import timezone
 
-from reviews.models import Comment, Person, Review, Series, Source, State
+from accounts.models import Person
+from reviews.models import Comment, Review, Series, Source, State
 from reviews.search import MOST, asked
 
 pytestmark = pytest.mark.django_db
@@ -265,7 +266,7 @@ def test_words_are_found_by_their_indexes(line):
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL bounds the time of a query")
 @pytest.mark.parametrize("wanted", ["", "&format=csv", "&format=atom"])
 def test_a_search_that_takes_too_long_is_given_up_in_words(client, line, monkeypatch, wanted):
-    monkeypatch.setattr("reviews.search.PATIENCE", 0.05)
+    monkeypatch.setattr("core.db.PATIENCE", 0.05)
     monkeypatch.setattr(
         "reviews.search.ReviewFilter.by_text",
         lambda self, reviews, name, value: reviews.extra(where=["pg_sleep(30) IS NOT NULL"]),

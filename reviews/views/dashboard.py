@@ -1,11 +1,10 @@
-"""The pages of the line. That of one review is in ``reviews.review_page``."""
+"""The pages of the line. That of one review is in ``reviews.views.review``."""
 
 from functools import cache
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.messages import get_messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -13,18 +12,10 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
+from reviews.dashboard import STATE_CHOICES, line_of
 from reviews.filters import SORTS
-from reviews.line import STATE_CHOICES, line_of
-from reviews.models import User
-from reviews.rows import heads_of, person_path
-
-
-def reviewer(request: HttpRequest) -> User:
-    """The reviewer who asks. Raises PermissionDenied, in words, for anybody else."""
-    user = request.user
-    if not isinstance(user, User) or not user.is_reviewer:
-        raise PermissionDenied("Only reviewers can do this. Reviewers are the members of the reviewer team.")
-    return user
+from reviews.tables import heads_of, person_path
 
 
 @cache

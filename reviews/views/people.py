@@ -11,11 +11,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.models import Person, User
+from core.db import TooSlow
 from reviews.filters import SORTS, sorted_by
-from reviews.models import Person, State, User
+from reviews.models import State
 from reviews.people import LISTS, Choice, counts_of, nothing_in, reviews_of, standing, suggestions, words_for
-from reviews.rows import heads_of
-from reviews.search import DEFAULT_SORT, SLOW, TooSlow, page_of
+from reviews.search import DEFAULT_SORT, SLOW, page_of
+from reviews.tables import heads_of
 
 
 @require_safe

@@ -16,15 +16,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from reviews.expectations import expected_of_submitter
+from accounts.models import User
+from accounts.permissions import reviewer
 from reviews.history import record
 from reviews.locks import LockedByOther, lock, unlock
-from reviews.models import Event, Review, User
+from reviews.models import Event, Review
 from reviews.neighbours import neighbours
-from reviews.rows import EXPLANATIONS, votes
 from reviews.signals import refresh_asked
+from reviews.tables import votes
+from reviews.texts import EXPLANATIONS, expected_of_submitter
 from reviews.timeline import timeline_of
-from reviews.views import reviewer
 
 View = Callable[..., HttpResponse]
 

@@ -8,10 +8,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from core.db import TooSlow
 from reviews import exports
 from reviews.models import Series
-from reviews.rows import heads_of
-from reviews.search import DEFAULT_SORT, SLOW, TooSlow, asked, page_of, tidy
+from reviews.search import DEFAULT_SORT, SLOW, asked, page_of, tidy
+from reviews.tables import heads_of
 
 FORMATS = ("csv", "json", "atom")
 MOST_SERIES = 200

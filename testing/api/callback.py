@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from testing.hints import hint
+from core.counters import tally
+from core.enqueue import hint
+from testing.api.serializers import TestRunSerializer, facts_of
 from testing.runs import ACCEPTED, BadCallback, UnknownRun, WrongToken, apply_callback
-from testing.serializers import TestRunSerializer, facts_of
-from testing.tallies import tally
 from testing.tasks import collect_results
 
 LARGEST_ID = 2**63 - 1

@@ -16,7 +16,7 @@ class SingleTestSerializer(serializers.ModelSerializer[TestResult]):
 
 
 class TestRunSerializer(serializers.ModelSerializer[TestRun]):
-    """A test run. Read it by ``testing.api.runs_with_everything``, or give it ``shown_results``."""
+    """A test run. Read it by ``testing.api.views.runs_with_everything``, or give it ``shown_results``."""
 
     review = serializers.IntegerField(source="review_id", read_only=True)
     substrate = serializers.CharField(source="substrate.name", read_only=True)

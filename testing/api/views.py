@@ -15,13 +15,15 @@ from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from reviews.api import IsReviewer, Pages
-from reviews.models import Review, User
-from reviews.serializers import ReviewSerializer
-from testing.hints import hint
+from accounts.models import User
+from accounts.permissions import IsReviewer
+from core.api.pagination import Pages
+from core.enqueue import hint
+from reviews.api.serializers import ReviewSerializer
+from reviews.models import Review
+from testing.api.serializers import TestRunSerializer
 from testing.models import Status, Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
-from testing.serializers import TestRunSerializer
 from testing.tasks import sweep_test_runs
 
 MOST_TESTS = 100  # single tests of each run in a list; the run itself has all of them

@@ -8,8 +8,8 @@ from django import template
 
 from reviews.models import Review
 from testing.ci import get_ci
-from testing.listing import runs_context
 from testing.models import Substrate
+from testing.tables import runs_context
 
 register = template.Library()
 

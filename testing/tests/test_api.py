@@ -3,12 +3,12 @@
 import pytest
 from django.utils import timezone
 
-from integrations.tests.conftest import jenkins, review  # noqa: F401  (fixtures)
-from reviews.models import Person, Review, State, User
+from accounts.models import Person, User
+from reviews.models import Review, State
 
 
 @pytest.fixture
-def line(review):  # noqa: F811
+def line(review):
     owner = Person.objects.create(username="bob", display_name="Bob")
     now = timezone.now()
     for number in range(5):

@@ -11,7 +11,7 @@ from reviews.models import State
 from reviews.signals import review_closed
 from testing.models import Status
 from testing.runs import CALLBACK_STATUS, callback_url_of, cancel_run, launch_default_runs
-from testing.sweep import sweep
+from testing.sweep.sweeping import sweep
 
 BUILD = "http://jenkins.example.com/job/charm-test/7/"
 

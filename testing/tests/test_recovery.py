@@ -5,14 +5,15 @@ import json
 import pytest
 from django.utils import timezone
 
-from integrations.jenkins import Jenkins
+from integrations.jenkins.backend import Jenkins
 from integrations.sandbox.serving import Fault
 from reviews.signals import review_closed
+from testing.callback_tokens import callback_token
 from testing.models import Status, Substrate, TestRun
 from testing.runs import apply_callback, retrigger
-from testing.sweep import recover, sweep
+from testing.sweep.outcomes import recover
+from testing.sweep.sweeping import sweep
 from testing.tasks import collect_results, stop_build
-from testing.tokens import callback_token
 
 BUILD = "/job/charm-test/7/"
 GOOD = {"suite": "bundle", "test": "deploy", "returncode": 0, "duration": 1.5, "output": "fine"}
@@ -169,13 +170,13 @@ class DyingJenkins(Jenkins):
 
 def test_a_process_that_dies_while_sending_leaves_a_run_that_the_next_sweep_brings_on(review, jenkins, settings):
     jenkins.accepts()
-    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    settings.TESTING_CI_BACKEND = "testing.tests.test_recovery.DyingJenkins"
     with pytest.raises(SystemExit):
         sweep()
     run = review.test_runs.get()
     assert run.status == Status.RETRY
     assert run.next_attempt_at > timezone.now()  # its claim holds for a while, in case it lives
-    settings.TESTING_CI_BACKEND = "integrations.jenkins.Jenkins"
+    settings.TESTING_CI_BACKEND = "integrations.jenkins.backend.Jenkins"
     sweep()
     assert len(jenkins.asked) == 1
     too_late(run)
@@ -184,7 +185,7 @@ def test_a_process_that_dies_while_sending_leaves_a_run_that_the_next_sweep_brin
 
 def test_a_build_that_calls_back_after_its_sender_died_is_heard(review, jenkins, settings):
     jenkins.accepts()
-    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    settings.TESTING_CI_BACKEND = "testing.tests.test_recovery.DyingJenkins"
     with pytest.raises(SystemExit):
         sweep()
     run = review.test_runs.get()
@@ -194,12 +195,12 @@ def test_a_build_that_calls_back_after_its_sender_died_is_heard(review, jenkins,
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_an_acceptance_that_nobody_wrote_down_is_found_again(sandbox, review, settings, begun):
-    settings.TESTING_CI_BACKEND = "integrations.tests.test_recovery.DyingJenkins"
+    settings.TESTING_CI_BACKEND = "testing.tests.test_recovery.DyingJenkins"
     with pytest.raises(SystemExit):
         sweep()
     if begun:
         sandbox.jenkins.begin(1)
-    settings.TESTING_CI_BACKEND = "integrations.jenkins.Jenkins"
+    settings.TESTING_CI_BACKEND = "integrations.jenkins.backend.Jenkins"
     run = review.test_runs.get()
     too_late(run)
     assert (run.status, run.attempt, len(sandbox.jenkins.builds)) == (Status.PENDING, 1, 1)
@@ -291,7 +292,7 @@ def test_one_sweep_looks_after_many(sandbox, lots):
 @pytest.fixture
 def lots(review, monkeypatch):
     """As many runs that wait to be sent as an import of a large team makes, and all the time in the world."""
-    monkeypatch.setattr("testing.sweep.BUDGET", 3600)
+    monkeypatch.setattr("testing.sweep.sweeping.BUDGET", 3600)
     review.test_runs.all().delete()
     substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(100)])
     TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])

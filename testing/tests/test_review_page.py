@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from reviews.models import Comment, Event, Person, Review, Source, State, User
+from accounts.models import Person, User
+from reviews.models import Comment, Event, Review, Source, State
 from reviews.timeline import LONG
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 

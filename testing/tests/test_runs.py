@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from reviews.models import Person, Review, State
+from accounts.models import Person
+from reviews.models import Review, State
+from testing.callback_tokens import callback_token
 from testing.ci import BuildRecord, BuildRef, CIBackend, Results, SingleTest, TellStaff, TryLater
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
 from testing.runs import apply_callback, cancel_run, launch_runs
 from testing.squares import square_of
-from testing.sweep import sweep
-from testing.tokens import callback_token
+from testing.sweep.sweeping import sweep
 
 
 class ScriptedCI(CIBackend):
@@ -131,7 +132,7 @@ class RunLife(RuleBasedStateMachine):
 
 class TestRunLife(TestCase):
     def test_any_interleaving_keeps_the_rules(self):
-        with self.settings(TESTING_CI_BACKEND="testing.tests.test_run_life.ScriptedCI"):
+        with self.settings(TESTING_CI_BACKEND="testing.tests.test_runs.ScriptedCI"):
 
             class Machine(RunLife):
                 def teardown(self):

@@ -1,4 +1,4 @@
-"""``python -m bench``: fill, serve, measure, compare with the floor, write docs/performance.md.
+"""``python -m tools.bench``: fill, serve, measure, compare with the floor, write docs/performance.md.
 
 SQLite in a temporary folder, unless BENCH_DATABASE_URL names a PostgreSQL database: there, databases of its own are
 made beside that one, and dropped again.
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from bench import report
-from bench.serving import Ask, Server, children_of, compare, memory_of
+from tools.bench import report
+from tools.bench.serving import Ask, Server, children_of, compare, memory_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 JSON_BODY = {"Content-Type": "application/json"}
 PAGES = ("dashboard", "dashboard unchanged", "dashboard JSON", "review", "search", "person", "admin runs", "callback")
 
@@ -98,13 +98,13 @@ class Bench:
         return done.stdout
 
     def inside(self, what: str, environment: dict[str, str], **arguments: Any) -> Any:
-        said = self.run("-m", "bench.inside", what, json.dumps(arguments), environment=environment).splitlines()
+        said = self.run("-m", "tools.bench.inside", what, json.dumps(arguments), environment=environment).splitlines()
         return json.loads(said[-1]) if said else None
 
     def serve(self, *what: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
         """A sandbox's server in a process of its own, until its stdin is closed."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.sandbox", *what],
+            [sys.executable, "-m", "tools.bench.sandbox", *what],
             cwd=ROOT,
             text=True,
             stdin=subprocess.PIPE,
@@ -125,11 +125,11 @@ class Bench:
         database = self.database(str(count))
         environment = self.environment(database)
         begin = time.perf_counter()
-        facts = json.loads(self.run("-m", "bench.world", str(count), environment=environment).splitlines()[-1])
+        facts = json.loads(self.run("-m", "tools.bench.world", str(count), environment=environment).splitlines()[-1])
         self.say(f"filled in {time.perf_counter() - begin:.0f} s")
         ours = Server("reviewqueue.wsgi", environment, self.folder, self.log, self.options.workers)
-        bare = environment | {"DJANGO_SETTINGS_MODULE": "bench.floor"}
-        floor = Server("bench.floor:application", bare, self.folder, self.log, self.options.workers)
+        bare = environment | {"DJANGO_SETTINGS_MODULE": "tools.bench.floor"}
+        floor = Server("tools.bench.floor:application", bare, self.folder, self.log, self.options.workers)
         try:
             self.results["sizes"][str(count)] = self.compare_pages(ours, floor, facts, environment)
         finally:
@@ -275,7 +275,7 @@ def rows_of(name: str, content: bytes) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("--sizes", default="", help="open reviews (100,1000; PostgreSQL: 10000 too)")
     parser.add_argument("--imports", default="", help="items (1000; PostgreSQL: 10000 too)")
     parser.add_argument("--only", choices=["pages", "imports", "worker"], action="append")

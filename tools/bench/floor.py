@@ -2,7 +2,7 @@
 
 ``/rows`` and its siblings run one query with the joins that the page needs and render the same number of rows by a
 plain template; ``/json`` answers them as JSON; ``/run/<id>/`` is a bare DRF POST that locks and updates one row.
-Served as ``bench.floor:application``; it imports nothing of the program.
+Served as ``tools.bench.floor:application``; it imports nothing of the program.
 """
 
 import os
@@ -17,7 +17,7 @@ settings.configure(
     DATABASES={"default": __import__("environ").Env().db_url("DATABASE_URL")},
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
     MIDDLEWARE=[],
-    ROOT_URLCONF="bench.floor",
+    ROOT_URLCONF="tools.bench.floor",
     USE_TZ=True,
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     TEMPLATES=[
@@ -75,7 +75,7 @@ class Person(Table):
     display_name = models.CharField(max_length=255)
 
     class Meta(Table.Meta):
-        db_table = "reviews_person"
+        db_table = "accounts_person"
 
 
 class Review(Table):
@@ -225,5 +225,7 @@ urlpatterns = [
     path("json", as_json),
     path("run/<int:pk>/", RunView.as_view()),
 ]
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.floor")  # DRF asks for it by name; settings are configured above
+os.environ.setdefault(
+    "DJANGO_SETTINGS_MODULE", "tools.bench.floor"
+)  # DRF asks for it by name; settings are configured above
 application = get_wsgi_application()

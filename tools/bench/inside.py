@@ -1,6 +1,6 @@
 """What is measured inside a process of the program: queries of pages, imports, the sweep, plans. Prints JSON.
 
-``python -m bench.inside WHAT [ARGUMENTS as JSON]``; the database is DATABASE_URL's.
+``python -m tools.bench.inside WHAT [ARGUMENTS as JSON]``; the database is DATABASE_URL's.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from integrations import importing  # noqa: E402
-from integrations.importing import import_source  # noqa: E402
-from integrations.publishing import publish_results  # noqa: E402
-from reviews.models import Comment, Person, Review, Source  # noqa: E402
+from accounts.models import Person  # noqa: E402
+from integrations.launchpad import refreshing  # noqa: E402
+from integrations.launchpad.importing import import_source  # noqa: E402
+from integrations.launchpad.reporting import publish_results  # noqa: E402
+from reviews.models import Comment, Review, Source  # noqa: E402
 from testing.models import UNFINISHED, TestRun  # noqa: E402
-from testing.sweep import sweep  # noqa: E402
+from testing.sweep.sweeping import sweep  # noqa: E402
 
 STATEMENTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "(SELECT")
 
@@ -119,7 +120,7 @@ def plans(asks: dict[str, dict[str, Any]], session: str) -> dict[str, Any]:
     known = list(Review.objects.open().values_list("api_url", flat=True)[:300])
     work |= {
         "import": lambda: list(Review.objects.filter(api_url__in=known).order_by().values_list("pk", "api_url")),
-        "refresh_active": importing.claim_due, "sweep": sweep, "publish_results": publish_results,
+        "refresh_active": refreshing.claim_due, "sweep": sweep, "publish_results": publish_results,
     }  # fmt: skip
     found: dict[str, Any] = {}
     for name, once in work.items():
@@ -183,13 +184,13 @@ def imports(count: int, repeats: int) -> dict[str, Any]:
     comments: dict[str, Any] = {}
     before = asked()
     with measured(comments):
-        if hasattr(importing, "claim_due"):
-            while due := importing.claim_due():
+        if hasattr(refreshing, "claim_due"):
+            while due := refreshing.claim_due():
                 for claimed in due:
-                    importing.refresh_by_id(*claimed)
+                    refreshing.refresh_by_id(*claimed)
         else:
             for review in Review.objects.select_related("source"):
-                importing.refresh(review)
+                refreshing.refresh(review)
     assert Comment.objects.count() >= count / 2
     comments["requests"] = asked() - before
 

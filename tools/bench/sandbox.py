@@ -1,4 +1,4 @@
-"""``python -m bench.sandbox launchpad COUNT``, or ``jenkins``: serves in a process of its own, until stdin closes."""
+"""``python -m tools.bench.sandbox launchpad COUNT``, or ``jenkins``: serves until stdin closes."""
 
 import json
 import sys

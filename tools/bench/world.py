@@ -1,6 +1,6 @@
 """A database to measure on: N open reviews, ten times as many closed, 5 comments and 4 runs each, 300 people.
 
-``python -m bench.world N`` fills the migrated database of DATABASE_URL and prints what the measuring needs as JSON.
+``python -m tools.bench.world N`` fills the migrated database of DATABASE_URL and prints what is measured as JSON.
 """
 
 from __future__ import annotations
@@ -25,18 +25,9 @@ from django.core.management.color import no_style  # noqa: E402
 from django.db import connection, models, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from accounts.models import Person, User  # noqa: E402
 from integrations.sandbox.data import CHANGES, CHARMS, REMARKS  # noqa: E402
-from reviews.models import (  # noqa: E402
-    CLOSED_STATES,
-    OPEN_STATES,
-    Comment,
-    Event,
-    Person,
-    Review,
-    Series,
-    Source,
-    User,
-)
+from reviews.models import CLOSED_STATES, OPEN_STATES, Comment, Event, Review, Series, Source  # noqa: E402
 from testing.models import UNFINISHED, Attempt, Substrate, TestRun  # noqa: E402
 from testing.runs import callback_url_of  # noqa: E402
 

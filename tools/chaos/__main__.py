@@ -1,4 +1,4 @@
-"""``python -m chaos``: a production in which processes die, messages vanish and servers fail; and what came of it."""
+"""``python -m tools.chaos``: a production in which processes die, messages vanish and servers fail."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from typing import Any
 
 import requests
 
-from chaos.processes import TOP, Killer, Process, celery, python
-from chaos.servers import CantRun, free_port, servers
-from chaos.world import PROJECT
+from tools.chaos.processes import TOP, Killer, Process, celery, python
+from tools.chaos.servers import CantRun, free_port, servers
+from tools.chaos.world import PROJECT
 
 SUBSTRATES = ("lxc", "aws", "azure")
 SCHEDULES = {"import_from_launchpad": 10, "refresh_active": 10, "sweep_test_runs": 2, "publish_results": 3}  # seconds
@@ -59,7 +59,7 @@ class Plan:
 
 def main() -> int:
     """Run it; 0 when everything is as it must be, 1 when not, 2 when it can't run."""
-    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="another seed, other faults, kills and builds")
     parser.add_argument("--small", action="store_true", help="40 reviews, under 30 seconds")
     parser.add_argument("--reviews", type=int, help="1000")
@@ -120,7 +120,7 @@ class Chaos:
         }  # fmt: skip
         (folder / "var").mkdir()
         os.environ.update(self.environment)
-        world = python("chaos.world", "--launchpad-port", str(self.launchpad_port), "--jenkins-port",
+        world = python("tools.chaos.world", "--launchpad-port", str(self.launchpad_port), "--jenkins-port",
                        str(self.jenkins_port), "--reviews", str(plan.reviews), "--seed", str(plan.seed),
                        "--longest-build", str(plan.longest_build))  # fmt: skip
         worker = celery("worker", "--loglevel", "WARNING", "--concurrency", "2", "-n")
@@ -180,9 +180,9 @@ class Chaos:
 
     def _begin(self, until: float) -> None:
         """Workers and beat; Jenkins and Launchpad fail from the first request. Until the first import is under way."""
+        from core.enqueue import hint
         from integrations.tasks import import_from_launchpad
         from reviews.models import Review
-        from testing.hints import hint
 
         self._faults(JENKINS_FAULTS, LAUNCHPAD_FAULTS)
         for process in (*self.workers, self.beat):
@@ -211,7 +211,7 @@ class Chaos:
 
     def _settle(self, until: float) -> dict[str, int]:
         """Nobody breaks anything any more; wait until all has come to rest. Returns what has not."""
-        from chaos.checks import unsettled
+        from tools.chaos.checks import unsettled
 
         self._faults([], [])
         self.second_beat.kill()
@@ -236,9 +236,9 @@ class Chaos:
     def _report(self, broke: float, took: float, rest: dict[str, int]) -> bool:
         from django.db.models import Count, Q
 
-        from chaos.checks import check, read_logs
         from reviews.models import Review
         from testing.models import Attempt, TestRun
+        from tools.chaos.checks import check, read_logs
 
         self._let_builds_end()
         cpu = {process.name: round(process.seconds()) for process in self.processes}
@@ -278,9 +278,9 @@ class Chaos:
         return not found.rows
 
     def _load(self, found: Any) -> None:
-        from chaos.load import load
         from testing.models import TestRun
         from testing.runs import callback_url_of
+        from tools.chaos.load import load
 
         for process in (*self.workers, self.beat):
             process.start()

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent
+TOP = Path(__file__).resolve().parents[2]
 
 
 class Process:

@@ -1,4 +1,4 @@
-"""The sandbox's Launchpad and Jenkins in a process of their own: ``python -m chaos.world``."""
+"""The sandbox's Launchpad and Jenkins in a process of their own: ``python -m tools.chaos.world``."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from django.utils import timezone
 
-from integrations.jenkins import Jenkins
+from integrations.jenkins.backend import Jenkins
 from testing.models import Status
-from testing.sweep import sweep
+from testing.sweep.sweeping import sweep
 
 
 def only_run(review):

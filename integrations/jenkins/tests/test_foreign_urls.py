@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from integrations.jenkins import Jenkins
+from integrations.jenkins.backend import Jenkins
 from testing.ci import BuildRef
 
 JOB = "https://jenkins.example.com:8443/ci/job/charms/job/test"

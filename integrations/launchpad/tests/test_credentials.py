@@ -5,8 +5,8 @@ import stat
 import pytest
 from django.core.management import CommandError, call_command
 
-from integrations.credentials import obtain, save
-from integrations.launchpad import LaunchpadProblem
+from integrations.launchpad.credentials import obtain, save
+from integrations.launchpad.entries import LaunchpadProblem
 
 
 @pytest.fixture

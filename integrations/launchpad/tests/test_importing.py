@@ -8,9 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from integrations.importing import import_source, refresh
-from integrations.launchpad import PROPOSAL_STATES, TASK_STATES
-from reviews.models import NEXT_ACTOR, Person, Review, Series, Source
+from accounts.models import Person
+from integrations.launchpad.entries import PROPOSAL_STATES, TASK_STATES
+from integrations.launchpad.importing import import_source
+from integrations.launchpad.refreshing import refresh
+from reviews.models import NEXT_ACTOR, Review, Series, Source
 from reviews.signals import revision_changed
 
 
@@ -446,7 +448,7 @@ def test_a_series_that_ends_abandons_its_items_at_their_next_refresh(launchpad, 
     launchpad.put("charms/trusty", {"active": True})
     import_source(project(launchpad.proposal(1)))
     launchpad.put("charms/trusty", {"active": False})
-    monkeypatch.setattr("integrations.launchpad.LATELY", 0.0)
+    monkeypatch.setattr("integrations.launchpad.client.LATELY", 0.0)
     refresh(only())
     assert only().state == "abandoned"
 

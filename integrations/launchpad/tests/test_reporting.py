@@ -10,14 +10,14 @@ from django.db import connection
 from django.utils import timezone
 from launchpadlib.credentials import AccessToken, Credentials
 
-from integrations.credentials import save
-from integrations.importing import import_source
-from integrations.publishing import content_of, lease, publish_results
+from integrations.launchpad.credentials import save
+from integrations.launchpad.importing import import_source
+from integrations.launchpad.reporting import content_of, lease, publish_results
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from reviews.models import Review, Source
 from testing.models import Status, Substrate, TestRun
-from testing.sweep import recover
+from testing.sweep.outcomes import recover
 
 PATH = "~ada/charms/trusty/mysql/fix-1/+merge/1"
 
@@ -177,7 +177,7 @@ def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
 @pytest.fixture
 def on_sandbox(sandbox, settings, db, monkeypatch):
     """Proposals of the sandbox, each with an outcome that is not posted yet, and all the time in the world."""
-    monkeypatch.setattr("integrations.publishing.BUDGET", 3600)
+    monkeypatch.setattr("integrations.launchpad.reporting.BUDGET", 3600)
     settings.TESTING_COMMENTS = True
     credentials = Credentials("review-queue")
     credentials.access_token = AccessToken("sandbox-token", "s3cret")

@@ -7,9 +7,9 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.importing import import_source
+from integrations.launchpad.importing import import_source
+from integrations.launchpad.webhooks import signature
 from integrations.models import WebhookDelivery
-from integrations.webhooks import signature
 from reviewqueue.celery import app
 from reviews.models import Review, Source
 

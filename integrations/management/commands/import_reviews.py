@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.importing import import_source
+from integrations.launchpad.importing import import_source
 from reviews.models import Source
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.importing import refresh
+from integrations.launchpad.refreshing import refresh
 from reviews.models import Review
 
 

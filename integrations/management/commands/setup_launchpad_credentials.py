@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.credentials import obtain, save
-from integrations.launchpad import LaunchpadProblem, get_launchpad
+from integrations.launchpad.client import get_launchpad
+from integrations.launchpad.credentials import obtain, save
+from integrations.launchpad.entries import LaunchpadProblem
 
 
 class Command(BaseCommand):

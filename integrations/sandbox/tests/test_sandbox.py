@@ -15,13 +15,14 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count
 from django.utils import timezone
 
-from integrations.importing import claim_due, import_source, refresh, refresh_by_id
-from integrations.launchpad import get_launchpad
-from integrations.publishing import publish_results
+from integrations.launchpad.client import get_launchpad
+from integrations.launchpad.importing import import_source
+from integrations.launchpad.refreshing import claim_due, refresh, refresh_by_id
+from integrations.launchpad.reporting import publish_results
 from integrations.sandbox.data import many
 from reviews.models import OPEN_STATES, Comment, Review, Source
 from testing.models import Status, TestRun
-from testing.sweep import sweep
+from testing.sweep.sweeping import sweep
 
 MORE_SOURCES = (
     ("asked", "requested-reviews", "charmers"),
@@ -208,7 +209,7 @@ def test_what_goes_wrong_on_purpose_is_said_and_mended(sandbox, settings, monkey
     assert report.problems
     assert requests.post(control, json={}, timeout=60).ok
     settings.LAUNCHPAD_TIMEOUT = patience
-    monkeypatch.setattr("integrations.launchpad._local", threading.local())  # a client that is as patient
+    monkeypatch.setattr("integrations.launchpad.client._local", threading.local())  # a client that is as patient
     report = import_source(source)
     assert (report.ok, Review.objects.count()) == (True, 3)
 

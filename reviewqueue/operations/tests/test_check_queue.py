@@ -9,9 +9,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from integrations.heartbeats import beat_once
-from integrations.models import Heartbeat
-from integrations.tests.conftest import jenkins, launchpad  # noqa: F401  (fixtures)
+from reviewqueue.operations.heartbeats import beat_once
+from reviewqueue.operations.models import Heartbeat
 
 
 def job(names):
@@ -20,8 +19,8 @@ def job(names):
 
 
 @pytest.fixture
-def healthy(launchpad, jenkins, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("reviewqueue.health.BROKER_TIMEOUT", 60)
+def healthy(launchpad, jenkins, monkeypatch):
+    monkeypatch.setattr("reviewqueue.operations.health.BROKER_TIMEOUT", 60)
     PeriodicTask.objects.update(last_run_at=timezone.now())
     beat_once("worker", "celery@here")
     facts = job(["url", "callback_url", "job_id", "envs", "revision"])
@@ -62,7 +61,7 @@ def test_a_worker_that_fell_silent(healthy, capsys):
     assert "celery -A reviewqueue worker" in diagnosis(capsys)
 
 
-def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
+def test_a_launchpad_that_is_down(healthy, launchpad, capsys):
     launchpad.stop()
     assert "can't be reached" in diagnosis(capsys)
 
@@ -91,8 +90,8 @@ def test_a_launchpad_that_is_down(healthy, launchpad, capsys):  # noqa: F811
         ("AXES_FAILURE_LIMIT", 0, "LOGIN_FAILURE_LIMIT"),
         ("REST_FRAMEWORK", {"DEFAULT_THROTTLE_RATES": {"anon": "5/fortnight"}, "NUM_PROXIES": 0}, "API_THROTTLE_ANON"),
         ("REST_FRAMEWORK", {"DEFAULT_THROTTLE_RATES": {}, "NUM_PROXIES": -1}, "NUM_PROXIES"),
-        ("TESTING_CI_BACKEND", "integrations.jenkins.Hudson", "TESTING_CI_BACKEND"),
-        ("TESTING_CI_BACKEND", "integrations.jenkins.REFUSALS", "TESTING_CI_BACKEND"),
+        ("TESTING_CI_BACKEND", "integrations.jenkins.backend.Hudson", "TESTING_CI_BACKEND"),
+        ("TESTING_CI_BACKEND", "integrations.jenkins.backend.REFUSALS", "TESTING_CI_BACKEND"),
     ],
 )
 def test_wrong_settings_are_named(settings, name, value, words):

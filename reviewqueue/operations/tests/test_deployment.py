@@ -181,7 +181,8 @@ def test_make_run_has_debug_pages_only_until_there_is_a_key(tmp_path, given, kep
 def test_the_settings_of_the_web_may_stand_in_the_env_file(tmp_path, wanted, lines):
     """As all others: gunicorn is started by itself, and nobody has exported them."""
     shutil.copy(ROOT / "gunicorn.conf.py", tmp_path)
-    shutil.copytree(ROOT / "reviewqueue", tmp_path / "reviewqueue", ignore=shutil.ignore_patterns("tests"))
+    for room in ("reviewqueue", "core"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("tests"))
     (tmp_path / ".env").write_text(f"WEB_BIND=127.0.0.1:7\nWEB_WORKERS=3\nWEB_ACCESS_LOG={wanted}\n")
     code = """
 import sys

@@ -12,20 +12,22 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from integrations.heartbeats import beat_once
-from integrations.importing import import_source
-from integrations.models import Heartbeat, ImportReport
+from accounts.models import Person, User
+from integrations.launchpad.importing import import_source
+from integrations.models import ImportReport
 from integrations.sandbox.serving import Fault
-from reviewqueue.health import asker
-from reviews.models import Person, Review, Source, User
+from reviewqueue.operations.health import asker
+from reviewqueue.operations.heartbeats import beat_once
+from reviewqueue.operations.models import Heartbeat
+from reviews.models import Review, Source
 from testing.models import Substrate, TestRun
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """On a busy machine an answer takes its time."""
-    for name, seconds in (("console.PATIENCE", 300.0), ("probes.PATIENCE", 300.0), ("health.BROKER_TIMEOUT", 60)):
-        monkeypatch.setattr(f"reviewqueue.{name}", seconds)
+    for name, seconds in (("views.PATIENCE", 300.0), ("probes.PATIENCE", 300.0), ("health.BROKER_TIMEOUT", 60)):
+        monkeypatch.setattr(f"reviewqueue.operations.{name}", seconds)
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def test_a_jenkins_that_does_not_answer_holds_the_page_up_no_longer_than_its_tim
 
 
 def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well, monkeypatch):
-    monkeypatch.setattr("reviewqueue.health.KEPT", 3600)
+    monkeypatch.setattr("reviewqueue.operations.health.KEPT", 3600)
     page(client)
     asked = len(well.jenkins.requests), len(well.launchpad.requests)
     for _ in range(3):
@@ -254,7 +256,7 @@ def test_ready(client, settings):
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "black-hole"])
 def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, host):
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
-    monkeypatch.setattr("reviewqueue.health.BROKER_TIMEOUT", 1)
+    monkeypatch.setattr("reviewqueue.operations.health.BROKER_TIMEOUT", 1)
     hole = socket.create_server(("127.0.0.1", 0))
     if host == "black-hole":
         host = f"127.0.0.1:{hole.getsockname()[1]}"
@@ -277,7 +279,7 @@ def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, h
 
 
 def test_a_cache_that_is_away_stops_nothing(client, settings, db, caplog):
-    gone = {"BACKEND": "reviewqueue.cache.PatientRedisCache", "LOCATION": "redis://:hunter2@127.0.0.1:1/1"}
+    gone = {"BACKEND": "core.cache.PatientRedisCache", "LOCATION": "redis://:hunter2@127.0.0.1:1/1"}
     settings.CACHES = {"default": gone}
     for path in ("/api/reviews/", "/stats/", "/"):
         assert client.get(path).status_code == 200
@@ -288,7 +290,7 @@ def test_a_cache_that_is_away_stops_nothing(client, settings, db, caplog):
 
 
 def test_tables_that_are_older_than_the_program(client, transactional_db, monkeypatch):
-    from reviewqueue import probes
+    from reviewqueue.operations import probes
 
     probes.readiness._migrated_until = 0.0
     with connection.cursor() as cursor:

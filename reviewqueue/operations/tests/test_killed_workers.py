@@ -21,7 +21,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from kombu import Connection
 
-from integrations.importing import import_source
+from integrations.launchpad.importing import import_source
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from integrations.tasks import import_from_launchpad

@@ -9,13 +9,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from integrations.heartbeats import beat_once
+from accounts.models import Person, User
+from integrations.launchpad.webhooks import signature
 from integrations.models import ImportReport
-from integrations.webhooks import signature
 from reviewqueue.celery import app
-from reviews.models import Person, Review, Source, User
-from testing.models import Substrate, Tally, TestRun
-from testing.tokens import callback_token
+from reviewqueue.operations.heartbeats import beat_once
+from reviewqueue.operations.models import Tally
+from reviews.models import Review, Source
+from testing.callback_tokens import callback_token
+from testing.models import Substrate, TestRun
 
 TOKEN = "a-long-token-for-the-metrics"
 
@@ -102,7 +104,7 @@ def test_counting_costs_a_callback_one_statement(client, run):
     client.post(url, {"status": "RUNNING"})
     with CaptureQueriesContext(connection) as asked:
         client.post(url, {"status": "RUNNING"})
-    assert len([query for query in asked if "testing_tally" in query["sql"]]) == 1
+    assert len([query for query in asked if "operations_tally" in query["sql"]]) == 1
 
 
 def test_webhooks_are_counted(client, scrape):

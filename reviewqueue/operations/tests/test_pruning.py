@@ -8,11 +8,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from integrations import pruning
-from integrations.models import Heartbeat, ImportReport, WebhookDelivery
-from integrations.pruning import PRUNED, prune
-from integrations.tasks import prune_queue
-from reviews.models import Comment, Event, Person, QueueSample, Review, Source
+from accounts.models import Person
+from integrations.models import ImportReport, WebhookDelivery
+from reviewqueue.operations import pruning
+from reviewqueue.operations.models import Heartbeat
+from reviewqueue.operations.pruning import PRUNED, prune
+from reviewqueue.operations.tasks import prune_queue
+from reviews.models import Comment, Event, QueueSample, Review, Source
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 pytestmark = pytest.mark.django_db

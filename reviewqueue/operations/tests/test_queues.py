@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 from kombu import Connection, pools
 
-from integrations import importing
+from accounts.models import Person
+from integrations.launchpad import refreshing
 from integrations.tasks import refresh_active, refresh_review
 from reviewqueue.celery import app
-from reviews.models import Person, Review
+from reviews.models import Review
 from testing.tasks import sweep_test_runs
 
 REFRESHES = 50
@@ -49,7 +50,7 @@ def due_reviews(count, state="pending"):
 
 
 def test_an_open_item_does_not_wait_for_a_long_past(broker, db, monkeypatch):
-    monkeypatch.setattr(importing, "MOST_REFRESHES", 3)
+    monkeypatch.setattr(refreshing, "MOST_REFRESHES", 3)
     due_reviews(5, "merged")
     due_reviews(2)
     refresh_active()

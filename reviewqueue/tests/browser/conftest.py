@@ -21,8 +21,9 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from accounts.models import Person, User
 from reviewqueue.celery import app
-from reviews.models import Person, Review, User
+from reviews.models import Review
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 AXE = Path(django_settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"

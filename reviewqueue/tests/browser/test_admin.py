@@ -2,7 +2,7 @@
 
 import pytest
 
-from reviews.models import User
+from accounts.models import User
 from testing.models import Substrate, TestRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
@@ -19,7 +19,7 @@ def test_the_main_pages_open_without_an_error(page, queue, boss, make_review):
     queue.log_in(page, boss)
     for path in (
         "/admin/", "/admin/reviews/review/", f"/admin/reviews/review/{review.pk}/change/", "/admin/testing/testrun/",
-        f"/admin/testing/testrun/{run.pk}/change/", "/admin/reviews/source/add/", "/admin/reviews/user/add/",
+        f"/admin/testing/testrun/{run.pk}/change/", "/admin/reviews/source/add/", "/admin/accounts/user/add/",
         "/admin/authtoken/tokenproxy/add/", "/admin/django_celery_beat/periodictask/add/",
         "/admin/django_celery_beat/intervalschedule/add/",
     ):  # fmt: skip

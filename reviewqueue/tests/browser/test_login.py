@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, seria
 def launchpad(service, queue, settings, monkeypatch):
     settings.LAUNCHPAD_LOGIN = True
     settings.LOGIN_SERVICES = {"launchpad": service.url, "ubuntu": service.url}
-    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "reviewqueue.sso.LaunchpadLogin"]
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "accounts.sso.LaunchpadLogin"]
     directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
     allowed = {**directives, "form-action": ["'self'", service.url]}  # as settings.py does with the switch on
     settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": allowed}

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from reviews.models import Comment, Event, Person, User
+from accounts.models import Person, User
+from reviews.models import Comment, Event
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]

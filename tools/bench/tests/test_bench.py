@@ -8,14 +8,14 @@ import xml.etree.ElementTree as ElementTree
 
 from django.conf import settings
 
-from bench import report
+from tools.bench import report
 
 
 def test_the_benchmark_measures_every_page_the_sweep_and_an_import(tmp_path):
     figures = tmp_path / "figures.json"
     done = subprocess.run(
         [
-            sys.executable, "-m", "bench", "--sizes", "3", "--imports", "3", "--rounds", "1", "--requests", "1",
+            sys.executable, "-m", "tools.bench", "--sizes", "3", "--imports", "3", "--rounds", "1", "--requests", "1",
             "--seconds", "0.05", "--workers", "1", "--only", "pages", "--only", "imports", "--json", str(figures),
             "--docs", str(tmp_path),
         ],

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from reviewqueue.health import check_all
+from reviewqueue.operations.health import check_all
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from integrations.pruning import prune
+from reviewqueue.operations.pruning import prune
 
 
 def number_of_days(text: str) -> int:

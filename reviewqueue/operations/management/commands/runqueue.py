@@ -14,10 +14,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from core.enqueue import hint
+from integrations.sandbox import setup as demo
 from integrations.sandbox.serving import port_number
 from integrations.tasks import import_from_launchpad
-from reviewqueue import demo
-from testing.hints import hint
 
 GRACE = 10  # seconds that a process has to stop
 

@@ -35,5 +35,5 @@ def drop(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("reviews", "0004_fitting_indexes")]
+    dependencies = [("reviews", "0002_classic_sources")]
     operations = [migrations.RunPython(create, drop)]

@@ -1,0 +1,11 @@
+"""Celery tasks of operations. Each loads, calls one function, and may run twice without harm."""
+
+from celery import shared_task
+
+from reviewqueue.operations import pruning
+
+
+@shared_task(name="integrations.tasks.prune_queue")
+def prune_queue() -> None:
+    """Delete what nobody asks for any more."""
+    pruning.prune_nightly()
