@@ -177,7 +177,7 @@ def switched(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return view(request, backend)
         except (SocialAuthBaseException, fetchers.HTTPFetchingError) as error:
             words = in_words(error) if isinstance(error, SocialAuthBaseException) else UNREACHABLE
-            return render(request, "sso_failed.html", {"words": words}, status=403)
+            return render(request, "accounts/sso_failed.html", {"words": words}, status=403)
 
     return guarded
 

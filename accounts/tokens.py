@@ -40,4 +40,4 @@ def token_page(request: HttpRequest) -> HttpResponse:
         return redirect("token")
     made = make_token(user) if deed == "make" else None
     context = {"made": made, "token": made or Token.objects.filter(user=user).first()}
-    return render(request, "token.html", context)
+    return render(request, "accounts/token.html", context)

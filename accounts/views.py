@@ -27,7 +27,7 @@ class LoginForm(AuthenticationForm):
 class Login(LoginView):
     """The login page: password, and the login services where they are switched on."""
 
-    template_name = "login.html"
+    template_name = "accounts/login.html"
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
@@ -38,7 +38,7 @@ class Login(LoginView):
 class Account(PasswordChangeView):
     """Change one's password; connect with Launchpad."""
 
-    template_name = "account.html"
+    template_name = "accounts/account.html"
     success_url = reverse_lazy("account")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def in_words(request: HttpRequest, status: int, words: str) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": words}, status=status)
     context = {"title": TITLES.get(status, "Not possible"), "words": words, "number": number if status >= 500 else ""}
-    return render(None, "error.html", context, status=status)  # None: no context processors
+    return render(None, "core/error.html", context, status=status)  # None: no context processors
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -42,14 +42,14 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     words = str(exception) or "You may not do this."
     if request.path.startswith("/api/"):
         return in_words(request, 403, words)
-    return render(request, "403.html", {"exception": words}, status=403)
+    return render(request, "core/403.html", {"exception": words}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
     if request.path.startswith("/api/"):
         return in_words(request, 404, "There is nothing at this address.")
-    return render(request, "404.html", status=404)
+    return render(request, "core/404.html", status=404)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -49,7 +49,7 @@ def stats_page(request: HttpRequest) -> HttpResponse:
     days = next((choice for choice in stats.RANGES if asked == str(choice)), 90)
     figures: Any = cache.get_or_set(f"stats-{days}", lambda: figures_of(days), KEPT)
     ranges = [(choice, choice == days) for choice in stats.RANGES]
-    return render(request, "reviews/stats.html", {**figures, "days": days, "ranges": ranges, "minutes": KEPT // 60})
+    return render(request, "reviewqueue/stats.html", {**figures, "days": days, "ranges": ranges, "minutes": KEPT // 60})
 
 
 def figures_of(days: int) -> dict[str, Any]:
@@ -149,4 +149,4 @@ def about(request: HttpRequest) -> HttpResponse:
         "attempts": settings.TESTING_MAX_ATTEMPTS,
         "timeout": duration(settings.TESTING_TIMEOUT),
     }  # fmt: skip
-    return render(request, "reviews/about.html", context)
+    return render(request, "reviewqueue/about.html", context)

@@ -21,7 +21,7 @@ from reviews.tables import heads_of, person_path
 @cache
 def _style() -> str:
     """The style sheet's address, which another deploy changes."""
-    return static("css/reviewqueue.css")
+    return static("core/base.css")
 
 
 @require_safe
