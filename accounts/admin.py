@@ -17,13 +17,13 @@ from social_django.admin import Association, Nonce  # registered by this import,
 from accounts.models import Person, User
 from core.admin import (
     Autocompletes,
-    BoundedPaginator,
     ConsoleAdmin,
     ReadOnly,
     column,
     kept_if_used,
     link,
 )
+from core.pagination import BoundedPaginator
 
 
 @admin.register(Person)

@@ -9,49 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from core.templatetags import ages
+from core.pagination import BoundedPaginator
+from core.text import age, shorten, until
+from core.urls import is_web_url
 
-MOST_COUNTED = 10_000  # rows; nobody pages further, and counting a million rows takes seconds
 MOST_AT_ONCE = 500  # rows that one action takes while the page waits
 MOST_NAMED = 20  # rows that a confirmation page names
-
-
-class BoundedPaginator(Paginator):
-    """Counts to ``MOST_COUNTED`` and no further."""
-
-    @cached_property
-    def counted(self) -> int:
-        """The true count, or one more than ``MOST_COUNTED``."""
-        rows = self.object_list
-        if isinstance(rows, QuerySet):
-            return rows.order_by()[: MOST_COUNTED + 1].count()
-        return len(rows)
-
-    @cached_property
-    def count(self) -> int:
-        return min(self.counted, MOST_COUNTED)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether there is more than can be paged through."""
-        return self.counted > MOST_COUNTED
 
 
 class TextFilter(admin.SimpleListFilter):
@@ -246,35 +223,29 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def ago(when: datetime | None) -> Any:
-    """A time in the reader's words, the exact one on hover."""
+def age_cell(when: datetime | None) -> Any:
+    """How far away a time is, the exact one on hover."""
     if when is None:
         return "–"
-    words = ages.ahead(when) if when > timezone.now() else ages.ago(when).removesuffix(" ago")  # a column is narrow
+    now = timezone.now()
+    words = until(when, now) if when > now else age(when, now)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S} UTC", words
     )
 
 
 def link(url: str, words: str) -> Any:
-    """A link out, if the URL is one that a browser may be sent to; else the bare words of it."""
-    try:
-        usable = urlsplit(url).scheme in ("http", "https")
-    except ValueError:
-        usable = False
+    """A link out, if the URL is one that a browser may be sent to; else the URL as text."""
     if not url:
         return "–"
-    return format_html('<a href="{}" rel="noopener nofollow noreferrer">{}</a>', url, words) if usable else url[:100]
+    if not is_web_url(url):
+        return shorten(url, 100)
+    return format_html('<a href="{}" rel="noopener nofollow noreferrer">{}</a>', url, words)
 
 
 def column(words: str, order: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A computed column of a list, with its heading and what it is sorted by."""
     return admin.display(description=words, ordering=order or None)
-
-
-def short(text: str, length: int = 80) -> str:
-    """The text, cut to a length that a list can hold."""
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def kept_if_used(

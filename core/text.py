@@ -1,19 +1,12 @@
-"""Texts and ages as pages show them."""
+"""Texts and times as pages and the admin show them."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-
-def shortened(text: str, most: int) -> str:
-    """At most so many characters; an ellipsis says that there are more."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 SECOND = timedelta(seconds=1)
 
-
-# From so many seconds on, the unit of so many says it; a smaller unit says 40 days or one year better.
+# From so many seconds on, the unit of so many is used; a smaller unit says 40 days or one year better.
 _UNITS = (
     (2 * 365 * 86400, 365 * 86400, "year"),
     (2 * 30 * 86400, 30 * 86400, "month"),
@@ -24,11 +17,31 @@ _UNITS = (
 )
 
 
+def shorten(text: str, length: int) -> str:
+    """The text in at most so many characters; an ellipsis says that there are more."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def age(then: datetime, now: datetime) -> str:
-    """How long ago, in words a glance takes in: ``5 min``, ``3 days``, ``4 months``."""
-    seconds = (now - then) // SECOND
+    """How long ago: ``5 min``, ``3 days``, ``4 months``; ``now`` for less than a minute or a time to come."""
+    return _in_words((now - then) // SECOND) or "now"
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """The same as part of a sentence: ``3 days ago``, ``just now``."""
+    words = _in_words((now - then) // SECOND)
+    return f"{words} ago" if words else "just now"
+
+
+def until(then: datetime, now: datetime) -> str:
+    """How far ahead: ``in 3 days``, ``within a minute``."""
+    words = _in_words((then - now) // SECOND)
+    return f"in {words}" if words else "within a minute"
+
+
+def _in_words(seconds: int) -> str:
     for least, size, unit in _UNITS:
         if seconds >= least:
             count = seconds // size
             return f"{count} {unit}" if count == 1 or unit == "min" else f"{count} {unit}s"
-    return "now"
+    return ""

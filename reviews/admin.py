@@ -21,13 +21,13 @@ from core.admin import (
     Section,
     SourceFilter,
     TextFilter,
-    ago,
+    age_cell,
     chosen,
     column,
     kept_if_used,
-    short,
     tell,
 )
+from core.text import shorten
 from reviews.filters import ReviewFilter
 from reviews.locks import unlock
 from reviews.models import Review, Series, Source
@@ -107,19 +107,19 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
 
     @column("title", "title")
     def shown_title(self, review: Review) -> str:
-        return short(review.title)
+        return shorten(review.title, 80)
 
     @column("last activity", "updated_at")
     def activity(self, review: Review) -> Any:
-        return ago(review.updated_at)
+        return age_cell(review.updated_at)
 
     @column("refreshed", "synced_at")
     def synced(self, review: Review) -> Any:
-        return ago(review.synced_at)
+        return age_cell(review.synced_at)
 
     @column("last error")
     def sync_problem(self, review: Review) -> str:
-        return short(review.sync_error)
+        return shorten(review.sync_error, 80)
 
     def links(self, request: HttpRequest, row: Review) -> list[tuple[str, str]]:
         return [(row.get_absolute_url(), "Its page")]
@@ -130,13 +130,13 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
         return [
             Section(
                 "History", ["When", "What", "From", "To", "Who", "Note"],
-                [(ago(e.at), e.get_kind_display(), e.old, e.new, e.actor or "the queue", short(e.note, 300))
+                [(age_cell(e.at), e.get_kind_display(), e.old, e.new, e.actor or "the queue", shorten(e.note, 300))
                  for e in events],
                 f"The newest {MOST_EVENTS}. History is written once and can't be edited.",
             ),
             Section(
                 "Comments", ["When", "Who", "Vote", "Counts as", "Text"],
-                [(ago(c.created_at), c.author, c.vote, c.get_sentiment_display(), short(c.content, 300))
+                [(age_cell(c.created_at), c.author, c.vote, c.get_sentiment_display(), shorten(c.content, 300))
                  for c in comments],
                 f"The newest {MOST_COMMENTS}.",
             ),
@@ -264,11 +264,11 @@ class SourceAdmin(ConsoleAdmin):
 
     @column("last good import", "last_success_at")
     def imported(self, source: Source) -> Any:
-        return ago(source.last_success_at)
+        return age_cell(source.last_success_at)
 
     @column("last error")
     def problem(self, source: Source) -> str:
-        return short(source.last_error)
+        return shorten(source.last_error, 80)
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
 from core.db import patience
-from core.text import shortened
+from core.text import shorten
 from reviews.api.serializers import ReviewSerializer
 from reviews.models import NEXT_ACTOR, Actor, ReviewQuerySet, Square, State
 from reviews.tables import LONGEST_TITLE
@@ -117,7 +117,7 @@ def as_atom(reviews: ReviewQuerySet, query: str) -> HttpResponse:
         state = State(review.state)
         submitter = _xml(review.owner.display_name or review.owner.username)
         feed.add_item(
-            title=f"{state.label}: {_xml(shortened(review.title, LONGEST_TITLE)) or '(no title)'}",
+            title=f"{state.label}: {_xml(shorten(review.title, LONGEST_TITLE)) or '(no title)'}",
             link=address,
             description=(
                 f"Submitted by {submitter}. {EXPLANATIONS[state]} Who acts next: {Actor(review.next_actor).label}."

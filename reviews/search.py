@@ -5,49 +5,21 @@ Nothing is counted further than a reader would page, and PostgreSQL gives up on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from django.core.paginator import Page
 from django.http import QueryDict
 
 from core.db import patience
+from core.pagination import BoundedPaginator
 from reviews.filters import ReviewFilter
 from reviews.models import Review, ReviewQuerySet
-from reviews.tables import Row, rows_of
+from reviews.tables import rows_of
 
-PAGE = 100
-MOST = 10_000  # found reviews that are counted and paged through
+PAGE = 100  # rows
 DEFAULT_SORT = "-age"
 SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
-
-
-@dataclass
-class Page:
-    """One page of what was found. ``more``: there are more than ``count``, which is then ``MOST``."""
-
-    rows: list[Row]
-    count: int
-    more: bool
-    number: int
-    last: int
-
-    @property
-    def previous(self) -> int:
-        """Number of the page before; 0 for none."""
-        return self.number - 1
-
-    @property
-    def next(self) -> int:
-        """Number of the page after; 0 for none."""
-        return self.number + 1 if self.number < self.last else 0
-
-    @property
-    def first_row(self) -> int:
-        return (self.number - 1) * PAGE + 1
-
-    @property
-    def last_row(self) -> int:
-        return (self.number - 1) * PAGE + len(self.rows)
 
 
 def asked(query: QueryDict) -> ReviewFilter:
@@ -67,17 +39,17 @@ def tidy(query: QueryDict) -> QueryDict:
     return kept
 
 
-def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime, *, by_text: bool = False) -> Page:
+def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime, *, by_text: bool = False) -> Page[Any]:
     """One page of these reviews, in their order. Two queries; a page that isn't there is the nearest that is.
 
     ``by_text``: the database can't tell how many fit, and would look for a few along the order, through all reviews.
     """
+    paginator = BoundedPaginator(reviews, PAGE)
     with patience():
-        found = reviews.order_by()[: MOST + 1].count()
-        if by_text and found <= MOST:  # so these are all, and are found by the index of words before they are sorted
-            reviews = reviews.filter(pk__in=reviews.order_by().values("pk")[: MOST + 1])
-        count = min(found, MOST)
-        last = max(1, -(-count // PAGE))
-        number = min(max(int(wanted), 1), last) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 1
-        rows = rows_of(reviews[(number - 1) * PAGE : min(number * PAGE, MOST)], now)
-    return Page(rows, count, found > MOST, number, last)
+        if by_text and paginator.count and not paginator.has_more:
+            # These are all, and are found by the index of words before they are sorted.
+            paginator.object_list = reviews.filter(pk__in=reviews.order_by().values("pk")[: paginator.limit + 1])
+        page: Page[Any] = paginator.get_page(wanted)
+        found: Any = page.object_list  # a slice of the queryset
+        page.object_list = rows_of(found, now)
+    return page

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from core.text import age, shortened
+from core.text import age, shorten
 from reviews.models import ReviewQuerySet, Square, State
 from reviews.texts import EXPLANATIONS, SYMBOLS
 
@@ -79,14 +79,14 @@ def as_rows(facts: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[Row]:
             "age": SafeString(age(updated_at, now)),
             "stamp": SafeString(updated_at.isoformat(" ")[:16]),
             "state": STATE_CELLS[state],
-            "title": shortened(title, LONGEST_TITLE) or "(no title)",
+            "title": shorten(title, LONGEST_TITLE) or "(no title)",
             "out": url,
             "person": SafeString(f"{people_path}{quote(username)}/"),
-            "submitter": shortened(display_name or username, LONGEST_NAME),
+            "submitter": shorten(display_name or username, LONGEST_NAME),
             "votes": votes(positive, negative),
             "square": square,
             "tests": SQUARE_CELLS[square],
-            "lock": shortened(locker_name or locker or "", LONGEST_NAME),
+            "lock": shorten(locker_name or locker or "", LONGEST_NAME),
         }
 
 

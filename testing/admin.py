@@ -21,16 +21,16 @@ from core.admin import (
     Section,
     SourceFilter,
     TextFilter,
-    ago,
+    age_cell,
     chosen,
     column,
     confirmation,
     counted,
     link,
-    short,
     tell,
 )
 from core.enqueue import hint, hint_each
+from core.text import shorten
 from reviews import admin as reviews_admin
 from reviews.history import record
 from reviews.models import Event, Review
@@ -78,7 +78,7 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def name_of(self, row: TestRun) -> str:
-        return f"run {row.pk} of {short(row.review.title)} on {row.substrate}: {row.status}"
+        return f"run {row.pk} of {shorten(row.review.title, 80)} on {row.substrate}: {row.status}"
 
     @column("attempt", "attempt")
     def shown_attempt(self, run: TestRun) -> str:
@@ -86,16 +86,16 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
 
     @column("age", "created_at")
     def age(self, run: TestRun) -> Any:
-        return ago(run.created_at)
+        return age_cell(run.created_at)
 
     @column("review")
     def shown_review(self, run: TestRun) -> Any:
         url = reverse("admin:reviews_review_change", args=[run.review_id])
-        return format_html('<a href="{}">{}</a>', url, short(run.review.title, 60))
+        return format_html('<a href="{}">{}</a>', url, shorten(run.review.title, 60))
 
     @column("last error")
     def last_error(self, run: TestRun) -> str:
-        return short(run.error)
+        return shorten(run.error, 80)
 
     @column("console")
     def console(self, run: TestRun) -> Any:
@@ -107,7 +107,7 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
 
     @column("next attempt", "next_attempt_at")
     def next_attempt(self, run: TestRun) -> Any:
-        return ago(run.next_attempt_at)
+        return age_cell(run.next_attempt_at)
 
     def links(self, request: HttpRequest, row: TestRun) -> list[tuple[str, str]]:
         review = reverse("admin:reviews_review_change", args=[row.review_id])
@@ -119,8 +119,8 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         return [
             Section(
                 "Attempts", ["Number", "Begun", "Accepted", "Queue", "Console", "Ended", "Note"],
-                [(a.number, ago(a.created_at), ago(a.accepted_at), link(a.queue_url, "queue"),
-                  link(a.build_url, "console"), ago(a.ended_at), a.note) for a in row.attempts.all()[:100]],
+                [(a.number, age_cell(a.created_at), age_cell(a.accepted_at), link(a.queue_url, "queue"),
+                  link(a.build_url, "console"), age_cell(a.ended_at), a.note) for a in row.attempts.all()[:100]],
             ),
             Section(
                 "Single tests", ["Outcome", "Suite", "Test", "Seconds", "Output"],
@@ -132,7 +132,7 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
             ),
             Section(
                 "History", ["When", "From", "To", "Who", "Note"],
-                [(ago(e.at), e.old, e.new, e.actor or "the queue", e.note) for e in events],
+                [(age_cell(e.at), e.old, e.new, e.actor or "the queue", e.note) for e in events],
             ),
         ]  # fmt: skip
 
@@ -207,7 +207,8 @@ class ReviewAdmin(reviews_admin.ReviewAdmin):
             "Test runs", ["Run", "Substrate", "Status", "Attempt", "Age", "Requested by", "Console", "Last error"],
             [(format_html('<a href="{}">{}</a>', reverse(url, args=[r.pk]), r.pk), r.substrate,
               r.status if r.revision == row.revision else f"{r.status} (of an older revision)", r.attempt,
-              ago(r.created_at), r.requested_by or "the queue", link(r.build_url, "console"), short(r.error, 200))
+              age_cell(r.created_at), r.requested_by or "the queue", link(r.build_url, "console"),
+              shorten(r.error, 200))
              for r in runs],
             f"The newest {MOST_RUNS}.",
         )  # fmt: skip

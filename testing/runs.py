@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from accounts.models import Person
 from core.compiled_queries import Given, change, prepared, update
+from core.urls import is_web_url
 from reviews.history import line, record, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Square
 from testing.callback_tokens import attempt_of, callback_token
@@ -304,13 +305,9 @@ def web_url(name: str, url: str) -> str:
     problem = BadCallback(name, f"{name} must be an http or https URL of at most {MAX_URL} characters.")
     if len(url) > MAX_URL or any(char.isspace() or not char.isprintable() for char in url):
         raise problem
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        raise problem from None
-    if not usable:
+    if not is_web_url(url):
         raise problem
+    parts = urlsplit(url)
     if "@" in parts.netloc:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return url

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
 from core.http import session_of
+from core.urls import is_web_url
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, Results, SingleTest, TellStaff, TryLater
 
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json
@@ -373,15 +374,6 @@ def _root_of(job_url: str) -> str:
         return ""
     above = re.split(r"/(?:job|view)/", found.group(2) or "", maxsplit=1)
     return found.group(1) + (above[0].rstrip("/") if len(above) > 1 else "") + "/"
-
-
-def is_web_url(url: str) -> bool:
-    """Whether it is an http or https URL with a host, and with a port that there can be."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a bracket without its other, a port that is no number
-        return False
 
 
 def _place(parts: SplitResult) -> tuple[str, str | None, int]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.utils.dateparse import parse_datetime
 
+from core.urls import is_web_url
 from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.models import Review, State
 
@@ -129,7 +130,7 @@ def state_of(kind: str, status: str, *, left_new: bool = True) -> tuple[str, boo
 def web_link_of(entry: dict[str, Any]) -> str:
     """The item's page. Raises BadItem when it is no http(s) URL."""
     link = text_of(entry, "web_link")
-    if urlsplit(link).scheme not in ("http", "https"):
+    if not is_web_url(link):
         raise BadItem("web_link is not an http or https URL.")
     return link
 

@@ -229,7 +229,7 @@ def test_a_nonsense_interval_is_refused(client, staff, every, period):
 
 
 def test_lists_cost_the_same_however_long_and_count_no_further_than_needed(client, staff, run, monkeypatch):
-    monkeypatch.setattr("core.admin.MOST_COUNTED", 200)
+    monkeypatch.setattr("core.pagination.BoundedPaginator.limit", 200)
     lxc = run.substrate
     url = "/admin/testing/testrun/"
     client.get(url)

@@ -41,7 +41,7 @@ def people():
 
 
 def titles(page):
-    return sorted(row["title"] for row in page.context["page"].rows)
+    return sorted(row["title"] for row in page.context["page"].object_list)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_name_that_another_account_acts_as_is_said_and_not_taken(client, peopl
 def test_odd_names_have_pages(client, username):
     person = Person.objects.create(username=username)
     make("Odd", person)
-    link = client.get("/search/").context["page"].rows[0]["person"]
+    link = client.get("/search/").context["page"].object_list[0]["person"]
     page = client.get(link)
     assert page.status_code == 200
     assert b"<b>" not in page.content
