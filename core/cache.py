@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.exceptions import RedisError
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 PATIENCE = 1.0  # seconds for a connection, and for an answer
 REST = 5.0  # seconds until a Redis that did not answer is asked again
@@ -28,7 +28,7 @@ class _Client(RedisCacheClient):
             return ask()
         except RedisError as error:
             self._away_until = time.monotonic() + REST
-            logger.warning("cache is away, done without it reason=%s", type(error).__name__)
+            logger.warning("cache is away, done without it", reason=type(error).__name__)
             return otherwise
 
     def get(self, key: Any, default: Any) -> Any:

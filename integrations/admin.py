@@ -14,9 +14,9 @@ from django.utils import timezone
 from accounts.permissions import actor_of
 from core.admin import ConsoleAdmin, ReadOnly, Section, chosen, column, counted
 from core.enqueue import hint, hint_each
+from core.signals import is_worker_alive
 from integrations.models import ImportReport, WebhookDelivery
 from integrations.tasks import import_from_launchpad, refresh_active
-from reviewqueue.operations.heartbeats import alive
 from reviews import admin as reviews_admin
 from reviews.history import line, record_all
 from reviews.models import Event, Review, Source
@@ -76,7 +76,7 @@ class SourceAdmin(reviews_admin.SourceAdmin):
         hint_each(import_from_launchpad, [source.pk for source in sources])
         words = f"{counted(len(sources), 'import')} will begin now; their reports appear under import reports."
         messages.success(request, words)
-        if not alive("worker"):
+        if not is_worker_alive():
             messages.warning(request, "No worker gave a sign of life lately: they begin when one does. See Health.")
 
 

@@ -394,6 +394,7 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in logs.LEVELS:
     raise ImproperlyConfigured(f"LOG_LEVEL is none of {', '.join(logs.LEVELS)}.")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
+logs.configure_structlog()
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL, with_requests=env.bool("WEB_ACCESS_LOG", default=True))
 DEFAULT_EXCEPTION_REPORTER = "core.error_views.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "core.error_views.ReporterFilter"

@@ -1,16 +1,19 @@
 """Logs: a line an event, in either form, and never a secret in it."""
 
 import gzip
+import io
 import json
 import logging
 import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sentry_sdk
+import structlog
 from django.conf import settings as django_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,29 +24,50 @@ from core.redaction import redact, redact_value
 SECRET = "s3cr3t-Value-4711"
 
 
-def logged(style, *message, level=logging.INFO, exc_info=None, name="testing.sweep.sweeping", **extra):
-    record = logging.getLogger(name).makeRecord(
-        name, level, "sweep.py", 1, message[0], message[1:], exc_info, extra=extra or None
-    )
-    return Formatter(style).format(record)
+@contextmanager
+def written(style, name):
+    """The lines that handlers with our formatter write of a logger, in this form."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Formatter(style))
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    try:
+        yield stream.getvalue
+    finally:
+        logger.removeHandler(handler)
 
 
-def test_pairs_become_fields_of_json():
-    line = json.loads(logged("json", "run sent run=%s attempt=%d event=%r", 7, 2, "x y"))
-    assert (line["event"], line["run"], line["attempt"], line["event_"]) == ("run sent", 7, 2, "x y")
-    assert (line["level"], line["logger"]) == ("info", "testing.sweep.sweeping")
+def logged(style, event, *, name="testing.sweep.sweeping", exc_info=None, **fields):
+    """What our own modules' logger writes."""
+    with written(style, name) as text:
+        structlog.get_logger(name).warning(event, exc_info=exc_info, **fields)
+        return text().rstrip("\n")
+
+
+def logged_by_a_library(style, *message, exc_info=None):
+    """What a logger of the standard library writes."""
+    with written(style, "library") as text:
+        logging.getLogger("library").warning(*message, exc_info=exc_info)
+        return text().rstrip("\n")
+
+
+def test_fields_of_an_event_are_fields_of_json():
+    line = json.loads(logged("json", "run sent", run=7, attempt=2))
+    assert (line["event"], line["run"], line["attempt"]) == ("run sent", 7, 2)
+    assert (line["level"], line["logger"]) == ("warning", "testing.sweep.sweeping")
     assert line["timestamp"].endswith("Z")
 
 
 def test_the_console_writes_one_line_an_event():
-    line = logged("console", "run sent run=%s note=%s", 7, "two\nlines")
-    assert line.endswith("INFO testing.sweep.sweeping run sent run=7 note='two\\nlines'")
+    line = logged("console", "run sent", run=7, note="two\nlines")
+    assert line.endswith("WARNING testing.sweep.sweeping run sent run=7 note='two\\nlines'")
     assert len(line.splitlines()) == 1
 
 
-def test_messages_without_pairs_stay_as_they_are():
-    assert json.loads(logged("json", "%s of %s done", 1, 2))["event"] == "1 of 2 done"
-    assert json.loads(logged("json", "100% sure"))["event"] == "100% sure"
+def test_messages_of_libraries_stay_as_they_are():
+    assert json.loads(logged_by_a_library("json", "%s of %s done", 1, 2))["event"] == "1 of 2 done"
+    assert json.loads(logged_by_a_library("json", "100% sure"))["event"] == "100% sure"
 
 
 LEAKS = [
@@ -71,11 +95,13 @@ def test_no_secret_passes(style, leak):
     except ValueError:
         trace = sys.exc_info()
     for line in (
-        logged(style, leak.replace("%", "%%")),
-        logged(style, "asked url=%s", leak),
-        logged(style, "failed error=%s", ValueError(leak)),
+        logged(style, leak),
+        logged(style, "asked", url=leak),
+        logged(style, "failed", error=ValueError(leak)),
         logged(style, "failed", exc_info=trace),
-        logged(style, "asked facts=%s", {"headers": [leak]}),
+        logged(style, "asked", facts={"headers": [leak]}),
+        logged_by_a_library(style, "asked url=%s", leak),
+        logged_by_a_library(style, "failed", exc_info=trace),
     ):
         assert SECRET not in line
         assert "de75f136c37d" not in line
@@ -113,7 +139,7 @@ def run_python(code, **environment):
 @pytest.mark.parametrize("style", ["console", "json"])
 def test_django_celery_and_gunicorn_log_alike(style, tmp_path):
     code = """
-import logging, reviewqueue.celery, django
+import logging, structlog, reviewqueue.celery, django
 django.setup()
 reviewqueue.celery.app.log.setup(loglevel="INFO")
 from gunicorn.app.wsgiapp import WSGIApplication
@@ -124,8 +150,9 @@ log = Logger(WSGIApplication().cfg)
 log.access_log.info(log.cfg.access_log_format, {"m": "POST", "U": "/x/", "q": "token=abcdefgh", "s": "200", "B": 5,
     "M": 3, "h": "10.0.0.1", "{x-request-id}o": "r1"})
 log.error_log.info("booted")
-for name in ("django.request", "celery.app.trace", "reviews.ingest"):
-    logging.getLogger(name).info("said by=%s", name)
+for name in ("django.request", "celery.app.trace"):
+    logging.getLogger(name).info("said by %s", name)
+structlog.get_logger("reviews.ingest").info("said", by="reviews.ingest")
 """
     done = run_python(code, LOG_FORMAT=style, VAR_DIR=str(tmp_path))
     lines = done.stderr.splitlines()
@@ -133,7 +160,8 @@ for name in ("django.request", "celery.app.trace", "reviews.ingest"):
     if style == "json":
         facts = [json.loads(line) for line in lines]
         assert (facts[0]["method"], facts[0]["path"], facts[0]["request_id"]) == ("POST", "/x/", "r1")
-        assert [fact["by"] for fact in facts[2:]] == ["django.request", "celery.app.trace", "reviews.ingest"]
+        assert [fact["logger"] for fact in facts[2:]] == ["django.request", "celery.app.trace", "reviews.ingest"]
+        assert facts[4]["by"] == "reviews.ingest"
     else:
         assert "INFO gunicorn.access request method=POST path=/x/ status=200" in lines[0]
     assert "abcdefgh" not in done.stderr
@@ -163,14 +191,14 @@ class Sentry(BaseHTTPRequestHandler):
 
 
 REPORT = f"""
-import logging, django
+import structlog, django
 django.setup()
 from django.test import Client
 from django.urls import path
 from reviewqueue import urls
 def breaks(request):
     password = "{SECRET}"
-    logging.getLogger("x").warning("asked url=%s", "https://q/?token={SECRET}")
+    structlog.get_logger("x").warning("asked", url="https://q/?token={SECRET}")
     raise RuntimeError("callback_url=https://q/?token={SECRET}")
 urls.urlpatterns.insert(0, path("breaks/", breaks))
 client = Client(raise_request_exception=False)

@@ -26,7 +26,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from core.counters import tally
+from core.counters import count
 from core.enqueue import hint
 from integrations.launchpad.client import api_root
 from integrations.models import WebhookDelivery
@@ -82,7 +82,7 @@ class LaunchpadWebhookView(APIView):
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Count what came of it. Throttled ones cost nothing, not even that."""
         if response.status_code in COUNTED:
-            tally("webhooks", COUNTED[response.status_code])
+            count("webhooks", COUNTED[response.status_code])
         return super().finalize_response(request, response, *args, **kwargs)
 
     @extend_schema(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from celery import current_app
 from celery.schedules import ParseException
 from django import forms
@@ -21,7 +21,7 @@ from django_celery_beat.admin import IntervalScheduleAdmin as BeatIntervalAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatTaskAdmin
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 SHORTEST, LONGEST = timedelta(seconds=10), timedelta(days=366)
@@ -168,6 +168,6 @@ class PeriodicTaskAdmin(BeatTaskAdmin):
             super().run_tasks(request, queryset)
             self._log_each(request, queryset, "Run now")
         except Exception as error:  # whatever a transport raises
-            logger.warning("periodic tasks not sent error=%s", type(error).__name__)
+            logger.warning("periodic tasks not enqueued", reason=type(error).__name__)
             words = "The broker does not take messages: not all tasks were sent. Health says how to mend it."
             messages.error(request, words)

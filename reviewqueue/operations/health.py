@@ -29,7 +29,6 @@ from integrations.launchpad.reporting import unposted
 from integrations.models import ImportReport
 from reviewqueue.celery import app
 from reviewqueue.operations.checks import settings_make_sense
-from reviewqueue.operations.heartbeats import SILENCE, alive
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Source
 from testing.models import ON_ENGINE, UNFINISHED, Status, TestRun
@@ -102,8 +101,8 @@ def database_found() -> Finding:
 
 def worker_found() -> Finding:
     """None alive."""
-    if workers := alive("worker"):
-        return _found("worker", facts=", ".join(row.name.removeprefix("worker ") for row in workers))
+    if workers := Heartbeat.objects.workers().alive():
+        return _found("worker", facts=", ".join(row.host for row in workers))
     problem = Problem("None gave a sign of life lately.", "Start one: celery -A reviewqueue worker")
     return _found("worker", problem)
 
@@ -113,8 +112,8 @@ def beat_found() -> Finding:
     last = (
         PeriodicTask.objects.filter(task=SWEEP, enabled=True).order_by(F("last_run_at").desc(nulls_last=True)).first()
     )
-    beats = alive("beat")
-    names = ", ".join(row.name.removeprefix("beat ") for row in beats)
+    beats = Heartbeat.objects.beats().alive()
+    names = ", ".join(row.host for row in beats)
     if last is None:
         return _found("beat", facts=names)  # ``schedules_found`` says that the sweep is switched off
     if last.last_run_at is None and beats:
@@ -345,7 +344,7 @@ class Overview:
     runs: list[tuple[str, str, int]] = field(default_factory=list)  # status, in words, how many
     oldest: list[Waiting] = field(default_factory=list)
     schedules: list[PeriodicTask] = field(default_factory=list)
-    processes: list[tuple[Heartbeat, bool]] = field(default_factory=list)
+    processes: list[Heartbeat] = field(default_factory=list)
 
 
 def overview() -> Overview:
@@ -364,10 +363,7 @@ def overview() -> Overview:
             .select_related("interval", "crontab", "solar", "clocked")
             .order_by("-enabled", "name")[:50]
         ),
-        processes=[
-            (row, row.at > timezone.now() - SILENCE)
-            for row in Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(days=1)).order_by("-at")[:50]
-        ],
+        processes=list(Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(days=1)).order_by("-at")[:50]),
     )
 
 

@@ -12,9 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from core.counters import tallies
 from integrations.models import ImportReport
-from reviewqueue.operations.models import Heartbeat
+from reviewqueue.operations.models import Counter, Heartbeat
 from reviews.models import INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, Source
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
 
@@ -142,17 +141,16 @@ class QueueCollector(Collector):
         )
         now = timezone.now()
         for row in Heartbeat.objects.order_by("-at")[:100]:
-            kind, _, process = row.name.partition(" ")
-            age.add_metric([kind, process], max(0.0, (now - row.at).total_seconds()))
+            age.add_metric([row.kind, row.host], max(0.0, (now - row.at).total_seconds()))
         yield age
 
     def _counters(self) -> Iterator[Metric]:
-        counts = tallies()
+        counters = list(Counter.objects.order_by("name", "label"))
         for name, metric, label, words in COUNTERS:
             family = CounterMetricFamily(metric, words, labels=[label])
-            for (counted, what), count in counts.items():
-                if counted == name:
-                    family.add_metric([what], count)
+            for counter in counters:
+                if counter.name == name:
+                    family.add_metric([counter.label], counter.count)
             yield family
 
 

@@ -1,33 +1,77 @@
-"""Signs of life and counts."""
+"""Counters, and signs of life of workers and beat."""
 
 from __future__ import annotations
 
-from django.db import models
+from datetime import timedelta
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
 from django.utils import timezone
 
+MAX_SILENCE = timedelta(seconds=90)  # a process that was silent for longer counts as stopped
 
-class Tally(models.Model):
-    """A count that must survive: ``core.counters`` adds to it, the metrics read it. One row for each process."""
+
+class CounterManager(models.Manager["Counter"]):
+    def add_one(self, name: str, label: str) -> None:
+        """Count one more. A single statement, but for the first time."""
+        row = self.filter(name=name[:32], label=label[:64])
+        if row.update(count=F("count") + 1):
+            return
+        try:
+            with transaction.atomic():
+                self.create(name=name[:32], label=label[:64], count=1)
+        except IntegrityError:  # another process was first
+            row.update(count=F("count") + 1)
+
+
+class Counter(models.Model):
+    """How often something happened. In the database, so that it survives restarts and every process adds to it."""
 
     name = models.CharField(max_length=32)
     label = models.CharField(max_length=64)
-    shard = models.PositiveSmallIntegerField()
     count = models.BigIntegerField(default=0)
 
+    objects = CounterManager()
+
     class Meta:
-        verbose_name_plural = "tallies"
-        constraints = [models.UniqueConstraint(fields=["name", "label", "shard"], name="one_tally_per_shard")]
+        constraints = [models.UniqueConstraint(fields=["name", "label"], name="one_counter_per_label")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.label} {self.count}"
 
 
-class Heartbeat(models.Model):
-    """Last sign of life of a kind of process (``worker``, ``beat``)."""
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def alive(self) -> HeartbeatQuerySet:
+        """Processes that gave a sign of life lately."""
+        return self.filter(at__gt=timezone.now() - MAX_SILENCE)
 
-    name = models.CharField(max_length=64, unique=True)
+    def workers(self) -> HeartbeatQuerySet:
+        return self.filter(kind=Heartbeat.Kind.WORKER)
+
+    def beats(self) -> HeartbeatQuerySet:
+        return self.filter(kind=Heartbeat.Kind.BEAT)
+
+
+class Heartbeat(models.Model):
+    """The last sign of life of one worker or beat."""
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        BEAT = "beat"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    host = models.CharField(max_length=255, help_text="Celery's name of the process, or the machine it runs on.")
     at = models.DateTimeField(default=timezone.now)
-    note = models.CharField(max_length=255, blank=True)
+
+    objects = HeartbeatQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["kind", "host"]
+        constraints = [models.UniqueConstraint(fields=["kind", "host"], name="one_heartbeat_per_process")]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.kind} {self.host} {self.at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_alive(self) -> bool:
+        return self.at > timezone.now() - MAX_SILENCE

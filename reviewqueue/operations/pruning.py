@@ -6,12 +6,12 @@ needs (the run and its marker on Launchpad) is never pruned at all. Outcomes, vo
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -25,7 +25,7 @@ from reviewqueue.operations.models import Heartbeat
 from reviews.models import CLOSED_STATES, Comment, Event, QueueSample, Review
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 BATCH = 1000  # rows of one transaction
 PRUNED = "[The text is on Launchpad; here it was pruned.]"
@@ -61,7 +61,7 @@ def prune(
 def prune_nightly() -> None:
     """What the schedule does: as PRUNE_DAYS says, and never for long."""
     done = prune(days=settings.PRUNE_DAYS, budget=NIGHTLY)
-    logger.info("pruned rows=%s", sum(done.values()))
+    logger.info("pruned", rows=sum(done.values()))
 
 
 def _long_closed(cutoff: datetime) -> Any:

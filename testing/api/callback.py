@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from core.counters import tally
+from core.counters import count
 from core.enqueue import hint
 from testing.api.serializers import TestRunSerializer, facts_of
 from testing.runs import ACCEPTED, BadCallback, UnknownRun, WrongToken, apply_callback
@@ -58,9 +58,9 @@ class CallbackView(APIView):
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Count what came of it, in one statement after everything else. Throttled ones cost nothing, not even that."""
         if response.status_code == 200 and isinstance(response.data, dict):
-            tally("callbacks", "applied" if response.data.get("applied") else "ignored")
+            count("callbacks", "applied" if response.data.get("applied") else "ignored")
         elif response.status_code in REFUSALS:
-            tally("callbacks", REFUSALS[response.status_code])
+            count("callbacks", REFUSALS[response.status_code])
         return super().finalize_response(request, response, *args, **kwargs)
 
     @extend_schema(

@@ -26,7 +26,7 @@ class ToldWhileClearingUp(Scheduler):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_beat_that_is_told_to_stop_while_python_clears_up_stops(monkeypatch):
-    monkeypatch.setattr("reviewqueue.operations.heartbeats.Pulse.start", lambda self: None)
+    monkeypatch.setattr("reviewqueue.operations.heartbeats.HeartbeatThread.start", lambda self: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     service = Service(app, scheduler_cls=ToldWhileClearingUp)
     try:

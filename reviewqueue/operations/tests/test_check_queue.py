@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from reviewqueue.operations.heartbeats import beat_once
+from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
 
 
@@ -22,7 +22,7 @@ def job(names):
 def healthy(launchpad, jenkins, monkeypatch):
     monkeypatch.setattr("reviewqueue.operations.health.BROKER_TIMEOUT", 60)
     PeriodicTask.objects.update(last_run_at=timezone.now())
-    beat_once("worker", "celery@here")
+    record_heartbeat("worker", "celery@here")
     facts = job(["url", "callback_url", "job_id", "envs", "revision"])
     jenkins.answers["/job/charm-test/api/json"] = (200, {}, json.dumps(facts).encode())
     return jenkins

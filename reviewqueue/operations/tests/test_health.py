@@ -17,7 +17,7 @@ from integrations.launchpad.importing import import_source
 from integrations.models import ImportReport
 from integrations.sandbox.serving import Fault
 from reviewqueue.operations.health import asker
-from reviewqueue.operations.heartbeats import beat_once
+from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Review, Source
 from testing.models import Substrate, TestRun
@@ -41,8 +41,8 @@ def staff(client, db):
 def well(sandbox, db):
     """A queue in which everything is as it should be."""
     PeriodicTask.objects.update(last_run_at=timezone.now())
-    beat_once("worker", "celery@here")
-    beat_once("beat", "here")
+    record_heartbeat("worker", "celery@here")
+    record_heartbeat("beat", "here")
     Source.objects.update(last_import_at=timezone.now(), last_success_at=timezone.now())
     return sandbox
 

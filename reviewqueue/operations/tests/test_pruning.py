@@ -110,8 +110,8 @@ def test_records_of_the_machinery_go_too(db):
     other = ImportReport.objects.create(source=Source.objects.last(), started_at=OLD)
     WebhookDelivery.objects.create(source=source, number="1", received_at=OLD)
     WebhookDelivery.objects.create(source=source, number="2")
-    Heartbeat.objects.create(name="worker old", at=NOW - timedelta(days=8))
-    Heartbeat.objects.create(name="worker new")
+    Heartbeat.objects.create(kind="worker", host="old", at=NOW - timedelta(days=8))
+    Heartbeat.objects.create(kind="worker", host="new")
     Session.objects.create(session_key="a", session_data="", expire_date=NOW - timedelta(seconds=1))
     Session.objects.create(session_key="b", session_data="", expire_date=NOW + timedelta(days=1))
     midnight = OLD.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -121,7 +121,7 @@ def test_records_of_the_machinery_go_too(db):
     assert ImportReport.objects.filter(source=source).count() == 1
     assert ImportReport.objects.filter(pk=other.pk).exists()  # a source's newest always stays
     assert WebhookDelivery.objects.get().number == "2"
-    assert Heartbeat.objects.get().name == "worker new"
+    assert Heartbeat.objects.get().host == "new"
     assert Session.objects.get().session_key == "b"
     assert QueueSample.objects.get().at == midnight
 

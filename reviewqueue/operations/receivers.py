@@ -1,0 +1,37 @@
+"""What operations does when a lower room, or Celery, says that something happened."""
+
+from typing import Any
+
+import structlog
+from celery import signals
+from django.db import DatabaseError
+from django.dispatch import receiver
+
+from core.counters import count
+from core.signals import counted, worker_wanted
+from reviewqueue.operations.heartbeats import on_beat_init, on_worker_ready
+from reviewqueue.operations.models import Counter, Heartbeat
+
+logger = structlog.get_logger(__name__)
+
+signals.worker_ready.connect(on_worker_ready, dispatch_uid="operations.worker_heartbeat")
+signals.beat_init.connect(on_beat_init, dispatch_uid="operations.beat_heartbeat")
+
+
+@receiver(counted, dispatch_uid="operations.count")
+def on_counted(name: str, label: str, **_: Any) -> None:
+    """Never raises: what is counted matters more than the count."""
+    try:
+        Counter.objects.add_one(name, label)
+    except DatabaseError as error:
+        logger.warning("not counted", counter=name, label=label, reason=type(error).__name__)
+
+
+@receiver(worker_wanted, dispatch_uid="operations.worker_is_alive")
+def on_worker_wanted(**_: Any) -> bool:
+    return Heartbeat.objects.workers().alive().exists()
+
+
+@signals.task_failure.connect(dispatch_uid="operations.count_task_failures")
+def on_task_failure(sender: Any = None, **_: Any) -> None:
+    count("task failures", str(getattr(sender, "name", "unknown")))
