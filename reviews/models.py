@@ -14,59 +14,37 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Person
+from reviews.choices import (
+    CLOSED_STATES,
+    INCOMING_STATES,
+    NEXT_ACTOR,
+    OPEN_STATES,
+    REVIEWING_STATES,
+    TESTABLE_STATES,
+    Actor,
+    Square,
+    State,
+)
+from reviews.managers import CommentQuerySet, ReviewQuerySet, SourceQuerySet
 
-
-class State(models.TextChoices):
-    """Review states of SPEC section 3: stored slug, shown word."""
-
-    NEW = "new", "NEW"
-    PENDING = "pending", "PENDING"
-    REVIEWED = "reviewed", "REVIEWED"
-    IN_PROGRESS = "in-progress", "IN PROGRESS"
-    FOLLOW_UP = "follow-up", "FOLLOW UP"
-    READY = "ready", "READY"
-    MERGED = "merged", "MERGED"
-    CLOSED = "closed", "CLOSED"
-    ABANDONED = "abandoned", "ABANDONED"
-
-
-OPEN_STATES: tuple[str, ...] = (
-    State.NEW, State.PENDING, State.REVIEWED, State.IN_PROGRESS, State.FOLLOW_UP, State.READY,
-)  # fmt: skip
-CLOSED_STATES: tuple[str, ...] = (State.MERGED, State.CLOSED, State.ABANDONED)
-INCOMING_STATES: tuple[str, ...] = (State.NEW,)
-REVIEWING_STATES: tuple[str, ...] = (State.PENDING, State.FOLLOW_UP, State.READY)
-TESTABLE_STATES: tuple[str, ...] = (State.NEW, State.PENDING)
-
-
-class Actor(models.TextChoices):
-    """Who has to act next."""
-
-    REVIEWER = "reviewer", "reviewer"
-    SUBMITTER = "submitter", "submitter"
-    NONE = "none", "no one"
-
-
-NEXT_ACTOR: dict[str, str] = {
-    State.NEW: Actor.REVIEWER,
-    State.PENDING: Actor.REVIEWER,
-    State.REVIEWED: Actor.SUBMITTER,
-    State.IN_PROGRESS: Actor.SUBMITTER,
-    State.FOLLOW_UP: Actor.REVIEWER,
-    State.READY: Actor.REVIEWER,
-    State.MERGED: Actor.NONE,
-    State.CLOSED: Actor.NONE,
-    State.ABANDONED: Actor.NONE,
-}
-
-
-class Square(models.TextChoices):
-    """The coloured Square of SPEC section 5. Kept on the review by ``testing.squares``."""
-
-    WHITE = "white", "not tested"
-    GREEN = "green", "passed"
-    RED = "red", "failed"
-    BLACK = "black", "running"
+__all__ = [
+    "CLOSED_STATES",
+    "INCOMING_STATES",
+    "NEXT_ACTOR",
+    "OPEN_STATES",
+    "REVIEWING_STATES",
+    "TESTABLE_STATES",
+    "Actor",
+    "Comment",
+    "Event",
+    "QueueSample",
+    "Review",
+    "ReviewQuerySet",
+    "Series",
+    "Source",
+    "Square",
+    "State",
+]
 
 
 class Series(models.Model):
@@ -141,32 +119,13 @@ class Source(models.Model):
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
 
+    objects: ClassVar = SourceQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
-
-
-class ReviewQuerySet(models.QuerySet["Review"]):
-    def open(self) -> ReviewQuerySet:
-        return self.filter(state__in=OPEN_STATES)
-
-    def incoming(self) -> ReviewQuerySet:
-        """Nobody has looked at these yet."""
-        return self.filter(state__in=INCOMING_STATES)
-
-    def reviewing(self) -> ReviewQuerySet:
-        """In review, and it is the reviewers' turn."""
-        return self.filter(state__in=REVIEWING_STATES)
-
-    def due(self) -> ReviewQuerySet:
-        """To be brought up to date now."""
-        return self.filter(due_at__lte=timezone.now())
-
-    def for_rows(self) -> ReviewQuerySet:
-        """Everything that a row on a page shows, in one query."""
-        return self.select_related("owner", "series", "source", "locked_by")
 
 
 class Review(models.Model):
@@ -274,6 +233,8 @@ class Comment(models.Model):
     sentiment = models.CharField(max_length=8, choices=Sentiment.choices, default=Sentiment.NEUTRAL)
     is_description = models.BooleanField(default=False)
     is_automated = models.BooleanField(default=False, help_text="Posted by this queue itself; never a vote.")
+
+    objects: ClassVar = CommentQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]

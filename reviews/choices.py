@@ -1,0 +1,60 @@
+"""What a review can be: its states, who acts next, the colours of its Square."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    """States of a review: stored slug, shown word (docs/specification.md, section 3)."""
+
+    NEW = "new", "NEW"
+    PENDING = "pending", "PENDING"
+    REVIEWED = "reviewed", "REVIEWED"
+    IN_PROGRESS = "in-progress", "IN PROGRESS"
+    FOLLOW_UP = "follow-up", "FOLLOW UP"
+    READY = "ready", "READY"
+    MERGED = "merged", "MERGED"
+    CLOSED = "closed", "CLOSED"
+    ABANDONED = "abandoned", "ABANDONED"
+
+
+OPEN_STATES: tuple[str, ...] = (
+    State.NEW, State.PENDING, State.REVIEWED, State.IN_PROGRESS, State.FOLLOW_UP, State.READY,
+)  # fmt: skip
+CLOSED_STATES: tuple[str, ...] = (State.MERGED, State.CLOSED, State.ABANDONED)
+INCOMING_STATES: tuple[str, ...] = (State.NEW,)
+REVIEWING_STATES: tuple[str, ...] = (State.PENDING, State.FOLLOW_UP, State.READY)
+TESTABLE_STATES: tuple[str, ...] = (State.NEW, State.PENDING)
+# The submitter is to answer, push or finish something.
+SUBMITTER_STATES: tuple[str, ...] = (State.REVIEWED, State.IN_PROGRESS)
+
+
+class Actor(models.TextChoices):
+    """Who has to act next."""
+
+    REVIEWER = "reviewer", "reviewer"
+    SUBMITTER = "submitter", "submitter"
+    NONE = "none", "no one"
+
+
+NEXT_ACTOR: dict[str, str] = {
+    State.NEW: Actor.REVIEWER,
+    State.PENDING: Actor.REVIEWER,
+    State.REVIEWED: Actor.SUBMITTER,
+    State.IN_PROGRESS: Actor.SUBMITTER,
+    State.FOLLOW_UP: Actor.REVIEWER,
+    State.READY: Actor.REVIEWER,
+    State.MERGED: Actor.NONE,
+    State.CLOSED: Actor.NONE,
+    State.ABANDONED: Actor.NONE,
+}
+
+
+class Square(models.TextChoices):
+    """The coloured Square (docs/specification.md, section 5). ``testing.squares`` keeps it on the review."""
+
+    WHITE = "white", "not tested"
+    GREEN = "green", "passed"
+    RED = "red", "failed"
+    BLACK = "black", "running"

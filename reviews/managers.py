@@ -1,0 +1,148 @@
+"""The questions that pages, the API, the import and the sweep ask about reviews, their comments and sources."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from reviews.choices import (
+    CLOSED_STATES,
+    INCOMING_STATES,
+    NEXT_ACTOR,
+    OPEN_STATES,
+    REVIEWING_STATES,
+    SUBMITTER_STATES,
+    Actor,
+    State,
+)
+
+if TYPE_CHECKING:
+    from accounts.models import Person
+    from reviews.models import Comment, Review, Source  # noqa: F401  (the models that the querysets are of)
+
+SORTS: dict[str, tuple[str, ...]] = {
+    "age": ("updated_at", "id"),
+    "state": ("state", "updated_at", "id"),
+    "title": ("title", "id"),
+    "submitter": ("owner__username", "updated_at", "id"),
+    "votes": ("-positive_votes", "negative_votes", "id"),
+    "square": ("square", "updated_at", "id"),
+    "lock": ("locked_at", "updated_at", "id"),
+}
+WAITING_STATES = tuple(state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER)
+
+
+class ReviewQuerySet(models.QuerySet["Review"]):
+    """What can be asked about reviews; each method narrows or orders, and costs no query unless it says so."""
+
+    # By state.
+    def open(self) -> ReviewQuerySet:
+        return self.filter(state__in=OPEN_STATES)
+
+    def closed(self) -> ReviewQuerySet:
+        return self.filter(state__in=CLOSED_STATES)
+
+    def incoming(self) -> ReviewQuerySet:
+        """Nobody has looked at these yet."""
+        return self.filter(state__in=INCOMING_STATES)
+
+    def reviewing(self) -> ReviewQuerySet:
+        """In review, and it is the reviewers' turn."""
+        return self.filter(state__in=REVIEWING_STATES)
+
+    def waiting(self) -> ReviewQuerySet:
+        """A reviewer has to act next: *Incoming* and *Reviews* together."""
+        return self.filter(state__in=WAITING_STATES)
+
+    def next_for(self, actor: str) -> ReviewQuerySet:
+        """Those whose next step is this ``Actor``'s."""
+        return self.filter(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
+
+    # By time.
+    def due(self, now: datetime | None = None) -> ReviewQuerySet:
+        """To be brought up to date now."""
+        return self.filter(due_at__lte=now or timezone.now())
+
+    def closed_before(self, cutoff: datetime) -> ReviewQuerySet:
+        return self.closed().filter(closed_at__lt=cutoff)
+
+    # By person.
+    def submitted_by(self, person: Person | str) -> ReviewQuerySet:
+        """Theirs; ``person`` may be a username."""
+        return self.filter(owner__username=person) if isinstance(person, str) else self.filter(owner=person)
+
+    def reviewed_by(self, person: Person | str) -> ReviewQuerySet:
+        """Those of others that they commented on; ``person`` may be a username."""
+        return self.filter(_is_reviewed_by(person))
+
+    def locked(self) -> ReviewQuerySet:
+        return self.filter(locked_by__isnull=False)
+
+    def unlocked(self) -> ReviewQuerySet:
+        return self.filter(locked_by__isnull=True)
+
+    def locked_by(self, person: Person | str) -> ReviewQuerySet:
+        """Those that they have locked; ``person`` may be a username."""
+        return self.filter(locked_by__username=person) if isinstance(person, str) else self.filter(locked_by=person)
+
+    def waiting_for(self, reviewer: Person | None) -> ReviewQuerySet:
+        """What a reviewer can take up now: a reviewer's turn, nobody else holds it, and it is not their own."""
+        if reviewer is None:
+            return self.waiting().unlocked()
+        return self.waiting().filter(Q(locked_by__isnull=True) | Q(locked_by=reviewer)).exclude(owner=reviewer)
+
+    def needs(self, person: Person) -> ReviewQuerySet:
+        """Open ones that wait for them: their own that the submitter has to move, those that they have locked, and
+        those that they have reviewed whose submitter has answered."""
+        own = Q(owner=person, state__in=SUBMITTER_STATES)
+        answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
+        return self.open().filter(own | Q(locked_by=person) | answered)
+
+    # Orders, columns, figures.
+    def sorted_by(self, sort: str) -> ReviewQuerySet:
+        """In an order of ``SORTS``; with ``-`` before it the other way round."""
+        ordered = self.order_by(*SORTS[sort.removeprefix("-")])
+        return ordered.reverse() if sort.startswith("-") else ordered
+
+    def newest_first(self) -> ReviewQuerySet:
+        """Latest activity first."""
+        return self.order_by("-updated_at", "-id")
+
+    def for_rows(self) -> ReviewQuerySet:
+        """With everything that a row of a page or of the API shows, in one query."""
+        return self.select_related("owner", "series", "source", "locked_by")
+
+    def count_by_state(self) -> dict[str, int]:
+        """How many there are in each state that occurs. One query."""
+        return dict(self.order_by().values_list("state").annotate(Count("id")))
+
+
+def _is_reviewed_by(person: Person | str) -> Q:
+    comments: CommentQuerySet = apps.get_model("reviews", "Comment").objects.all()
+    author: dict[str, Any] = {"author__username": person} if isinstance(person, str) else {"author": person}
+    owner: dict[str, Any] = {"owner__username": person} if isinstance(person, str) else {"owner": person}
+    return Q(Exists(comments.replies().filter(review=OuterRef("pk"), **author))) & ~Q(**owner)
+
+
+class CommentQuerySet(models.QuerySet["Comment"]):
+    """What can be asked about comments."""
+
+    def replies(self) -> CommentQuerySet:
+        """What people said about an item: neither its description nor what this queue posted itself."""
+        return self.filter(is_description=False, is_automated=False)
+
+    def by_others(self) -> CommentQuerySet:
+        """Not by the item's own submitter."""
+        return self.exclude(author=F("review__owner"))
+
+
+class SourceQuerySet(models.QuerySet["Source"]):
+    """What can be asked about sources."""
+
+    def active(self) -> SourceQuerySet:
+        return self.filter(active=True)
