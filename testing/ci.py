@@ -1,4 +1,4 @@
-"""What the testing layer needs from a CI engine. ``settings.TESTING_CI_BACKEND`` names the implementation."""
+"""What the testing room needs from a CI engine. ``settings.TESTING_CI_BACKEND`` names the implementation."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import ClassVar
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 
 class CIError(Exception):
-    """The engine did not do it. ``str()`` is the reason in words for staff; never holds a secret."""
-
-    retry = True
-    unsure = False  # whether what was asked for may have been done all the same
+    """The engine did not do what it was asked. ``str()`` is the reason in words for staff and never holds a secret."""
 
 
-class TryLater(CIError):
-    """Down, busy or unreachable: trying again helps. ``unsure`` when the answer to a request that was heard is lost."""
+class TemporaryError(CIError):
+    """The engine is down, busy or out of reach: trying again helps.
 
-    def __init__(self, message: str, *, unsure: bool = False) -> None:
+    ``may_have_happened`` is True when the request was heard and only its answer was lost.
+    """
+
+    def __init__(self, message: str, *, may_have_happened: bool = False) -> None:
         super().__init__(message)
-        self.unsure = unsure
+        self.may_have_happened = may_have_happened
 
 
-class TellStaff(CIError):
-    """Refused for a reason that only a person can mend (wrong token, no such job). Tried again, but rarely."""
+class ConfigurationError(CIError):
+    """The engine refused for a reason that only a person can mend, as a wrong token or a job that does not exist.
 
-    retry = False
+    It is tried again all the same, but rarely.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildRef:
-    """Where a build is, as far as it is known: its place in the queue, its own URL, or both."""
+    """Where a build is, as far as it is known: its place in the engine's queue, its own URL, both, or neither."""
 
     queue_url: str = ""
     build_url: str = ""
@@ -55,7 +57,7 @@ class BuildRef:
 
 @dataclass(frozen=True, slots=True)
 class SingleTest:
-    """One test out of a results file."""
+    """One test of a results file."""
 
     suite: str
     test: str
@@ -74,12 +76,17 @@ class Results:
 
     @property
     def passed(self) -> bool:
+        """Whether there are tests, and none of them failed."""
         return bool(self.tests) and all(test.returncode == 0 for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """What the engine itself knows of a build. ``outcome`` is pass, fail, error, or empty while it goes on."""
+    """What the engine itself knows of a build.
+
+    ``outcome`` is ``pass``, ``fail`` or ``error``, or empty while the build waits or goes on; ``reason`` is the
+    engine's own word for it.
+    """
 
     build_url: str = ""
     waiting: bool = False  # still in the engine's queue
@@ -90,44 +97,76 @@ class BuildRecord:
 
 
 class CIBackend(ABC):
-    """A CI engine. Every call is bounded in time and memory and raises nothing but ``CIError``."""
+    """A CI engine.
+
+    Every call is bounded in time and memory. What a method raises is a ``TemporaryError`` (the engine can't be asked
+    now: ask again) or a ``ConfigurationError`` (a person has to mend something first), nothing else.
+    """
+
+    name: ClassVar[str]  # what people call the engine
 
     @abstractmethod
     def unconfigured(self) -> str:
-        """Why nothing can be sent at all, in words; empty when something can."""
+        """Why nothing can be sent at all, in words; empty when something can. Asks nobody and raises nothing."""
 
     @abstractmethod
     def start(self, request: BuildRequest) -> BuildRef:
-        """Ask for a build. Returns where it queues; raises TryLater or TellStaff when it was not accepted."""
+        """Ask for a build. Returns where it is in the queue, as far as the engine says.
+
+        Raises TemporaryError when it was not accepted and may be later, ConfigurationError when the engine refused.
+        """
 
     def lately_started(self) -> dict[str, BuildRef]:
-        """Builds that queue or ran lately, by the callback URL that they were given; what an engine can't tell is left
-        out. An acceptance that nobody wrote down is found again by it."""
+        """Builds that were queued or started lately, by the callback URL that they were given.
+
+        An acceptance that nobody wrote down is found again by it, and so is a build that left the queue unseen. What
+        the engine can't tell is not in it. Raises TemporaryError when the engine can't be asked now.
+        """
         return {}
 
     @abstractmethod
     def cancel(self, build: BuildRef) -> None:
-        """Take it out of the queue or stop it, where possible."""
+        """Take the build out of the queue or stop it; one that is over or unknown is left alone.
+
+        Raises TemporaryError when the engine can't be asked now.
+        """
 
     @abstractmethod
     def record(self, build: BuildRef) -> BuildRecord | None:
-        """The engine's own record; None when it has none (deleted, never known)."""
+        """The engine's own record of a build; None when it has none (deleted, never known, not of our job).
+
+        Raises TemporaryError when the engine can't be asked now.
+        """
 
     @abstractmethod
     def results(self, build_url: str) -> Results | None:
-        """The results file of a build; None when there is none (yet)."""
+        """The single tests of a build; None when there are none (yet). Raises TemporaryError when it can't tell now."""
 
     @abstractmethod
     def is_ours(self, url: str) -> bool:
-        """Whether a URL that came from outside lies below the configured engine, so that it may be fetched."""
+        """Whether a URL that came from outside lies below the configured engine, so that it may be asked."""
+
+    def is_build_of_job(self, url: str) -> bool:
+        """Whether the URL is that of a build of the configured job, whatever host the engine calls itself by.
+
+        Only such a build is ever asked about, read or stopped. Asks nobody and raises nothing.
+        """
+        return self.is_ours(url)
+
+    def is_part_of_build(self, url: str) -> bool:
+        """Whether the URL lies below the configured job but is only a part of a build of it, as a matrix job's cell.
+
+        Asks nobody and raises nothing.
+        """
+        return False
 
 
 @cache
-def _load(path: str) -> type[CIBackend]:
+def _backend_class(path: str) -> type[CIBackend]:
     backend: type[CIBackend] = import_string(path)
     return backend
 
 
 def get_ci() -> CIBackend:
     """The configured engine."""
-    return _load(settings.TESTING_CI_BACKEND)()
+    return _backend_class(settings.TESTING_CI_BACKEND)()

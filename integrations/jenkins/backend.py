@@ -20,7 +20,16 @@ from django.utils.dateparse import parse_datetime
 
 from core.http import session_of
 from core.urls import is_web_url
-from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, Results, SingleTest, TellStaff, TryLater
+from testing.ci import (
+    BuildRecord,
+    BuildRef,
+    BuildRequest,
+    CIBackend,
+    ConfigurationError,
+    Results,
+    SingleTest,
+    TemporaryError,
+)
 
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json
 LARGEST_LIST = 2 * 1024 * 1024  # bytes of a list of builds
@@ -55,6 +64,8 @@ REFUSALS: dict[int, str] = {
 
 class Jenkins(CIBackend):
     """The job at ``JENKINS_JOB_URL``."""
+
+    name = "Jenkins"
 
     def __init__(self) -> None:
         url = settings.JENKINS_JOB_URL.strip().split("?")[0].rstrip("/")
@@ -101,21 +112,23 @@ class Jenkins(CIBackend):
                 status, headers, _ = self._ask("POST", target, data=parameters)
             else:
                 status, headers, _ = self._ask("GET", target, params=parameters)
-        except TryLater as error:
-            raise TryLater(str(error), unsure=True) from None
+        except TemporaryError as error:
+            raise TemporaryError(str(error), may_have_happened=True) from None
         # Jenkins may know itself by another name than we do: the number of the item is what counts.
         item = _ITEM.search(headers.get("Location", "").split("?")[0])
         queue_url = f"{self.root}queue/item/{item.group(1)}/" if item else ""
         if status in (200, 201) or (status == 303 and queue_url):
             return BuildRef(queue_url=queue_url)
         if 300 <= status < 400:
-            raise TellStaff(
+            raise ConfigurationError(
                 f"Jenkins redirected ({status}) and queued nothing: nobody is logged in, or the queue refused."
             )
         if status in REFUSALS:
-            raise TellStaff(REFUSALS[status])
+            raise ConfigurationError(REFUSALS[status])
         # What a proxy answers when Jenkins was too slow says nothing of what Jenkins did.
-        raise TryLater(f"Jenkins answered {status} and did not queue the build.", unsure=status in (502, 504))
+        raise TemporaryError(
+            f"Jenkins answered {status} and did not queue the build.", may_have_happened=status in (502, 504)
+        )
 
     def lately_started(self) -> dict[str, BuildRef]:
         found: dict[str, BuildRef] = {}
@@ -146,7 +159,7 @@ class Jenkins(CIBackend):
     def _stop(self, url: str, params: dict[str, str] | None = None) -> None:
         status, _, _ = self._ask("POST", url, params=params)
         if status >= 500:
-            raise TryLater(f"Jenkins answered {status} when asked to stop the build.")
+            raise TemporaryError(f"Jenkins answered {status} when asked to stop the build.")
 
     def record(self, build: BuildRef) -> BuildRecord | None:
         build_url = build.build_url if build.build_url and self.is_ours(build.build_url) else ""
@@ -185,7 +198,7 @@ class Jenkins(CIBackend):
             return None
         status, _, body = self._ask("GET", build_url.rstrip("/") + "/artifact/results.json", limit=LARGEST_RESULTS)
         if status >= 500 or status == 429:
-            raise TryLater(f"Jenkins answered {status} when asked for the results.")
+            raise TemporaryError(f"Jenkins answered {status} when asked for the results.")
         return parse_results(body) if status == 200 else None
 
     def is_ours(self, url: str) -> bool:
@@ -211,7 +224,7 @@ class Jenkins(CIBackend):
         tree = "buildable,property[parameterDefinitions[name]]"
         try:
             status, _, body = self._ask("GET", self.job_url + "/api/json", params={"tree": tree})
-        except TryLater as error:
+        except TemporaryError as error:
             return [f"{error} Check JENKINS_JOB_URL, the network and that Jenkins runs; runs wait until it is back."]
         if status != 200:
             return [
@@ -243,10 +256,10 @@ class Jenkins(CIBackend):
     def _read_json(
         self, url: str, params: dict[str, str] | None = None, limit: int = LARGEST_ANSWER
     ) -> dict[str, Any] | None:
-        """The JSON object at a URL below our Jenkins; None when it is gone or is something else. Raises TryLater."""
+        """The JSON object at a URL below our Jenkins; None when it is gone or no JSON. Raises TemporaryError."""
         status, _, body = self._ask("GET", url, params=params, limit=limit)
         if status >= 500 or status in (401, 403, 429):
-            raise TryLater(f"Jenkins answered {status} when asked about the build.")
+            raise TemporaryError(f"Jenkins answered {status} when asked about the build.")
         return _json_object(body) if status == 200 else None
 
     def _ask(
@@ -254,7 +267,7 @@ class Jenkins(CIBackend):
     ) -> tuple[int, dict[str, str], bytes]:
         """One bounded request. Returns status, headers and at most ``limit`` bytes (empty when there are more).
 
-        Raises TryLater, whose text never holds the URL: it may hold tokens.
+        Raises TemporaryError, whose text never holds the URL: it may hold tokens.
         """
         deadline = time.monotonic() + settings.JENKINS_TIMEOUT
         late = f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds."
@@ -279,12 +292,12 @@ class Jenkins(CIBackend):
                     body += piece
         except Exception as error:  # urllib3's own come out of reading the body
             if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
-                raise TryLater(late) from None
+                raise TemporaryError(late) from None
             if isinstance(error, requests.ConnectionError):
-                raise TryLater("Jenkins can't be reached: the connection failed.") from None
-            raise TryLater(f"The request to Jenkins failed ({type(error).__name__}).") from None
+                raise TemporaryError("Jenkins can't be reached: the connection failed.") from None
+            raise TemporaryError(f"The request to Jenkins failed ({type(error).__name__}).") from None
         if time.monotonic() >= deadline:  # what was cut off can look whole
-            raise TryLater(late)
+            raise TemporaryError(late)
         return answer.status_code, dict(answer.headers), body if len(body) <= limit else b""
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from testing.ci import BuildRef, CIError, TryLater
+from testing.ci import BuildRef, CIError, ConfigurationError, TemporaryError
 from testing.models import Attempt, Status, TestRun
 
 ASKERS = 8  # requests to the engine at a time
@@ -120,12 +120,13 @@ def _put_off(statuses: tuple[str, ...], reason: str, seconds: float) -> None:
 
 
 def _is_down(error: CIError) -> bool:
-    return isinstance(error, TryLater)
+    return isinstance(error, TemporaryError)
 
 
-def pause_after(refusals: int, retry: bool) -> timedelta:
-    """How long to wait after so many refusals in a row: doubling, spread by chance so that not all return at once."""
+def pause_after(failures: int, problem: CIError | None = None) -> timedelta:
+    """How long to wait after so many failures in a row: doubling, spread by chance so that not all return at once."""
     pause = settings.TESTING_FIRST_PAUSE
-    first = pause if retry else 10 * pause  # only a person can mend it; asking often does not help
-    seconds = min(LONGEST_PAUSE, first * 2 ** min(refusals - 1, 10))
+    # Only a person can mend a configuration; asking often does not help.
+    first = 10 * pause if isinstance(problem, ConfigurationError) else pause
+    seconds = min(LONGEST_PAUSE, first * 2 ** min(failures - 1, 10))
     return timedelta(seconds=seconds * random.uniform(1.0, 1.1))  # noqa: S311 (no secret)

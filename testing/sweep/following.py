@@ -51,7 +51,7 @@ def _record_outcome(ci: CIBackend, claim: Claim, found: Found | CIError | None) 
     if isinstance(found, CIError):  # can't tell now: no attempt is burnt while the engine is unreachable
         TestRun.objects.filter(pk=run.pk, status=run.status, attempt=run.attempt).update(
             error=f"No outcome in time, and it could not be looked for: {found}",
-            next_attempt_at=timezone.now() + pause_after(1, found.retry),
+            next_attempt_at=timezone.now() + pause_after(1, found),
         )
         return False
     with transaction.atomic():

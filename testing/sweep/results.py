@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from core.concurrency import ask_each
-from testing.ci import CIBackend, CIError, Results, get_ci
+from testing.ci import CIBackend, CIError, Results, TemporaryError, get_ci
 from testing.models import Status, TestResult, TestRun
 from testing.sweep.claims import (
     ASKERS,
@@ -61,9 +61,9 @@ def _results_of(ci: CIBackend, run: TestRun) -> Results | None:
 def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
     """Write down the single tests, or when they are asked for next; after the last try, never."""
     if not isinstance(results, Results) or not results.tests:
-        tries = RESULT_TRIES if isinstance(results, CIError) and results.retry else RESULT_LOOKS
+        tries = RESULT_TRIES if isinstance(results, TemporaryError) else RESULT_LOOKS
         again = run.results_tries < tries and bool(run.build_url)
-        due = timezone.now() + pause_after(run.results_tries, True) if again else None
+        due = timezone.now() + pause_after(run.results_tries) if again else None
         TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
         return False
     with transaction.atomic():

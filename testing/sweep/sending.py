@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.concurrency import PATIENCE, ask_each
-from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TryLater
+from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TemporaryError
 from testing.models import Attempt, Status, TestRun
 from testing.runs import accept, callback_url_of, lock_run
 from testing.sweep.claims import (
@@ -53,12 +53,12 @@ def _send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
         )  # fmt: skip
         failures = 0
         for claim, answer in asked:
-            failures = failures + 1 if isinstance(answer, TryLater) else 0
+            failures = failures + 1 if isinstance(answer, TemporaryError) else 0
             if _record_answer(ci, claim.run, answer):
                 report.sent += 1
             else:
                 report.refused += 1
-            down = answer if isinstance(answer, TryLater) and failures >= PATIENCE else None
+            down = answer if isinstance(answer, TemporaryError) and failures >= PATIENCE else None
     if down:  # an engine that is down is asked a few times a sweep, not once a run
         _put_off((Status.RETRY,), str(down), settings.TESTING_FIRST_PAUSE)
 
@@ -96,10 +96,11 @@ def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> 
         if isinstance(answer, CIError):
             if mine:
                 run.refusals += 1
-                run.error, run.next_attempt_at = str(answer), now + pause_after(run.refusals, answer.retry)
+                run.error, run.next_attempt_at = str(answer), now + pause_after(run.refusals, answer)
                 run.save()
                 # No note when it may have been accepted all the same: the next sender then looks for it first.
-                attempt.update(note="" if answer.unsure else run.error)
+                unknown = isinstance(answer, TemporaryError) and answer.may_have_happened
+                attempt.update(note="" if unknown else run.error)
             return False
         urls = {"queue_url": answer.queue_url} if answer.queue_url else {"build_url": answer.build_url}
         attempt.update(accepted_at=now, note="", **urls)

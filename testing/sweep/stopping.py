@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 
 from core.concurrency import ask_each
-from testing.ci import BuildRef, CIBackend, CIError, get_ci
+from testing.ci import BuildRef, CIBackend, CIError, TemporaryError, get_ci
 from testing.models import Attempt, Status, TestRun
 from testing.sweep.claims import (
     ASKERS,
@@ -37,8 +37,8 @@ def _stop_due(ci: CIBackend, until: float) -> None:
 
 def _note_stopped(run: TestRun, problem: CIError | None) -> None:
     """Write down that the build was stopped, or when that is tried next; after the last try, never."""
-    again = problem and problem.retry and run.results_tries < RESULT_TRIES
-    due = timezone.now() + pause_after(run.results_tries, True) if again else None
+    again = isinstance(problem, TemporaryError) and run.results_tries < RESULT_TRIES
+    due = timezone.now() + pause_after(run.results_tries) if again else None
     TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from accounts.models import Person
 from reviews.models import Review, State
 from testing.callback_tokens import callback_token
-from testing.ci import BuildRecord, BuildRef, CIBackend, Results, SingleTest, TellStaff, TryLater
+from testing.ci import BuildRecord, BuildRef, CIBackend, ConfigurationError, Results, SingleTest, TemporaryError
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
 from testing.runs import apply_callback, cancel_run, launch_runs
 from testing.squares import square_of
@@ -23,6 +23,7 @@ from testing.sweep.sweeping import sweep
 class ScriptedCI(CIBackend):
     """An engine that does what the test wants next."""
 
+    name = "Engine"
     answer: object = BuildRef("queue/1", "")
     outcome = ""
     sent: list[tuple[int, str]] = []
@@ -37,7 +38,7 @@ class ScriptedCI(CIBackend):
         return self.answer
 
     def cancel(self, build):
-        if isinstance(self.answer, TryLater):
+        if isinstance(self.answer, TemporaryError):
             raise self.answer
 
     def record(self, build):
@@ -76,7 +77,9 @@ class RunLife(RuleBasedStateMachine):
         return TestRun.objects.filter(review=self.review).order_by("-pk")[0]
 
     @rule(
-        answer=st.sampled_from([BuildRef("queue/1", ""), TryLater("down"), TellStaff("no such job"), SystemExit()]),
+        answer=st.sampled_from(
+            [BuildRef("queue/1", ""), TemporaryError("down"), ConfigurationError("no such job"), SystemExit()]
+        ),
         outcome=st.sampled_from(["", "pass", "fail", "error"]),
         due=st.booleans(),
     )
@@ -108,7 +111,7 @@ class RunLife(RuleBasedStateMachine):
     @rule()
     def is_closed_and_opened(self):
         Review.objects.filter(pk=self.review.pk).update(state=State.MERGED)
-        ScriptedCI.answer = TryLater("down")
+        ScriptedCI.answer = TemporaryError("down")
         sweep()
         assert not TestRun.objects.filter(review=self.review, status__in=UNFINISHED).exists()
         Review.objects.filter(pk=self.review.pk).update(state=State.PENDING)
