@@ -18,7 +18,7 @@ import requests
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
-from core.http import session_of
+from core.request_deadline import session_of
 from core.urls import is_web_url
 from testing.ci import (
     BuildRecord,

@@ -28,7 +28,7 @@ from launchpadlib.credentials import AnonymousAccessToken, Consumer, Credentials
 from lazr.restfulclient._browser import Browser, RestfulHttp
 from lazr.restfulclient.errors import HTTPError
 
-from core.http import in_time, session_of
+from core.request_deadline import in_time, session_of
 from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, Refused
 from reviews.models import Source
 
