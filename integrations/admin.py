@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.permissions import actor_of
-from core.admin import ConsoleAdmin, ReadOnly, Section, chosen, column, counted
+from core.admin import ConsoleAdmin, ReadOnly, Section, SourceFilter, chosen, column, counted
 from core.enqueue import hint, hint_each
 from core.signals import is_worker_alive
-from integrations.models import ImportReport, WebhookDelivery
+from integrations.models import ImportReport, OutcomePost, WebhookDelivery
 from integrations.tasks import import_from_launchpad, refresh_active
 from reviews import admin as reviews_admin
 from reviews.history import line, record_all
@@ -52,6 +52,16 @@ class WebhookDeliveryAdmin(ReadOnly, ConsoleAdmin):
     search_fields = ["=number"]
     date_hierarchy = "received_at"
     list_select_related = ["source"]
+
+
+@admin.register(OutcomePost)
+class OutcomePostAdmin(ReadOnly, ConsoleAdmin):
+    list_display = ["run", "outcome", "state", "tries", "due_at", "error", "posted_at"]
+    list_filter = ["state", "outcome", ("run__review__source", SourceFilter)]
+    search_fields = ["=run__id"]
+    search_help_text = "Number of the run."
+    date_hierarchy = "created_at"
+    list_select_related = ["run"]
 
 
 class SourceAdmin(reviews_admin.SourceAdmin):

@@ -1,9 +1,16 @@
-"""What the integrations remember: reports of imports, and objects fetched once."""
+"""What the integrations remember: reports of imports, objects fetched once, webhooks let in, outcomes to post."""
 
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 
 from reviews.models import Source
+from testing.models import OUTCOMES, TestRun
 
 
 class ImportReport(models.Model):
@@ -65,3 +72,85 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.number or ''}"
+
+
+class OutcomePostQuerySet(models.QuerySet["OutcomePost"]):
+    def unposted(self) -> OutcomePostQuerySet:
+        """Those that are not on Launchpad yet, as far as is known."""
+        return self.exclude(state=OutcomePost.State.POSTED)
+
+    def wanted(self) -> OutcomePostQuerySet:
+        """Those that are to be posted: outcomes that still hold, of current revisions, where the source says so."""
+        return self.unposted().filter(
+            posting_sources("run__review__source"),
+            run__revision=F("run__review__revision"),
+            outcome=F("run__status"),
+        )
+
+    def due(self) -> OutcomePostQuerySet:
+        """Those of ``wanted`` that no process is posting, and whose next try has come."""
+        now = timezone.now()
+        waiting = Q(state=OutcomePost.State.WAITING, due_at__lte=now)
+        abandoned = Q(state=OutcomePost.State.CLAIMED, claimed_until__lte=now)  # its process died
+        return self.wanted().filter(waiting | abandoned)
+
+
+class OutcomePost(models.Model):
+    """One outcome of a test run that goes to Launchpad as a comment, and how far that has come."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"  # until due_at
+        CLAIMED = "claimed", "claimed"  # a process is posting it; after claimed_until another one may
+        POSTED = "posted", "posted"
+
+    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="posts", db_index=False)
+    outcome = models.CharField(max_length=16, choices=[(status, status) for status in OUTCOMES])
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now, help_text="waiting: when it is tried next.")
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, help_text="Why the last try did not post it.")
+    posted_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar = OutcomePostQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "outcome"], name="one_post_per_outcome"),
+            models.CheckConstraint(condition=Q(state__in=["waiting", "claimed", "posted"]), name="post_state_known"),
+            models.CheckConstraint(
+                condition=Q(state="claimed", claimed_until__isnull=False)
+                | (~Q(state="claimed") & Q(claimed_until__isnull=True)),
+                name="claimed_post_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="posted", posted_at__isnull=False) | (~Q(state="posted") & Q(posted_at__isnull=True)),
+                name="posted_post_has_a_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="post_unposted", condition=~Q(state="posted")),
+            models.Index(fields=["-created_at", "-id"], name="post_newest"),  # admin list
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} of run {self.run_id}: {self.state}"
+
+
+def posting_sources(path: str) -> Q:
+    """A condition on what ``path`` leads to: sources whose outcomes are posted (docs/specification.md, section 5)."""
+    wanted = Q(**{f"{path}__comments": Source.Comments.ON})
+    if settings.TESTING_COMMENTS:
+        wanted |= Q(**{f"{path}__comments": Source.Comments.DEFAULT})
+    return wanted
+
+
+def posts_outcomes(source: Source | None) -> bool:
+    """The same of one source; nothing is posted of an item that has none."""
+    if source is None:
+        return False
+    return source.comments == Source.Comments.ON or (
+        settings.TESTING_COMMENTS and source.comments == Source.Comments.DEFAULT
+    )

@@ -64,7 +64,7 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
     buttons = ("retrigger_runs", "cancel_runs", "recover_results")
     fields = [
         "review", "substrate", "status", "attempt", "refusals", "revision", "requested_by", "console", "result",
-        "error", "created_at", "next_attempt_at", "sent_at", "started_at", "finished_at", "posted_at", "post_error",
+        "error", "created_at", "next_attempt_at", "sent_at", "started_at", "finished_at", "posted_at",
     ]  # fmt: skip
 
     def has_operate_permission(self, request: HttpRequest) -> bool:

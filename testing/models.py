@@ -84,9 +84,7 @@ class TestRun(models.Model):
     # When its single tests are to be collected; of a cancelled run, when its build is to be stopped.
     results_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     results_tries = models.PositiveIntegerField(default=0, editable=False)
-    posting_at = models.DateTimeField(null=True, blank=True, editable=False)  # a process has begun to post it
-    posted_at = models.DateTimeField(null=True, blank=True)
-    post_error = models.TextField(blank=True)
+    posted_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was posted.")
 
     objects: ClassVar = TestRunQuerySet.as_manager()
 
@@ -112,7 +110,7 @@ class TestRun(models.Model):
         indexes = [
             # The sweep: what is due, however many wait.
             models.Index(fields=["next_attempt_at"], name="run_due", condition=Q(status__in=UNFINISHED)),
-            # publish_results: outcomes that were not posted yet.
+            # Posting: outcomes that were not posted yet.
             models.Index(
                 fields=["finished_at"], name="run_unposted",
                 condition=Q(posted_at__isnull=True, status__in=OUTCOMES),

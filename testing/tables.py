@@ -18,6 +18,7 @@ from core.compiled_queries import Given, prepared
 from reviews.models import Review
 from reviews.tables import SQUARE_CELLS
 from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
+from testing.signals import runs_shown
 
 OfRun = TypeVar("OfRun", Attempt, TestResult)
 
@@ -58,6 +59,7 @@ class RunRow:
     failed: int
     results: list[TestResult]
     attempts: list[AttemptRow]
+    note: str = ""  # what another room has to say of it
 
     @property
     def meaning(self) -> str:
@@ -118,7 +120,8 @@ def runs_of(review: Review) -> Runs:
         return Runs([], [], False, [])
     attempts = _by_run(prepared("attempts of review", _attempts, review_id=review.pk))
     results = _by_run(prepared("results of review", _results, review_id=review.pk, revision=review.revision))
-    rows = [row_of(run, review, attempts[run.pk], results[run.pk]) for run in found[:MOST_RUNS]]
+    notes = notes_of(review, found[:MOST_RUNS])
+    rows = [row_of(run, review, attempts[run.pk], results[run.pk], notes.get(run.pk, "")) for run in found[:MOST_RUNS]]
     return Runs(
         [row for row in rows if not row.outdated],
         [row for row in rows if row.outdated],
@@ -167,11 +170,22 @@ def with_counts(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
     return runs.annotate(tests=count(results), failed=count(results.exclude(returncode=0)))
 
 
-def row_of(run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult]) -> RunRow:
+def notes_of(review: Review, runs: list[TestRun]) -> dict[int, str]:
+    """What other rooms have to say of the runs: a sentence by the run's id."""
+    notes: dict[int, str] = {}
+    answers: list[tuple[Any, Any]] = runs_shown.send(Review, review=review, runs=runs)
+    for _, answer in answers:
+        notes.update(answer or {})
+    return notes
+
+
+def row_of(
+    run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult], note: str = ""
+) -> RunRow:
     """The row of a run that ``with_counts`` read."""
     told = [AttemptRow(attempt, story_of(attempt, run)) for attempt in attempts]
     counts: tuple[int, int] = run.tests, run.failed  # type: ignore[attr-defined]
-    return RunRow(run, run.revision != review.revision, *counts, results, told)
+    return RunRow(run, run.revision != review.revision, *counts, results, told, note)
 
 
 def story_of(attempt: Attempt, run: TestRun) -> str:
@@ -189,7 +203,7 @@ def story_of(attempt: Attempt, run: TestRun) -> str:
 
 SHOWN = (
     "pk", "status", "attempt", "refusals", "build_url", "result_url", "error", "next_attempt_at", "sent_at",
-    "started_at", "finished_at", "results_due_at", "posted_at", "post_error",
+    "started_at", "finished_at", "results_due_at", "posted_at",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from core.enqueue import hint
 from reviews.models import Review
 from testing.models import Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
-from testing.tables import row_of, runs_context, version_of, with_counts
+from testing.tables import notes_of, row_of, runs_context, version_of, with_counts
 from testing.tasks import sweep_test_runs
 
 PAGE = 200  # single tests
@@ -78,7 +78,7 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     page = Paginator(results, PAGE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
-        "row": row_of(run, run.review, run.attempts.all(), []),
+        "row": row_of(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
         "page": page,
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }

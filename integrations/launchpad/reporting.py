@@ -1,198 +1,192 @@
-"""Posting outcomes back to Launchpad: each once, whatever crashes in between (SPEC section 5)."""
+"""Posting outcomes back to Launchpad: each once, whatever crashes in between (docs/specification.md, section 5).
+
+An outcome that is to be posted is a row, ``OutcomePost``. A process claims a few rows for a while, posts them, and
+marks them as posted. If it dies in between, the claim runs out, and whoever claims the row next looks on Launchpad for
+the comment's marker before it posts.
+"""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from core.concurrency import PATIENCE, ask_each
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import comments_of
 from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, text_of
+from integrations.models import OutcomePost, posting_sources, posts_outcomes
 from reviews.history import record
 from reviews.ingest import MARKER
-from reviews.models import Event, Review, Source
+from reviews.models import Event, Review
 from testing.models import OUTCOMES, Status, TestRun
 from testing.runs import lock_run
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
-CHUNK = 20  # outcomes claimed at a time
-POSTERS = 4  # requests to Launchpad at a time
-NEWS = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
-BUDGET = 90.0  # seconds after which the rest is left to the next call
+AT_ONCE = 4  # outcomes that one process claims and posts at a time
+MAX_AGE = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
+TIME_LIMIT_SECONDS = 90.0  # after which the rest is left to the next call
 VOTES = {Status.PASS: "Approve", Status.FAIL: "Needs Fixing"}
+WORDS = {Status.PASS: "passed", Status.FAIL: "failed", Status.ERROR: "brought no usable outcome"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """An outcome that this process posts, and where."""
+def publish_results() -> int:
+    """Post the outcomes that were not posted yet. Returns how many were. Any number of processes may do it at once."""
+    started, posted = time.monotonic(), 0
+    create_posts()
+    while time.monotonic() - started < TIME_LIMIT_SECONDS and (posts := claim_posts()):
+        problems = _post_all(posts)
+        for post, problem in zip(posts, problems, strict=True):
+            if problem is None:
+                _mark_posted(post)
+                posted += 1
+            else:
+                _try_later(post, problem)
+        if all(problem and _may_be_down(problem) for problem in problems):
+            break  # the others would only wait longer for their turn
+    return posted
 
-    run: TestRun
-    claimed: float  # time.monotonic()
-    url: str
+
+def create_posts() -> None:
+    """Make a row for each outcome that is to be posted and has none.
+
+    Outcomes from long before posting was switched on get none. A run's own time counts besides the end that Jenkins
+    states: its clock may be wrong.
+    """
+    since = timezone.now() - MAX_AGE
+    runs = TestRun.objects.filter(
+        posting_sources("review__source"),
+        Q(finished_at__gte=since) | Q(created_at__gte=since),
+        status__in=OUTCOMES,
+        posted_at=None,
+        revision=F("review__revision"),
+    )
+    known = OutcomePost.objects.filter(run=OuterRef("pk"), outcome=OuterRef("status"))
+    found = runs.exclude(Exists(known)).order_by("finished_at", "pk").values_list("pk", "status")
+    # Another process may make the same rows at the same moment: the constraint keeps one of each.
+    OutcomePost.objects.bulk_create(
+        [OutcomePost(run_id=run_id, outcome=outcome) for run_id, outcome in found],
+        batch_size=500,
+        ignore_conflicts=True,
+    )
 
 
-def lease() -> timedelta:
+def claim_posts() -> list[OutcomePost]:
+    """Take a few rows that are due: each goes to exactly one process. What was tried least comes first, so that
+    outcomes that can't be posted hold up nobody but themselves."""
+    with transaction.atomic():
+        rows = OutcomePost.objects.due().select_for_update(of=("self",), skip_locked=True, no_key=True)
+        rows = rows.select_related("run__review", "run__substrate").order_by("tries", "due_at", "pk")
+        posts = list(rows[:AT_ONCE])
+        until = timezone.now() + claim_time()
+        OutcomePost.objects.filter(pk__in=[post.pk for post in posts]).update(
+            state=OutcomePost.State.CLAIMED, claimed_until=until, tries=F("tries") + 1
+        )
+    return posts
+
+
+def claim_time() -> timedelta:
     """How long a claim holds: longer than posting can take. After it, the claim of a process that died is free."""
     return timedelta(seconds=5 * settings.CLAIM_SECONDS)
 
 
-def publish_results() -> int:
-    """Post the outcomes that were not posted yet. Returns how many were. Any number may run at once."""
-    until, posted = time.monotonic() + BUDGET, 0
-    if not _unposted().exists():
-        return 0
+def _post_all(posts: list[OutcomePost]) -> list[LaunchpadProblem | None]:
+    """Post claimed outcomes, all at once. Returns for each what went wrong, or None. Reads and writes no row."""
+    deadline = time.monotonic() + claim_time().total_seconds() / 2
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return list(pool.map(_try_to_post, posts, [deadline] * len(posts)))
+
+
+def _try_to_post(post: OutcomePost, deadline: float) -> LaunchpadProblem | None:
     try:
-        launchpad = get_launchpad()
-        if launchpad.anonymous:
-            raise LaunchpadProblem("Nobody is logged in to Launchpad. Run: manage.py setup_launchpad_credentials")
+        _post(post, deadline)
     except LaunchpadProblem as problem:
-        logger.warning("outcomes not posted reason=%s", problem)
-        for run in _claim_some():
-            _wait(run, problem)
-        return 0
-    failures = 0
-
-    def posts() -> Iterator[_Post]:
-        nonlocal posted, failures
-        for run, claimed in claims:
-            try:
-                url = _place_of(launchpad, run)
-            except LaunchpadProblem as problem:
-                failures = failures + 1 if _is_down(problem) else 0
-                _wait(run, problem)
-                if failures >= PATIENCE:
-                    return
-                continue
-            if url:
-                yield _Post(run, claimed, url)
-            else:  # a process posted this outcome and died before it could say so
-                posted += _posted(run)
-
-    def post(job: _Post) -> None:
-        if time.monotonic() - job.claimed > lease().total_seconds() / 2:
-            raise LaunchpadProblem("It took too long to get to it.")  # another process may claim it soon
-        subject = f"{job.run.substrate.name.upper()} Test Results: {job.run.review.title}"[:500]
-        is_bug, vote = job.run.review.kind == Review.Kind.NEW, VOTES.get(Status(job.run.status))
-        launchpad.post_comment(job.url, content_of(job.run), subject, vote, is_bug=is_bug)
-
-    with closing(_claims()) as claims:
-        asked = ask_each(
-            posts(), post, width=POSTERS, until=until, problem=LaunchpadProblem, is_down=_is_down
-        )  # fmt: skip
-        for job, failure in asked:
-            if failure:
-                _wait(job.run, failure)
-            else:
-                posted += _posted(job.run)
-    return posted
+        return problem
+    return None
 
 
-def _is_down(problem: LaunchpadProblem) -> bool:
+def _post(post: OutcomePost, deadline: float) -> None:
+    """Comment on the proposal, or on the bug of a task, unless the comment is there already.
+
+    Raises LaunchpadProblem, also when ``deadline`` (of ``time.monotonic()``) has passed: then another process may soon
+    claim the row.
+    """
+    launchpad = get_launchpad()
+    if launchpad.anonymous:
+        raise LaunchpadProblem("Nobody is logged in to Launchpad. Run: manage.py setup_launchpad_credentials")
+    review, tried_before = post.run.review, post.tries > 0
+    is_bug = review.kind == Review.Kind.NEW
+    url = review.api_url
+    if is_bug or tried_before:
+        entry = launchpad.get(review.api_url)
+        if "bug_link" in entry:
+            entry = launchpad.get(text_of(entry, "bug_link"))
+        url = text_of(entry, "self_link") or review.api_url
+        if tried_before and _is_posted(launchpad, entry, post):
+            return
+    if time.monotonic() > deadline:
+        raise LaunchpadProblem("Launchpad took too long; the outcome was not posted.")
+    subject = f"{post.run.substrate.name.upper()} Test Results: {review.title}"[:500]
+    launchpad.post_comment(url, content_of(post), subject, VOTES.get(Status(post.outcome)), is_bug=is_bug)
+
+
+def _is_posted(launchpad: Launchpad, entry: dict[str, Any], post: OutcomePost) -> bool:
+    """Whether an earlier try did reach Launchpad."""
+    return any(_marker(post) in comment.content for comment in comments_of(launchpad, entry))
+
+
+def _mark_posted(post: OutcomePost) -> None:
+    """Write it down. A run that has another outcome by now stays unposted: that one has a row of its own."""
+    now = timezone.now()
+    with transaction.atomic():
+        run = lock_run(post.run_id)
+        OutcomePost.objects.filter(pk=post.pk).update(
+            state=OutcomePost.State.POSTED, posted_at=now, claimed_until=None, error=""
+        )
+        if run.status == post.outcome:
+            TestRun.objects.filter(pk=run.pk).update(posted_at=now)
+        record(run.review, Event.Kind.POSTED, new=f"{post.outcome} on {run.substrate.name}", run_id=run.pk)
+
+
+def _try_later(post: OutcomePost, problem: LaunchpadProblem) -> None:
+    """It was not posted, or nobody can tell: try again soon, or later where only a person can mend it."""
+    logger.warning("outcome not posted", run=post.run_id, reason=str(problem))
+    pause = timedelta(seconds=settings.CLAIM_SECONDS / 2) if _may_be_down(problem) else claim_time()
+    OutcomePost.objects.filter(pk=post.pk).update(
+        state=OutcomePost.State.WAITING, due_at=timezone.now() + pause, claimed_until=None, error=str(problem)
+    )
+
+
+def _may_be_down(problem: LaunchpadProblem) -> bool:
     """Whether it may be Launchpad as a whole, rather than one item that only a person can mend."""
     return not isinstance(problem, Gone | BadItem)
 
 
-def unposted() -> QuerySet[TestRun]:
-    """Outcomes that are to be posted and were not yet.
-
-    Not those from long before posting was switched on, but one that was tried once stays wanted however long it takes.
-    A run's own time counts besides the end that Jenkins states: its clock may be wrong.
-    """
-    wanted = Q(review__source__comments=Source.Comments.ON)
-    if settings.TESTING_COMMENTS:
-        wanted |= Q(review__source__comments=Source.Comments.DEFAULT)
-    since = timezone.now() - NEWS
-    news = Q(finished_at__gte=since) | Q(created_at__gte=since) | Q(posting_at__isnull=False)
-    runs: QuerySet[TestRun] = TestRun.objects.filter(wanted, news, status__in=OUTCOMES, posted_at=None)
-    return runs.filter(revision=F("review__revision"))
-
-
-def _unposted() -> QuerySet[TestRun]:
-    """Those that no process is posting."""
-    return unposted().filter(Q(posting_at=None) | Q(posting_at__lt=timezone.now() - lease()))
-
-
-def _claims() -> Generator[tuple[TestRun, float], None, None]:
-    """Claim what is to be posted, chunk by chunk. Close it: what was claimed and not taken is given back."""
-    waiting: list[TestRun] = []
-    try:
-        while waiting := _claim_some():
-            claimed = time.monotonic()
-            while waiting:
-                yield waiting.pop(0), claimed
-    finally:
-        for run in waiting:
-            TestRun.objects.filter(pk=run.pk, posted_at=None).update(posting_at=run.posting_at)
-
-
-def _claim_some() -> list[TestRun]:
-    """Take a chunk for this process: each goes to exactly one. ``posting_at`` stays what it was before the claim.
-
-    What was never tried comes first: however many can't be posted, they hold up nobody but themselves.
-    """
-    with transaction.atomic():
-        rows = _unposted().select_for_update(of=("self",), skip_locked=True, no_key=True)
-        in_turn = rows.order_by(F("posting_at").asc(nulls_first=True), "finished_at", "pk")
-        runs = list(in_turn.select_related("review", "substrate")[:CHUNK])
-        TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(posting_at=timezone.now())
-    return runs
-
-
-def _place_of(launchpad: Launchpad, run: TestRun) -> str:
-    """Where to comment: the proposal, or the bug of a task. Empty when this outcome is there already."""
-    entry: dict[str, Any] = {}
-    if run.posting_at or run.review.kind == Review.Kind.NEW:
-        entry = launchpad.get(run.review.api_url)
-        if "bug_link" in entry:
-            entry = launchpad.get(text_of(entry, "bug_link"))
-    if run.posting_at and any(_marker(run) in comment.content for comment in comments_of(launchpad, entry)):
-        return ""
-    return text_of(entry, "self_link") or run.review.api_url
-
-
-def _posted(run: TestRun) -> bool:
-    """Write it down. An outcome that was recovered in the meantime is another one, and waits for its turn."""
-    with transaction.atomic():
-        same = lock_run(run.pk).status == run.status
-        facts = {"posted_at": timezone.now()} if same else {"posting_at": None}
-        TestRun.objects.filter(pk=run.pk).update(post_error="", **facts)
-        record(run.review, Event.Kind.POSTED, new=f"{run.status} on {run.substrate.name}", run_id=run.pk)
-    return True
-
-
-def _wait(run: TestRun, problem: LaunchpadProblem) -> None:
-    """It was not posted, or nobody can tell: looked for and tried again a little later.
-
-    What only a person can mend keeps its claim, and so waits longer.
-    """
-    logger.warning("outcome not posted run=%s reason=%s", run.pk, problem)
-    now = timezone.now()
-    since = now - lease() + timedelta(seconds=settings.CLAIM_SECONDS / 2) if _is_down(problem) else now
-    TestRun.objects.filter(pk=run.pk).update(post_error=str(problem), posting_at=since)
-
-
-def content_of(run: TestRun) -> str:
+def content_of(post: OutcomePost) -> str:
     """The comment's text: outcome, links, and the marker by which it is found again."""
-    words = {Status.PASS: "passed", Status.FAIL: "failed", Status.ERROR: "brought no usable outcome"}
-    lines = [f"Automated testing on {run.substrate.name} {words[Status(run.status)]}."]
+    run = post.run
+    lines = [f"Automated testing on {run.substrate.name} {WORDS[Status(post.outcome)]}."]
     lines += [f"Revision: {run.revision}"] if run.revision else []
     lines += [run.error] if run.error else []
     lines += [f"Results: {url}" for url in [run.result_url or run.build_url] if url]
-    lines += [f"{settings.BASE_URL}{run.review.get_absolute_url()}", _marker(run)]
+    lines += [f"{settings.BASE_URL}{run.review.get_absolute_url()}", _marker(post)]
     return "\n\n".join(lines)
 
 
-def _marker(run: TestRun) -> str:
-    return f"{MARKER}{run.pk} of {settings.BASE_URL}: {run.status}"
+def _marker(post: OutcomePost) -> str:
+    return f"{MARKER}{post.run_id} of {settings.BASE_URL}: {post.outcome}"
+
+
+def posting_problems(review: Review, runs: list[TestRun]) -> dict[int, str]:
+    """Why outcomes of these runs are not posted yet, by the run's id. A query only where outcomes are posted."""
+    if not posts_outcomes(review.source):
+        return {}
+    posts = OutcomePost.objects.unposted().filter(run__in=runs, outcome=F("run__status"))
+    return {post.run_id: f"Not posted to Launchpad yet: {post.error}" for post in posts if post.error}

@@ -25,8 +25,7 @@ from django_celery_beat.models import PeriodicTask
 from integrations.jenkins.backend import Jenkins
 from integrations.launchpad.client import get_launchpad
 from integrations.launchpad.entries import Gone, LaunchpadProblem
-from integrations.launchpad.reporting import unposted
-from integrations.models import ImportReport
+from integrations.models import ImportReport, OutcomePost
 from reviewqueue.celery import app
 from reviewqueue.operations.checks import settings_make_sense
 from reviewqueue.operations.models import Heartbeat
@@ -178,9 +177,9 @@ def posting_found() -> Finding:
     """Outcomes that should have been posted and could not be."""
     if not settings.TESTING_COMMENTS and not Source.objects.filter(comments=Source.Comments.ON).exists():
         return _found("posting", facts="switched off")
-    late = unposted().filter(finished_at__lt=timezone.now() - UNPOSTED)
-    if failed := late.exclude(post_error="").order_by("finished_at").first():
-        words = f"{late.count()} outcomes wait to be posted for more than an hour: {failed.post_error}"
+    late = OutcomePost.objects.wanted().filter(created_at__lt=timezone.now() - UNPOSTED)
+    if failed := late.exclude(error="").order_by("created_at").first():
+        words = f"{late.count()} outcomes wait to be posted for more than an hour: {failed.error}"
         return _found("posting", Problem(words, "They are tried again every 15 minutes."))
     if not settings.LAUNCHPAD_CREDENTIALS_FILE.exists():
         problem = Problem(

@@ -12,10 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from integrations.models import ImportReport
+from integrations.models import ImportReport, OutcomePost
 from reviewqueue.operations.models import Counter, Heartbeat
 from reviews.models import INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, Source
-from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
+from testing.models import UNFINISHED, Status, Substrate, TestRun
 
 FINISHED_KEPT = 60  # seconds that the counts of finished runs are kept: counting a million takes a while
 COUNTERS: tuple[tuple[str, str, str, str], ...] = (
@@ -94,7 +94,7 @@ class QueueCollector(Collector):
         yield GaugeMetricFamily(
             "reviewqueue_test_runs_due", "Unfinished test runs that the sweep has to do.", value=due
         )
-        failed = TestRun.objects.filter(status__in=OUTCOMES, posted_at=None).exclude(post_error="").count()
+        failed = OutcomePost.objects.unposted().exclude(error="").count()
         yield GaugeMetricFamily(
             "reviewqueue_unposted_outcomes", "Outcomes that could not be posted to Launchpad yet.", value=failed
         )

@@ -80,6 +80,6 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
         locked.build_url = found.build_url or locked.build_url
         finish(locked, found.status, reason=found.reason, finished_at=found.finished_at, actor=actor)
         if locked.posted_at:  # that was the error; this is another outcome, and is posted as well
-            locked.posted_at = locked.posting_at = None
-            locked.save(update_fields=["posted_at", "posting_at"])
+            locked.posted_at = None
+            locked.save(update_fields=["posted_at"])
     return f"Run {run.pk} recovered: {found.status}."

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count, Q
 
+from integrations.models import OutcomePost
 from reviews.models import Event, Review
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
 from testing.squares import square_of
@@ -116,9 +117,9 @@ def _posts(found: Offences, runs: list[TestRun], posts: list[dict[str, str]]) ->
 
 def _rows(found: Offences, runs: list[TestRun]) -> None:
     """No row was left half way."""
+    for post in OutcomePost.objects.unposted():
+        found.add("posts that stopped half way", f"{post}, {post.tries} tries {post.error}")
     for run in runs:
-        if run.posting_at and not run.posted_at:
-            found.add("runs whose posting stopped half way", f"{_shown(run)} since {run.posting_at}")
         if run.results_due_at:
             found.add("runs whose single tests were never collected", f"{_shown(run)} due {run.results_due_at}")
         if run.status not in UNFINISHED and run.next_attempt_at:

@@ -1,4 +1,4 @@
-"""Outcomes are posted back to Launchpad, each once (SPEC section 5)."""
+"""Outcomes are posted back to Launchpad, each once (docs/specification.md, section 5)."""
 
 import json
 import re
@@ -12,7 +12,8 @@ from launchpadlib.credentials import AccessToken, Credentials
 
 from integrations.launchpad.credentials import save
 from integrations.launchpad.importing import import_source
-from integrations.launchpad.reporting import content_of, lease, publish_results
+from integrations.launchpad.reporting import claim_time, content_of, create_posts, publish_results
+from integrations.models import OutcomePost
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from reviews.models import Review, Source
@@ -65,7 +66,8 @@ def test_an_outcome_is_posted_once_with_its_vote(posted, run, status, vote):
     assert publish_results() == 0
     run.refresh_from_db()
     assert run.posted_at
-    assert run.post_error == ""
+    post = run.posts.get()
+    assert (post.outcome, post.state, post.tries, post.error) == (status, "posted", 1, "")
     [comment] = posted
     assert "AWS Test Results: Fix" in comment["body"]
     assert "Automated Testing" in comment["body"]
@@ -73,10 +75,25 @@ def test_an_outcome_is_posted_once_with_its_vote(posted, run, status, vote):
     assert run.review.events.filter(kind="posted").count() == 1
 
 
-def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run, launchpad):
-    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now() - lease() - timedelta(seconds=1))
+@pytest.fixture
+def claimed(run):
+    """Another process claimed the outcome just now."""
+    now = timezone.now()
+    return OutcomePost.objects.create(
+        run=run, outcome=run.status, state="claimed", claimed_until=now + claim_time(), tries=1
+    )
+
+
+@pytest.fixture
+def left_by_the_dead(claimed):
+    """The process that claimed the outcome died before it could say what came of it."""
+    OutcomePost.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    return claimed
+
+
+def test_what_was_posted_before_the_process_died_is_not_posted_again(posted, run, launchpad, left_by_the_dead):
     found = {
-        "self_link": "c1", "author_link": launchpad.root + "~queue-bot", "content": content_of(run),
+        "self_link": "c1", "author_link": launchpad.root + "~queue-bot", "content": content_of(left_by_the_dead),
         "date_created": "2026-03-01T10:00:00+00:00",
     }  # fmt: skip
     launchpad.collection(PATH + "/all_comments", [found])
@@ -135,15 +152,20 @@ def test_a_new_outcome_is_posted_whatever_clock_it_ended_by(posted, run, news):
     assert publish_results() == 1
 
 
-def test_an_outcome_that_was_tried_stays_wanted_however_long_launchpad_is_away(posted, run, launchpad):
-    old = timezone.now() - timedelta(days=8)
-    TestRun.objects.filter(pk=run.pk).update(created_at=old, finished_at=old, posting_at=timezone.now() - 2 * lease())
+def test_what_was_not_posted_before_the_process_died_is_posted(posted, run, launchpad, left_by_the_dead):
     launchpad.collection(PATH + "/all_comments", [])
+    assert publish_results() == 1
+    assert len(posted) == 1
+
+
+def test_an_outcome_that_was_wanted_once_stays_wanted_however_long_launchpad_is_away(posted, run, launchpad):
+    create_posts()
+    old = timezone.now() - timedelta(days=8)
+    TestRun.objects.filter(pk=run.pk).update(created_at=old, finished_at=old)
     assert publish_results() == 1
 
 
-def test_one_that_another_process_is_posting_is_left_alone(posted, run):
-    TestRun.objects.filter(pk=run.pk).update(posting_at=timezone.now())
+def test_one_that_another_process_is_posting_is_left_alone(posted, run, claimed):
     assert publish_results() == 0
     assert posted == []
 
@@ -163,21 +185,29 @@ def test_an_outdated_outcome_is_not_posted(posted, run):
 def test_without_credentials_staff_are_told_what_to_do(posted, run, settings):
     settings.LAUNCHPAD_CREDENTIALS_FILE.unlink()
     assert publish_results() == 0
-    run.refresh_from_db()
-    assert "setup_launchpad_credentials" in run.post_error
+    assert "setup_launchpad_credentials" in run.posts.get().error
 
 
 def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
     launchpad.answers["/devel/" + PATH] = (500, {}, b"")
     assert publish_results() == 0
     run.refresh_from_db()
-    assert (run.posted_at, run.post_error) == (None, "Launchpad answered 500 and took no comment.")
+    post = run.posts.get()
+    assert (run.posted_at, post.state) == (None, "waiting")
+    assert post.error == "Launchpad answered 500 and took no comment."
+
+
+def test_the_page_of_an_item_says_why_an_outcome_is_not_posted(posted, run, launchpad, client):
+    launchpad.answers["/devel/" + PATH] = (500, {}, b"")
+    publish_results()
+    text = client.get(run.review.get_absolute_url()).content.decode()
+    assert "Not posted to Launchpad yet: Launchpad answered 500 and took no comment." in text
 
 
 @pytest.fixture
 def on_sandbox(sandbox, settings, db, monkeypatch):
     """Proposals of the sandbox, each with an outcome that is not posted yet, and all the time in the world."""
-    monkeypatch.setattr("integrations.launchpad.reporting.BUDGET", 3600)
+    monkeypatch.setattr("integrations.launchpad.reporting.TIME_LIMIT_SECONDS", 3600)
     settings.TESTING_COMMENTS = True
     credentials = Credentials("review-queue")
     credentials.access_token = AccessToken("sandbox-token", "s3cret")
@@ -189,25 +219,27 @@ def on_sandbox(sandbox, settings, db, monkeypatch):
     return TestRun.objects.all()
 
 
+def waited():
+    """The pause of what could not be posted is over."""
+    OutcomePost.objects.unposted().update(due_at=timezone.now())
+
+
 def test_a_comment_whose_answer_was_lost_is_not_sent_again(sandbox, on_sandbox):
     sandbox.launchpad.faults = [Fault("lost", path="merge/[0-9]+$", times=2)]
     assert publish_results() == 58
-    later = timezone.now() - lease() - timedelta(seconds=1)
-    on_sandbox.filter(posted_at=None).update(posting_at=later)
+    waited()
     assert publish_results() == 2
     markers = [post["content"].splitlines()[-1] for post in sandbox.launchpad.posts]
     assert len(markers) == len(set(markers)) == 60
 
 
-def test_a_failure_is_tried_again_sooner_than_a_claim_of_the_dead(sandbox, on_sandbox, settings, monkeypatch):
+def test_a_failure_is_tried_again_sooner_than_a_claim_of_the_dead(sandbox, on_sandbox, settings):
     sandbox.launchpad.faults = [Fault(path="merge/[0-9]+$", times=1)]
-    failed = timezone.now()
-    monkeypatch.setattr(timezone, "now", lambda: failed)
+    began = timezone.now()
     assert publish_results() == 59
     assert publish_results() == 0
-    waiting = on_sandbox.get(posted_at=None)
-    free_again = waiting.posting_at + timedelta(seconds=5 * settings.CLAIM_SECONDS)
-    assert timedelta(seconds=80) < free_again - failed < timedelta(seconds=91)
+    failed = OutcomePost.objects.unposted().get().due_at - timedelta(seconds=settings.CLAIM_SECONDS / 2)
+    assert began <= failed <= timezone.now()
 
 
 def test_a_launchpad_that_is_down_is_asked_a_few_times_not_once_an_outcome(sandbox, on_sandbox):
@@ -215,7 +247,7 @@ def test_a_launchpad_that_is_down_is_asked_a_few_times_not_once_an_outcome(sandb
     sandbox.launchpad.requests.clear()
     assert publish_results() == 0
     assert len(sandbox.launchpad.requests) < 12
-    assert on_sandbox.filter(posting_at=None).count() > 45  # nobody holds what was not tried
+    assert OutcomePost.objects.filter(tries=0, state="waiting").count() > 45  # nobody holds what was not tried
 
 
 def test_items_that_take_no_comment_hold_nobody_else_up(sandbox, on_sandbox):
@@ -224,12 +256,9 @@ def test_items_that_take_no_comment_hold_nobody_else_up(sandbox, on_sandbox):
         path = run.review.api_url.partition("/devel/")[2]
         sandbox.launchpad.faults.append(Fault(path=f"{re.escape(path)}$"))
         TestRun.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(hours=1))
-    for _ in range(
-        2
-    ):  # the first call takes them for a Launchpad that is down; by the next schedule they are free again
-        publish_results()
-        waited = timezone.now() - lease() - timedelta(seconds=1)
-        on_sandbox.filter(posted_at=None, posting_at__isnull=False).update(posting_at=waited)
+    publish_results()  # it takes them for a Launchpad that is down
+    waited()
+    publish_results()
     assert set(on_sandbox.filter(posted_at=None).values_list("pk", flat=True)) == {run.pk for run in oldest}
 
 
@@ -241,5 +270,5 @@ def test_credentials_are_sent_to_launchpad_alone(sandbox, on_sandbox):
         Review.objects.filter(pk=run.review_id).update(api_url=url)
     assert publish_results() == 55
     assert len(sandbox.launchpad.posts) == 55
-    errors = set(on_sandbox.filter(posted_at=None).values_list("post_error", flat=True))
+    errors = set(OutcomePost.objects.unposted().values_list("error", flat=True))
     assert errors == {"A link points outside of Launchpad; it was not followed."}

@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from accounts.models import Person, User
 from integrations.launchpad.importing import import_source
-from integrations.models import ImportReport
+from integrations.models import ImportReport, OutcomePost
 from integrations.sandbox.serving import Fault
 from reviewqueue.operations.health import asker
 from reviewqueue.operations.heartbeats import record_heartbeat
@@ -215,11 +215,11 @@ def test_the_oldest_waiting_run_and_why(client, staff, well):
 
 def test_outcomes_that_could_not_be_posted(client, staff, well, settings):
     settings.TESTING_COMMENTS = True
-    run = waiting_run(
-        status="pass", finished_at=timezone.now() - timedelta(hours=2), post_error="Launchpad answered 500."
-    )
+    two_hours_ago = timezone.now() - timedelta(hours=2)
+    run = waiting_run(status="pass", finished_at=two_hours_ago)
+    OutcomePost.objects.create(run=run, outcome="pass", created_at=two_hours_ago, error="Launchpad answered 500.")
     Review.objects.update(source=Source.objects.get(name="charms"))
-    assert run.post_error in page(client)
+    assert "Launchpad answered 500." in page(client)
 
 
 def test_health_costs_the_same_however_much_there_is(client, staff, well, django_assert_max_num_queries):
