@@ -1,4 +1,4 @@
-"""What the integrations remember: reports of imports, objects fetched once, webhooks let in, outcomes to post."""
+"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, outcomes to post."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImportReport(models.Model):
     added = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     requests = models.PositiveIntegerField(default=0)
-    left_out = models.PositiveIntegerField(default=0)  # items that could not be brought in
+    failed = models.PositiveIntegerField(default=0)  # items, or parts of the source, that could not be read or written
     problems = models.JSONField(default=list, blank=True)  # sentences, at most 100
     ok = models.BooleanField(default=False)
 
@@ -40,18 +40,33 @@ class ImportReport(models.Model):
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
 
-class Remembered(models.Model):
-    """A Launchpad object fetched once (branch, repository, source package), so that it is not fetched again."""
+class Repository(models.Model):
+    """A Git repository on Launchpad, fetched once: where its code is read over https."""
 
-    url = models.CharField(max_length=1000, unique=True)
-    facts = models.JSONField(default=dict)
+    url = models.CharField(max_length=1000, unique=True, help_text="Its address in Launchpad's API.")
+    https_url = models.CharField(max_length=1000, blank=True, help_text="Empty when Launchpad names none.")
     fetched_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        verbose_name_plural = "remembered"
+        verbose_name_plural = "repositories"
 
     def __str__(self) -> str:
-        return self.url
+        return self.https_url or self.url
+
+
+class TeamSync(models.Model):
+    """When the participants of a reviewer team were last read, and what was wrong with the last try."""
+
+    team = models.CharField(max_length=255, unique=True, help_text="Its name on Launchpad.")
+    synced_at = models.DateTimeField(null=True, blank=True, help_text="When its participants were last read.")
+    tried_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad was last asked for them.")
+    problem = models.TextField(blank=True, help_text="Why the last try failed; empty when it did not.")
+
+    class Meta:
+        ordering = ["team"]
+
+    def __str__(self) -> str:
+        return self.team
 
 
 class WebhookDelivery(models.Model):

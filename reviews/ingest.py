@@ -60,7 +60,7 @@ def _ingest(
     service_account: str,
 ) -> Ingested:
     review = Review.objects.select_for_update(of=("self",)).filter(api_url=item.api_url).first()
-    series = keep_series(item.series, now) if item.series else None
+    series = upsert_series(item.series, now) if item.series else None
     state = _state_of(item, series)
     added = review is None
     if review is None:
@@ -68,7 +68,7 @@ def _ingest(
             return Ingested(None)
         review = _new_review(source, item, state, now)
     before = (review.state, review.updated_at, review.revision)
-    review.owner = keep_person(item.owner, now)
+    review.owner = upsert_person(item.owner, now)
     review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
     review.series = series or review.series
     review.test_url, review.branch = item.test_url or review.test_url, item.branch or review.branch
@@ -137,8 +137,8 @@ def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, inc
     Returns how many were created. Raises IntegrityError when one of them is known by now: ``ingest`` them then.
     """
     with transaction.atomic():
-        people = keep_people((item.owner for item in items), now)
-        series = {facts.api_url: keep_series(facts, now) for facts in {item.series for item in items} if facts}
+        people = upsert_people((item.owner for item in items), now)
+        series = {facts.api_url: upsert_series(facts, now) for facts in {item.series for item in items} if facts}
         reviews = []
         for item in sorted(items, key=lambda item: item.api_url):  # in one order, so that no two imports deadlock
             of = series[item.series.api_url] if item.series else None
@@ -226,7 +226,7 @@ def due_after(state: str, now: datetime) -> datetime:
     return now + timedelta(minutes=settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
 
 
-def keep_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person]:
+def upsert_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person]:
     """The people of those names, created or brought up to date. One query when all are known and unchanged."""
     told = {one.username: one for one in sorted(facts, key=lambda one: (one.username, one.display_name))}
     people: dict[str, Person] = Person.objects.in_bulk(told, field_name="username")
@@ -245,12 +245,12 @@ def keep_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person
     return people
 
 
-def keep_person(facts: PersonFacts, now: datetime) -> Person:
-    """``keep_people`` for one."""
-    return keep_people([facts], now)[facts.username]
+def upsert_person(facts: PersonFacts, now: datetime) -> Person:
+    """``upsert_people`` for one."""
+    return upsert_people([facts], now)[facts.username]
 
 
-def keep_series(facts: SeriesFacts, now: datetime) -> Series:
+def upsert_series(facts: SeriesFacts, now: datetime) -> Series:
     """The series, created or brought up to date. Staff's word on ``active`` stands until Launchpad changes its own."""
     series, added = Series.objects.get_or_create(
         api_url=facts.api_url,
@@ -272,7 +272,7 @@ def keep_series(facts: SeriesFacts, now: datetime) -> Series:
 def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
     known = set(review.comments.values_list("api_url", flat=True))
     unknown = {facts.api_url: facts for facts in comments if facts.api_url not in known}
-    people = keep_people((facts.author for facts in unknown.values()), now) if unknown else {}
+    people = upsert_people((facts.author for facts in unknown.values()), now) if unknown else {}
     new = []
     for facts in unknown.values():
         name = facts.author.username

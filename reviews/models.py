@@ -1,4 +1,4 @@
-"""The line of work: sources, people, series, reviews, comments with votes, history.
+"""The queue: sources, series, reviews, comments with votes, history.
 
 Rules that the database can guard are constraints here; values that pages read hot (Square, votes) are kept on the
 review at write time by the one function that owns each of them.
@@ -269,7 +269,8 @@ class Event(models.Model):
     new = models.CharField(max_length=255, blank=True)
     actor = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     note = models.TextField(blank=True)
-    run_id = models.BigIntegerField(null=True, blank=True)  # the run it speaks of; the layer above knows the table
+    # The run that the line is about, if it is about one; by name, since its table is of the room above.
+    run = models.ForeignKey("testing.TestRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="events")
 
     class Meta:
         ordering = ["at", "id"]

@@ -53,7 +53,7 @@ class _Import:
 
     def left_out(self, words: str) -> None:
         """Something could not be brought in: it has to come again next time."""
-        self.report.left_out += 1
+        self.report.failed += 1
         self.note(words)
 
     def take(self, batch: list[Any], *, dry_run: bool) -> None:
@@ -168,7 +168,7 @@ def import_source(
             if report.ok:
                 changes["last_success_at"] = report.finished_at
                 # The cursor moves only when nothing was left out, so that a failed item comes again.
-                if not report.left_out:
+                if not report.failed:
                     changes["cursor"] = report.started_at
             Source.objects.filter(pk=source.pk).update(**changes)
         sample_queue(timezone.now())

@@ -17,9 +17,9 @@ from django.utils import timezone
 from accounts.models import Person
 from integrations.launchpad.client import BATCH, Launchpad
 from integrations.launchpad.entries import REDACTED, Gone, LaunchpadProblem, proposal_facts, task_facts, text_of
-from integrations.models import Remembered
+from integrations.models import Repository
 from reviews.facts import ItemFacts, PersonFacts, SeriesFacts
-from reviews.ingest import keep_people, keep_series
+from reviews.ingest import upsert_people, upsert_series
 from reviews.models import Review, Series, Source
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def know_people(launchpad: Launchpad, usernames: Iterable[str]) -> None:
     if not wanted:
         return
     answers = launchpad.get_many("~" + quote(username) for username in sorted(wanted))
-    keep_people([_person(username, answers["~" + quote(username)]) for username in sorted(wanted)], timezone.now())
+    upsert_people([_person(username, answers["~" + quote(username)]) for username in sorted(wanted)], timezone.now())
 
 
 def _person(username: str, answer: Answer) -> PersonFacts:
@@ -191,19 +191,19 @@ def _find_test_urls(launchpad: Launchpad, items: list[Item]) -> None:
     _each(items, read)
     if not repositories:
         return
-    known = dict(Remembered.objects.filter(url__in=set(repositories.values())).values_list("url", "facts"))
+    known = dict(Repository.objects.filter(url__in=set(repositories.values())).values_list("url", "https_url"))
     answers = launchpad.get_many(url for url in repositories.values() if url not in known)
-    fetched: dict[str, dict[str, str]] = {}
+    fetched: dict[str, str] = {}
 
     def take(item: Item) -> None:
         url = repositories[item]
         if url not in known and not isinstance(answers[url], Gone):
-            fetched[url] = known[url] = {"git_https_url": text_of(_entry(answers[url]), "git_https_url")}
-        item.test_url = str(known.get(url, {}).get("git_https_url") or "lp:" + url.removeprefix(launchpad.root))
+            fetched[url] = known[url] = text_of(_entry(answers[url]), "git_https_url")
+        item.test_url = known.get(url) or "lp:" + url.removeprefix(launchpad.root)
 
     _each(repositories, take)
-    rows = [Remembered(url=url, facts=facts) for url, facts in sorted(fetched.items())]
-    Remembered.objects.bulk_create(rows, ignore_conflicts=True)
+    rows = [Repository(url=url, https_url=https_url) for url, https_url in sorted(fetched.items())]
+    Repository.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _series_url(launchpad: Launchpad, item: Item) -> str:
@@ -236,7 +236,7 @@ def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts
         if not isinstance(answer, Gone):
             active = _entry(answer).get("active") is not False
         facts = SeriesFacts(url, name, target, active)
-        Series.objects.filter(pk=keep_series(facts, now).pk).update(fetched_at=now)
+        Series.objects.filter(pk=upsert_series(facts, now).pk).update(fetched_at=now)
         launchpad.note_asked(url)
         found[url] = facts
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -13,36 +13,52 @@ from django.utils import timezone
 from accounts.models import Person
 from integrations.launchpad.client import Launchpad
 from integrations.launchpad.entries import LaunchpadProblem, text_of
-from integrations.models import Remembered
+from integrations.models import TeamSync
 from reviews.facts import PersonFacts
-from reviews.ingest import keep_people
+from reviews.ingest import upsert_people
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
-
-TEAM_AGE = timedelta(hours=1)
+SYNC_INTERVAL = timedelta(hours=1)
 
 
 def sync_reviewers(launchpad: Launchpad) -> None:
-    """Reviewers are who participates in a reviewer team (SPEC section 6). One request a team, at most once an hour."""
+    """Make the participants of the reviewer teams reviewers, and nobody else (docs/specification.md, section 6).
+
+    At most once an hour, one request a team. Nobody's role changes unless every team could be read.
+    """
     now = timezone.now()
-    marker, _ = Remembered.objects.get_or_create(url="reviewer-teams", defaults={"fetched_at": now - 2 * TEAM_AGE})
-    if marker.facts == {"teams": settings.REVIEWER_TEAMS} and marker.fetched_at > now - TEAM_AGE:
+    teams: list[str] = settings.REVIEWER_TEAMS
+    if not _is_due(teams, now):
         return
-    members: dict[str, PersonFacts] = {}
-    for team in settings.REVIEWER_TEAMS:
+    people: dict[str, PersonFacts] = {}
+    for team in teams:
         try:
-            entries = launchpad.entries(f"~{quote(team)}/participants")
+            people |= _read_participants(launchpad, team)
         except LaunchpadProblem as problem:
-            logger.warning("reviewer team not read team=%s reason=%s", team, problem)
-            return  # nobody loses a role because Launchpad did not answer
-        for entry in entries:
-            if isinstance(entry, dict) and not entry.get("is_team"):
-                name = text_of(entry, "name", 255)
-                members[name] = PersonFacts(name, text_of(entry, "display_name", 255) or name)
-    keep_people(members.values(), now)
+            logger.warning("reviewer team not read", team=team, reason=str(problem))
+            return
+    upsert_people(people.values(), now)
     with transaction.atomic():
-        Person.objects.filter(is_reviewer=True).exclude(username__in=members).update(is_reviewer=False)
-        Person.objects.filter(is_reviewer=False, username__in=members).update(is_reviewer=True)
-        marker.facts, marker.fetched_at = {"teams": settings.REVIEWER_TEAMS}, now
-        marker.save()
+        Person.objects.filter(is_reviewer=True).exclude(username__in=people).update(is_reviewer=False)
+        Person.objects.filter(is_reviewer=False, username__in=people).update(is_reviewer=True)
+        TeamSync.objects.exclude(team__in=teams).delete()
+        for team in teams:
+            TeamSync.objects.update_or_create(team=team, defaults={"synced_at": now, "tried_at": now, "problem": ""})
+
+
+def _is_due(teams: list[str], now: datetime) -> bool:
+    """Whether a team was not read within the last hour, or one that was is no reviewer team any more. One query."""
+    synced = dict(TeamSync.objects.values_list("team", "synced_at"))
+    if set(synced) != set(teams):
+        return True
+    return any(moment is None or moment <= now - SYNC_INTERVAL for moment in synced.values())
+
+
+def _read_participants(launchpad: Launchpad, team: str) -> dict[str, PersonFacts]:
+    people = {}
+    for entry in launchpad.entries(f"~{quote(team)}/participants"):
+        if isinstance(entry, dict) and not entry.get("is_team"):
+            name = text_of(entry, "name", 255)
+            people[name] = PersonFacts(name, text_of(entry, "display_name", 255) or name)
+    return people

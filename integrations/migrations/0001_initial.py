@@ -16,15 +16,28 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Remembered',
+            name='Repository',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.CharField(max_length=1000, unique=True)),
-                ('facts', models.JSONField(default=dict)),
+                ('url', models.CharField(help_text="Its address in Launchpad's API.", max_length=1000, unique=True)),
+                ('https_url', models.CharField(blank=True, help_text='Empty when Launchpad names none.', max_length=1000)),
                 ('fetched_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'verbose_name_plural': 'remembered',
+                'verbose_name_plural': 'repositories',
+            },
+        ),
+        migrations.CreateModel(
+            name='TeamSync',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('team', models.CharField(help_text='Its name on Launchpad.', max_length=255, unique=True)),
+                ('synced_at', models.DateTimeField(blank=True, help_text='When its participants were last read.', null=True)),
+                ('tried_at', models.DateTimeField(blank=True, help_text='When Launchpad was last asked for them.', null=True)),
+                ('problem', models.TextField(blank=True, help_text='Why the last try failed; empty when it did not.')),
+            ],
+            options={
+                'ordering': ['team'],
             },
         ),
         migrations.CreateModel(
@@ -37,7 +50,7 @@ class Migration(migrations.Migration):
                 ('added', models.PositiveIntegerField(default=0)),
                 ('changed', models.PositiveIntegerField(default=0)),
                 ('requests', models.PositiveIntegerField(default=0)),
-                ('left_out', models.PositiveIntegerField(default=0)),
+                ('failed', models.PositiveIntegerField(default=0)),
                 ('problems', models.JSONField(blank=True, default=list)),
                 ('ok', models.BooleanField(default=False)),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='reviews.source')),

@@ -109,7 +109,6 @@ class Migration(migrations.Migration):
                 ('old', models.CharField(blank=True, max_length=255)),
                 ('new', models.CharField(blank=True, max_length=255)),
                 ('note', models.TextField(blank=True)),
-                ('run_id', models.BigIntegerField(blank=True, null=True)),
                 ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.person')),
                 ('review', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='reviews.review')),
             ],

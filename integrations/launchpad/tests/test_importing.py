@@ -83,7 +83,7 @@ def test_a_status_of_tomorrow_is_pending_and_reported(launchpad, project):
     report = import_source(source)
     assert only().state == "pending"
     assert "Pondering" in report.problems[0]
-    assert (report.ok, report.left_out) == (True, 0)
+    assert (report.ok, report.failed) == (True, 0)
     source.refresh_from_db()
     assert source.cursor  # nothing has to come again
     call_command("import_reviews", "mysql")  # and nothing failed
@@ -464,7 +464,7 @@ def test_a_branch_that_can_not_be_read_does_not_stop_the_walk(launchpad):
     launchpad.collection("~charmers", branches)
     source = Source.objects.get(name="charmers")
     report = import_source(source)
-    assert (report.ok, report.added, report.left_out, len(report.problems)) == (True, 1, 2, 2)
+    assert (report.ok, report.added, report.failed, len(report.problems)) == (True, 1, 2, 2)
     with pytest.raises(CommandError):
         call_command("import_reviews", "charmers")
 

@@ -32,7 +32,7 @@ class Command(BaseCommand):
             report = import_source(
                 source, include_closed=options["all"], dry_run=options["dry_run"], progress=self.progress(source.name)
             )
-            failed |= not report.ok or report.left_out > 0
+            failed |= not report.ok or report.failed > 0
             would = "would be " if options["dry_run"] else ""
             self.stdout.write(
                 f"{source.name}: {report.seen} seen, {report.added} {would}added, {report.changed} {would}changed, "
