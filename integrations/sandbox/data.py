@@ -1,209 +1,264 @@
-"""A believable queue of charms for the sandbox's Launchpad: the same world for the same seed."""
+"""A believable queue of charms for the sandbox's Launchpad: the same queue for the same seed."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from integrations.sandbox.launchpad import SandboxLaunchpad
+from integrations.sandbox.world import LaunchpadWorld
 
 TEAM = "charmers"
+GUI_TEAM = "juju-gui"
 REVIEWERS = {
     "marta-k": "Marta Kowalska", "tvansteen": "Tim Van Steen", "adaeze": "Adaeze Obi", "cory-j": "Cory Jensen",
     "kwmon": "Kevin Monroy", "seman": "Sema Nalbandian",
 }  # fmt: skip
 SUBMITTERS = {
-    "bjorn": "Björn Åkesson", "li-wei": "李伟", "priya-r": "Priya Raman", "joao": "João Teixeira", "sven": "Sven Thal",
-    "fatima-z": "فاطمة الزهراء", "o-brien": "Siobhán O’Brien", "dmitri": "Дмитрий Ветров", "hana": "花田 はな",
-    "tomasz": "Tomasz Zieliński", "big-data-dev": "Big Data Developers", "ibm-charmer": "IBM Charmer",
-    "script": "<script>alert(1)</script>", "lucia": "Lucía Fernández", "noor": "Noor Haddad", "x": "X",
+    "bjorn": "Björn Åkesson", "li-wei": "李伟", "priya-r": "Priya Raman", "joao": "João Teixeira",
+    "sven-thal": "Sven Thal", "fatima-z": "فاطمة الزهراء", "o-brien": "Siobhán O’Brien", "dmitri-v": "Дмитрий Ветров",
+    "hana": "花田 はな", "tomasz-z": "Tomasz Zieliński", "mkhumalo": "Mandla Khumalo", "gregorio": "Gregorio Basso",
+    "lucia-f": "Lucía Fernández", "noor": "Noor Haddad", "jonas-l": "Jonas Lindqvist", "ewa": "Ewa Mazur",
 }  # fmt: skip
-CHARMS = [
-    "apache2",
-    "cassandra",
-    "ceph",
-    "cinder",
-    "couchdb",
-    "elasticsearch",
-    "ganglia",
-    "glance",
-    "gunicorn",
-    "haproxy",
-    "hbase",
-    "hdp-hadoop",
-    "jenkins",
-    "kafka",
-    "keystone",
-    "kibana",
-    "logstash",
-    "mariadb",
-    "memcached",
-    "mongodb",
-    "mysql",
-    "nagios",
-    "neutron-api",
-    "nginx",
-    "nova-compute",
-    "ntp",
-    "openstack-dashboard",
-    "percona-cluster",
-    "postgresql",
-    "rabbitmq-server",
-    "redis",
-    "solr",
-    "spark",
-    "squid",
-    "storm",
-    "swift-proxy",
-    "tomcat",
-    "varnish",
-    "wordpress",
-    "zookeeper",
-]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one proposal does: the name of its branch, its title, why, and the file that it touches."""
+
+    branch: str
+    title: str
+    reason: str
+    file: str
+
+
 CHANGES = (
-    "Add a storage hook so that data survives an upgrade", "Fix the relation when the leader changes",
-    "Restart the service only when its configuration changed", "Port the hooks to Python 3", "Add amulet tests",
-    "Let TLS certificates be given as configuration", "Update charm-helpers", "Say in the status what the charm does",
-    "Support more than one unit behind a proxy", "Retry the package download when the mirror is slow",
+    Change("storage-hook", "Add a storage hook so that data survives an upgrade",
+           "Units kept their data on the root disk and lost it when the machine was replaced.",
+           "hooks/storage-attached"),
+    Change("leader-relation", "Fix the relation when the leader changes",
+           "The new leader published the old leader's address until the next config-changed.",
+           "hooks/leader-elected"),
+    Change("restart-on-change", "Restart the service only when its configuration changed",
+           "Every config-changed restarted the service, also when the file was the same as before.",
+           "hooks/config-changed"),
+    Change("python3", "Port the hooks to Python 3",
+           "Xenial has no python by default. Tested on trusty and xenial.",
+           "hooks/hooks.py"),
+    Change("amulet-tests", "Add amulet tests for the website relation",
+           "Deploys two units behind haproxy and asks for the front page through the proxy.",
+           "tests/10-deploy"),
+    Change("tls-options", "Let TLS certificates be given as configuration",
+           "ssl_cert and ssl_key take a PEM file in base64; without them nothing changes.",
+           "config.yaml"),
+    Change("sync-charm-helpers", "Update charm-helpers",
+           "Sync of lib/charmhelpers at revision 614, for the new status functions.",
+           "hooks/charmhelpers/core/hookenv.py"),
+    Change("workload-status", "Set the workload status while packages are installed",
+           "juju status said 'unknown' for the ten minutes that the installation takes.",
+           "hooks/install"),
+    Change("scale-out", "Support more than one unit behind a proxy",
+           "Each unit publishes its own address, and sessions are kept in memcached.",
+           "hooks/website-relation-joined"),
+    Change("retry-download", "Retry the package download when the mirror is slow",
+           "Three tries with a pause; the last error is shown in the status.",
+           "hooks/install"),
 )  # fmt: skip
-NEW_CHARMS = [
-    "datadog-agent",
-    "etherpad-lite",
-    "gitlab-ce",
-    "hadoop-spark",
-    "ibm-mobilefirst",
-    "jupyter",
-    "kubernetes-lite",
-    "mattermost",
-    "minio",
-    "nextcloud",
-    "openvpn-as",
-    "pagespeed",
-    "platform-lsf",
-    "prometheus",
-    "quassel-core",
-    "rocketchat",
-    "sonarqube",
-    "teamspeak",
-    "telegraf",
-    "ubuntu-repository-cache",
-    "unbound",
-    "vsftpd",
-    "wetty",
-    "xpra-server",
-    "yarn-master",
-    "zulip",
-    "scaleio-gateway",
-    "plumgrid-edge",
-    "nuage-vsd",
-    "midonet-agent",
-    "drupal8",
-    "discourse",
-    "cloudera-manager",
-    "calico-etcd",
-    "bind9",
-    "arangodb",
-    "airflow",
-    "ansible-awx",
-    "alertmanager",
+GUI_CHANGES = (
+    Change("machine-view-search", "Search in the machine view", "Filters machines and containers by name.",
+           "app/widgets/machine-view-panel.js"),
+    Change("export-bundle", "Export a bundle with placement", "Keeps machines and constraints in the bundle.",
+           "app/models/bundle-exporter.js"),
+    Change("inspector-units", "List units in the inspector by status", "Units in error come first.",
+           "app/widgets/inspector.js"),
+    Change("added-services-bar", "Highlight services in the added services bar", "Follows the new design.",
+           "app/widgets/added-services.js"),
+    Change("uncommitted-changes", "Summarise uncommitted changes", "Groups them by service in the deployer bar.",
+           "app/widgets/deployer-bar.js"),
+    Change("user-dropdown", "Show the user's name in the header", "With a link to the profile and to log out.",
+           "app/components/user-dropdown.js"),
+)  # fmt: skip
+HELPER_CHANGES = (
+    Change("status-set-fallback", "status_set: fall back to the log on old Juju versions", "Juju 1.23 has no status.",
+           "charmhelpers/core/hookenv.py"),
+    Change("apt-retry", "apt_install: retry while dpkg is locked", "cloud-init holds the lock on the first boot.",
+           "charmhelpers/fetch/ubuntu.py"),
+    Change("mount-options", "mount: take options and keep them in fstab", "noatime was lost at the next boot.",
+           "charmhelpers/core/host.py"),
+    Change("render-owner", "render: set the owner before the content", "A secret was readable for a moment.",
+           "charmhelpers/core/templating.py"),
+    Change("network-spaces", "network_get: return the address of a binding", "For charms with extra-bindings.",
+           "charmhelpers/core/hookenv.py"),
+    Change("ceph-pools", "ceph: set the number of placement groups by weight", "The default was too small for glance.",
+           "charmhelpers/contrib/storage/linux/ceph.py"),
+)  # fmt: skip
+CHARMS = (
+    "apache2", "cassandra", "ceph", "cinder", "couchdb", "elasticsearch", "ganglia", "glance", "gunicorn", "haproxy",
+    "hbase", "hdp-hadoop", "jenkins", "kafka", "keystone", "kibana", "logstash", "mariadb", "memcached", "mongodb",
+    "mysql", "nagios", "neutron-api", "nginx", "nova-compute", "ntp", "openstack-dashboard", "percona-cluster",
+    "postgresql", "rabbitmq-server", "redis", "solr", "spark", "squid", "storm", "swift-proxy", "tomcat", "varnish",
+    "wordpress", "zookeeper",
+)  # fmt: skip
+NEW_CHARMS = (
+    "datadog-agent", "etherpad-lite", "gitlab-ce", "hadoop-spark", "ibm-mobilefirst", "jupyter", "kubernetes-lite",
+    "mattermost", "minio", "nextcloud", "openvpn-as", "pagespeed", "platform-lsf", "prometheus", "quassel-core",
+    "rocketchat", "sonarqube", "teamspeak", "telegraf", "ubuntu-repository-cache", "unbound", "vsftpd", "wetty",
+    "xpra-server", "yarn-master", "zulip", "scaleio-gateway", "plumgrid-edge", "nuage-vsd", "midonet-agent", "drupal8",
+    "discourse", "cloudera-manager", "calico-etcd", "bind9", "arangodb", "airflow", "ansible-awx", "alertmanager",
     "thumbor",
-]
+)  # fmt: skip
 REMARKS: tuple[tuple[str, str | None], ...] = (
     ("LGTM, thanks for the thorough tests.", "Approve"),
     ("+1. Deployed on lxc, the relation settles.", None),
     ("The install hook is not idempotent: a second run fails on the user that exists.", "Needs Fixing"),
     ("Could you say in the README which ports are opened?", "Needs Information"),
-    ("> +1 from me\nI would rather see this configurable first.", None),
+    ("> Deployed it on aws, works for me.\n\nI would rather see this configurable first.", None),
     ("-1: tests fail on power8, the archive has no such package there.", None),
     ("Please propose this again on top of the current trunk.", "Resubmit"),
-    ("Rebased, and answered the questions above.", None),
+    ("Looks good. One question: why is the port opened before the service is up?", None),
 )
-HOSTILE_TITLES = (
-    '<img src=x onerror="alert(1)"> & <b>bold</b>',
-    "\u202egnp.mrahc\u202c reads from right to left",
-    "🐙" * 40 + " an octopus charm",
-    "Averyveryverylongcharmnamewithoutanyplacetobreakaline" * 6,
+ANSWERS = (
+    "Thanks! Fixed in the last revision.",
+    "Good catch, the hook checks for the user now. Pushed.",
+    "The README says it now, under 'Ports'.",
+    "Merged trunk and ran the tests again, all pass here.",
 )
+SERIES = {"trusty": True, "xenial": True, "precise": False}  # by name: whether it is active
+OPEN_STATUSES = ("Needs review",) * 6 + ("Approved", "Work in progress", "Code failed to merge", "Queued")
+CLOSED_STATUSES = ("Merged", "Rejected", "Superseded")
+TASK_STATUSES = ("New",) * 6 + (
+    "Confirmed", "Triaged", "Incomplete", "In Progress", "Fix Committed", "Fix Released", "Invalid", "Won't Fix",
+    "Opinion", "Expired",
+)  # fmt: skip
 
 
-def believable_queue(launchpad: SandboxLaunchpad, *, seed: int = 1) -> None:
+def believable_queue(launchpad: LaunchpadWorld, *, seed: int = 1) -> None:
     """About 160 items: Bazaar and Git proposals and bugs in every status, with comments and votes."""
-    chance = random.Random(seed)
-    now = datetime.now(UTC)
-    for name, display_name in (REVIEWERS | SUBMITTERS).items():
-        launchpad.add_person(name, display_name)
-    launchpad.add_team(TEAM, "Charmers", REVIEWERS)
-    launchpad.add_person("juju-gui", "Juju GUI")
-    launchpad.add_series("charms", "trusty", active=True)
-    launchpad.add_series("charms", "precise", active=False)
-    launchpad.add_series("charms", "xenial", active=True)
+    _BelievableQueue(launchpad, random.Random(seed)).fill()
 
-    def some_day(longest: float) -> datetime:
-        return now - timedelta(days=longest * chance.random() ** 2, minutes=chance.randrange(600))
 
-    def discuss(path: str, owner: str, since: datetime) -> None:
-        when = since
-        for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
-            when += (now - when) * (0.1 + 0.4 * chance.random())
-            text, vote = chance.choice(REMARKS)
-            launchpad.comment(path, chance.choice(list(REVIEWERS)), text, vote, when)
-            if chance.random() < 0.3:
-                when += (now - when) * 0.3 * chance.random()
-                launchpad.comment(path, owner, "Thanks! Fixed in the last revision.", None, when)
+class _BelievableQueue:
+    """Fills a Launchpad. All chance comes from one generator, so that a seed always gives the same queue."""
 
-    open_statuses = ["Needs review"] * 6 + ["Approved", "Work in progress", "Code failed to merge", "Queued"]
-    closed_statuses = ["Merged", "Rejected", "Superseded"]
+    def __init__(self, launchpad: LaunchpadWorld, chance: random.Random) -> None:
+        self.launchpad = launchpad
+        self.chance = chance
+        self.now = datetime.now(UTC)
+        self.submitters = list(SUBMITTERS)
 
-    def propose(target: str, source: str, status: str, *, git_path: str = "", asked: tuple[str, ...] = ()) -> None:
-        owner, created = source.split("/")[0].lstrip("~"), some_day(90)
-        path = launchpad.add_proposal(
+    def fill(self) -> None:
+        for name, display_name in (REVIEWERS | SUBMITTERS).items():
+            self.launchpad.add_person(name, display_name)
+        self.launchpad.add_team(TEAM, "Charmers", REVIEWERS)
+        self.launchpad.add_team(GUI_TEAM, "Juju GUI", list(REVIEWERS)[:2])
+        for name, active in SERIES.items():
+            self.launchpad.add_series("charms", name, active=active)
+        self._propose_charm_updates()
+        self._propose_helper_changes()
+        self._propose_gui_changes()
+        self._report_new_charms()
+
+    def _propose_charm_updates(self) -> None:
+        for number, charm in enumerate(CHARMS):
+            series = "precise" if number % 10 == 9 else "xenial" if number % 7 == 3 else "trusty"
+            trunk = self.launchpad.add_branch(TEAM, f"charms/{series}/{charm}/trunk")
+            for change in self.chance.sample(CHANGES, self.chance.choice((1, 2, 2, 3))):
+                owner = self.chance.choice(self.submitters)
+                branch = self.launchpad.add_branch(owner, f"charms/{series}/{charm}/{change.branch}")
+                statuses = CLOSED_STATUSES if self.chance.random() < 0.1 else OPEN_STATUSES
+                asked = (TEAM,) if self.chance.random() < 0.2 else ()
+                self._propose(branch, trunk, owner, change, statuses, asked=asked)
+
+    def _propose_helper_changes(self) -> None:
+        helpers = self.launchpad.add_repository(TEAM, "charm-helpers", "charm-helpers")
+        for owner in self.submitters:
+            change = self.chance.choice(HELPER_CHANGES)
+            fork = self.launchpad.add_repository(owner, "charm-helpers", "charm-helpers")
+            self._propose(fork, helpers, owner, change, OPEN_STATUSES, git_path=change.branch)
+
+    def _propose_gui_changes(self) -> None:
+        gui = self.launchpad.add_branch(GUI_TEAM, "juju-gui/trunk")
+        for owner in self.submitters:
+            change = self.chance.choice(GUI_CHANGES)
+            branch = self.launchpad.add_branch(owner, f"juju-gui/{change.branch}")
+            self._propose(branch, gui, owner, change, OPEN_STATUSES + CLOSED_STATUSES)
+
+    def _report_new_charms(self) -> None:
+        for number, charm in enumerate(NEW_CHARMS):
+            owner, created = self.chance.choice(self.submitters), self._some_day(120)
+            series = "precise" if number % 12 == 11 else "trusty"
+            branch = self.launchpad.add_branch(owner, f"charms/{series}/{charm}/trunk")
+            task = self.launchpad.add_bug(
+                "charms", f"New charm: {charm}", owner=owner, branch=branch, created=created,
+                status=self.chance.choice(TASK_STATUSES),
+                tags=("not-a-charm",) if number % 20 == 19 else ("new-charm",),
+                description=f"Please review the new charm {charm}. It deploys on {series} and has tests.",
+            )  # fmt: skip
+            self._discuss(task, owner, created)
+
+    def _propose(
+        self, source: str, target: str, owner: str, change: Change, statuses: Iterable[str], *, git_path: str = "",
+        asked: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        created, status = self._some_day(90), self.chance.choice(tuple(statuses))
+        path = self.launchpad.add_proposal(
             source, target, registrant=owner, status=status, created=created, git_path=git_path, asked=asked,
-            description=chance.choice(CHANGES),
+            description=change.reason, commit_message=change.title, diff=_diff(change),
         )  # fmt: skip
         if status == "Merged":
-            launchpad.change(path, date_merged=(created + (now - created) / 2).isoformat())
-        discuss(path, owner, created)
+            self.launchpad.change(path, date_merged=(created + (self.now - created) / 2).isoformat())
+        self._discuss(path, owner, created)
 
-    people = list(SUBMITTERS)
-    for number, charm in enumerate(CHARMS):
-        series = "precise" if number % 10 == 9 else "xenial" if number % 7 == 3 else "trusty"
-        trunk = launchpad.add_branch(TEAM, f"charms/{series}/{charm}/trunk")
-        for turn in range(chance.choice((1, 2, 2, 3))):
-            topic = chance.choice(("storage", "py3", "tests", "tls", "fixes", "refresh"))
-            branch = launchpad.add_branch(chance.choice(people), f"charms/{series}/{charm}/{topic}-{number}-{turn}")
-            statuses = closed_statuses if chance.random() < 0.1 else open_statuses
-            asked = (TEAM,) if chance.random() < 0.2 else ()
-            propose(trunk, branch, chance.choice(statuses), asked=asked)
+    def _discuss(self, path: str, owner: str, since: datetime) -> None:
+        """A few remarks of reviewers after a time, some of them answered."""
+        when = since
+        for _ in range(self.chance.choice((0, 0, 1, 1, 2, 3))):
+            when += (self.now - when) * (0.1 + 0.4 * self.chance.random())
+            text, vote = self.chance.choice(REMARKS)
+            self.launchpad.comment(path, self.chance.choice(list(REVIEWERS)), text, vote, when)
+            if self.chance.random() < 0.3:
+                when += (self.now - when) * 0.3 * self.chance.random()
+                self.launchpad.comment(path, owner, self.chance.choice(ANSWERS), None, when)
 
-    helpers = launchpad.add_repository(TEAM, "charm-helpers", "charm-helpers")
-    for number in range(18):
-        fork = launchpad.add_repository(chance.choice(people), "charm-helpers", f"charm-helpers-{number}")
-        propose(helpers, fork, chance.choice(open_statuses), git_path=f"topic/{number}")
-    gui = launchpad.add_branch("juju-gui", "juju-gui/trunk")
-    for number in range(16):
-        branch = launchpad.add_branch(chance.choice(people), f"juju-gui/feature-{number}")
-        propose(gui, branch, chance.choice(open_statuses + closed_statuses))
-
-    task_statuses = ["New"] * 6 + [
-        "Confirmed", "Triaged", "Incomplete", "In Progress", "Fix Committed", "Fix Released", "Invalid", "Won't Fix",
-        "Opinion", "Expired",
-    ]  # fmt: skip
-    titles = [f"New charm: {charm}" for charm in NEW_CHARMS] + list(HOSTILE_TITLES)
-    for number, title in enumerate(titles):
-        owner = chance.choice(people)
-        created = some_day(120)
-        series = "precise" if number % 12 == 11 else "trusty"
-        charm = NEW_CHARMS[number % len(NEW_CHARMS)]
-        branch = launchpad.add_branch(owner, f"charms/{series}/{charm}/trunk-{number}")
-        status = "New" if title in HOSTILE_TITLES else chance.choice(task_statuses)
-        tags = ("not-a-charm",) if number % 20 == 19 else ("new-charm",)
-        task = launchpad.add_bug(
-            "charms", title, owner=owner, branch=branch, created=created, status=status, tags=tags
+    def _some_day(self, longest: float) -> datetime:
+        """A time in so many last days, more often a recent one."""
+        return self.now - timedelta(
+            days=longest * self.chance.random() ** 2, minutes=self.chance.randrange(600)
         )  # fmt: skip
-        discuss(task, owner, created)
 
 
-def many(launchpad: SandboxLaunchpad, *, proposals: int, bugs: int = 0, project: str = "many") -> None:
+def _diff(change: Change) -> str:
+    """A small patch of the file that the change touches."""
+    return (
+        f"--- {change.file}\n+++ {change.file}\n@@ -1,4 +1,6 @@\n"
+        f" # {change.file}\n"
+        "-set -u\n"
+        f"+# {change.title}.\n"
+        f"+# {change.reason}\n"
+        "+set -e\n"
+        " \n"
+        " juju-log started\n"
+    )
+
+
+def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
+    """One thing of a working day: a reviewer's remark, a push, or a bug for a new charm."""
+    kind, number = chance.random(), launchpad.number
+    if kind < 0.5:
+        text, vote = chance.choice(REMARKS)
+        launchpad.comment(
+            chance.choice(launchpad.proposals + launchpad.tasks), chance.choice(list(REVIEWERS)), text, vote
+        )
+    elif kind < 0.8:
+        launchpad.push(chance.choice(launchpad.proposals))
+    else:
+        owner, charm = chance.choice(list(SUBMITTERS)), f"{chance.choice(NEW_CHARMS)}-{number}"
+        branch = launchpad.add_branch(owner, f"charms/trusty/{charm}/trunk")
+        launchpad.add_bug("charms", f"New charm: {charm}", owner=owner, branch=branch, created=datetime.now(UTC))
+
+
+def many(launchpad: LaunchpadWorld, *, proposals: int, bugs: int = 0, project: str = "many") -> None:
     """Plain items in numbers, to count and time an import by: Bazaar proposals of one project, bugs of ``charms``."""
     now = datetime.now(UTC)
     launchpad.add_team(TEAM, "Charmers", ())

@@ -1,11 +1,10 @@
-"""The sandbox's Jenkins: one parameterised job that answers as Jenkins does, builds, and calls back (or loses it)."""
+"""The sandbox's Jenkins: parameterised jobs that answer as Jenkins does, build, and call back (or lose it)."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import html
-import json
 import re
 import threading
 import time
@@ -13,26 +12,31 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
 from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer
 
-JOB = "/job/charm-test"
+JOB = "charm-test"
 TOKEN = "sandbox-job-token"  # noqa: S105 (the sandbox keeps no secrets)
 USER, API_TOKEN = "sandbox", "sandbox-api-token"
 PARAMETERS = ("url", "callback_url", "job_id", "envs", "revision", "branch")
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL", "ABORTED": "ERROR"}
 TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests/20-relations", "tests/30-upgrade")
 TICK = 0.05  # seconds
+REMEMBERED_FOR = 300.0  # seconds that a queue item is known after it left the queue, as in Jenkins
 
 
 @dataclass
 class Build:
-    """One build request: a queue item first, then a build of that number."""
+    """One build request: a queue item first, then a build of that number. A queue item has a number of its own."""
 
     number: int
+    item: int
+    job: Job
     parameters: dict[str, str]
     wanted: str  # the result that it will have
     queued_at: float
@@ -41,44 +45,130 @@ class Build:
     loses_start: bool = False
     loses_end: bool = False
     state: str = "queued"  # queued, running, ended, cancelled
+    left_queue_at: float = 0.0
     result: str | None = None
+    cells: dict[str, str] = field(default_factory=dict)  # results of a matrix build's cells, by their name
+    report: dict[str, Any] | None = None  # what testReport/api/json answers
+    console: str = ""
     told: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """What ``GET /+control`` tells of it; no callback token."""
         return {
             "number": self.number, "job_id": self.parameters.get("job_id"), "state": self.state, "result": self.result,
-            "envs": self.parameters.get("envs"), "told": list(self.told),
+            "envs": self.parameters.get("envs"), "told": list(self.told), "job": "/".join(self.job.names),
             "attempt": hashlib.sha256(self.parameters.get("callback_url", "").encode()).hexdigest()[:16],
         }  # fmt: skip
+
+
+@dataclass
+class Job:
+    """One job: the names of its folders and its own, as Jenkins keeps them (a branch ``a/b`` is named ``a%2Fb``)."""
+
+    names: tuple[str, ...]
+    token: str = TOKEN
+    declared: tuple[str, ...] = PARAMETERS
+    buildable: bool = True
+    first: int = 1  # the number of its first build
+    builds: dict[int, Build] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Below Jenkins' root, quoted: ``job/folder/job/name``."""
+        return "/".join(f"job/{quote(name, safe='')}" for name in self.names)
+
+    @property
+    def segments(self) -> list[str]:
+        """Of the path, as they are."""
+        return [segment for name in self.names for segment in ("job", name)]
 
 
 class SandboxJenkins(SandboxServer):
     """With ``auto`` builds run by themselves in a few seconds; without, tests move them by ``begin`` and ``end``.
 
-    ``first`` is the number of its first build.
+    ``builds`` are those of the job ``charm-test``, by number, from ``first`` on; ``add_job`` makes other jobs.
+    ``calls_itself`` is another URL by which this Jenkins knows itself: in ``Location``, ``BUILD_URL``, every ``url``.
+    ``remembered_for`` is how long (seconds) a queue item is found after it left the queue.
     """
 
-    def __init__(self, port: int = 0, *, seed: int = 1, auto: bool = True, first: int = 1) -> None:
-        super().__init__(port, seed=seed)
-        self.first = first
-        self.job_url = self.url + JOB.lstrip("/")
+    SETTABLE = (
+        *SandboxServer.SETTABLE,
+        "calls_itself",
+        "remembered_for",
+        "losing",
+        "doubling",
+        "delaying",
+        "buildable",
+    )
+    CALLABLE = ("cancel_in_queue", "delete_build", "begin", "end")
+
+    def __init__(
+        self, port: int = 0, *, seed: int = 1, auto: bool = True, first: int = 1, certificate: Path | None = None
+    ) -> None:
+        super().__init__(port, seed=seed, certificate=certificate)
         self.auto = auto
-        self.token = TOKEN
-        self.builds: dict[int, Build] = {}
-        self.unfinished: dict[int, Build] = {}
-        self.queued: dict[frozenset[tuple[str, str]], Build] = {}  # by their parameters
+        self.user, self.api_token = USER, API_TOKEN
+        self.calls_itself = self.url
+        self.remembered_for = REMEMBERED_FOR
+        self.job = Job((JOB,), first=first)
+        self.jobs = [self.job]
+        self.first_item = first + 400  # no build has the number of its queue item
+        self.items: dict[int, Build] = {}
+        self.unfinished: dict[int, Build] = {}  # by item
+        self.queued: dict[tuple[str, frozenset[tuple[str, str]]], Build] = {}  # by job and parameters
         self.callbacks: Counter[str] = Counter()  # what became of them
         self.waiting_seconds, self.building_seconds = (0.5, 3.0), (2.0, 9.0)
         self.results = {"SUCCESS": 0.7, "UNSTABLE": 0.22, "ABORTED": 0.08}
         self.losing = 0.12  # of callbacks
         self.doubling = 0.1
         self.delaying = 0.05
-        self.declared: tuple[str, ...] = PARAMETERS
-        self.buildable = True
         self._stopped = threading.Event()
         self._local = threading.local()
         self._callers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="callback")
+
+    @property
+    def job_url(self) -> str:
+        """Where the job ``charm-test`` is."""
+        return self.url_of(self.job)
+
+    @property
+    def builds(self) -> dict[int, Build]:
+        """The builds of the job ``charm-test``, by number."""
+        return self.job.builds
+
+    @property
+    def token(self) -> str:
+        """The token that lets one start builds of ``charm-test``."""
+        return self.job.token
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The parameters that ``charm-test`` declares."""
+        return self.job.declared
+
+    @declared.setter
+    def declared(self, names: tuple[str, ...]) -> None:
+        self.job.declared = names
+
+    @property
+    def buildable(self) -> bool:
+        """Whether ``charm-test`` is enabled."""
+        return self.job.buildable
+
+    @buildable.setter
+    def buildable(self, buildable: bool) -> None:
+        self.job.buildable = buildable
+
+    def add_job(self, *names: str, **facts: Any) -> Job:
+        """Another job on this Jenkins, in folders: ``add_job("charms", "feature%2Fx")``."""
+        job = Job(names, **facts)
+        with self.lock:
+            self.jobs.append(job)
+        return job
+
+    def url_of(self, job: Job) -> str:
+        """The address of a job, without a slash at its end."""
+        return self.url + job.path
 
     def start(self) -> None:
         super().start()
@@ -90,34 +180,66 @@ class SandboxJenkins(SandboxServer):
         self._callers.shutdown(wait=False, cancel_futures=True)
         super().stop()
 
+    def forget(self) -> None:
+        super().forget()
+        with self.lock:
+            self.job = Job((JOB,))
+            self.jobs = [self.job]
+            self.items, self.unfinished, self.queued = {}, {}, {}
+            self.callbacks.clear()
+            self.calls_itself, self.remembered_for = self.url, REMEMBERED_FOR
+            self.user, self.api_token = USER, API_TOKEN
+
     # --- builds --------------------------------------------------------------------------------------------
 
-    def begin(self, number: int) -> Build:
+    def begin(self, number: int, job: Job | None = None) -> Build:
         """The build leaves the queue and starts."""
         with self.lock:
-            build = self.builds[number]
+            build = (job or self.job).builds[number]
             build.state, build.starts_at = "running", time.time()
-            self.queued.pop(frozenset(build.parameters.items()), None)
+            self._leave_queue(build)
         return build
 
-    def end(self, number: int, result: str = "SUCCESS") -> Build:
+    def end(self, number: int, result: str = "SUCCESS", job: Job | None = None) -> Build:
         """The build ends with one of Jenkins' results."""
         with self.lock:
-            build = self.builds[number]
+            build = (job or self.job).builds[number]
             build.state, build.result, build.ends_at = "ended", result, time.time()
-            self._settle(build)
+            self._leave_queue(build)
+            self.unfinished.pop(build.item, None)
         return build
 
-    def _settle(self, build: Build) -> None:
-        self.unfinished.pop(build.number, None)
-        self.queued.pop(frozenset(build.parameters.items()), None)
+    def cancel_in_queue(self, number: int, job: Job | None = None) -> None:
+        """A person cancels it in Jenkins' queue: it never becomes a build. Nothing happens to one that runs."""
+        self._cancel((job or self.job).builds[number])
 
-    def call_back(self, number: int, status: str) -> int:
-        """What the build script does: tell the queue. Returns the HTTP status, 0 when nobody answered."""
-        build = self.builds[number]
+    def delete_build(self, number: int, job: Job | None = None) -> None:
+        """The build is deleted, by a person or because it is old; its queue item still names it for a while."""
+        with self.lock:
+            build = (job or self.job).builds[number]
+            build.state = "deleted"
+            self.unfinished.pop(build.item, None)
+
+    def _cancel(self, build: Build) -> None:
+        with self.lock:
+            if build.state == "queued":
+                build.state = "cancelled"
+                self._leave_queue(build)
+                self.unfinished.pop(build.item, None)
+
+    def _leave_queue(self, build: Build) -> None:
+        build.left_queue_at = build.left_queue_at or time.time()
+        self.queued.pop(_identity(build.job, build.parameters), None)
+
+    def call_back(self, number: int, status: str, *, cell: str = "", job: Job | None = None) -> int:
+        """What the build script does: tell the queue. Returns the HTTP status, 0 when nobody answered.
+
+        With ``cell`` it is the script of one cell of a matrix build.
+        """
+        build = (job or self.job).builds[number]
         with self.lock:
             build.told.append(status)
-        body = {"status": status, "build_url": self.build_url(build)}
+        body = {"status": status, "build_url": self.build_url(build, cell)}
         for pause in (0.2, 1.0, 3.0, 0.0):
             try:
                 answer = self._session().post(build.parameters.get("callback_url", ""), data=body, timeout=10)
@@ -142,8 +264,10 @@ class SandboxJenkins(SandboxServer):
         with self.lock:
             self.callbacks[what] += 1
 
-    def build_url(self, build: Build) -> str:
-        return f"{self.job_url}/{build.number}/"
+    def build_url(self, build: Build, cell: str = "") -> str:
+        """``BUILD_URL`` as this Jenkins sets it, for the build or for a cell of it."""
+        place = f"{build.job.path}/{quote(cell, safe='=,')}" if cell else build.job.path
+        return f"{self.calls_itself}{place}/{build.number}/"
 
     def _run(self) -> None:
         while not self._stopped.wait(TICK):
@@ -155,9 +279,9 @@ class SandboxJenkins(SandboxServer):
                     starts = build.state == "queued" and build.starts_at <= now
                     ends = build.state == "running" and build.ends_at <= now
                     if starts:
-                        self.begin(build.number)
+                        self.begin(build.number, build.job)
                     if ends:
-                        self.end(build.number, build.wanted)
+                        self.end(build.number, build.wanted, build.job)
                 if starts:
                     self._tell(build, "RUNNING", build.loses_start)
                 if ends:
@@ -176,20 +300,22 @@ class SandboxJenkins(SandboxServer):
         def tell() -> None:
             if late and self._stopped.wait(2.0):
                 return
-            self.call_back(build.number, status)
+            self.call_back(build.number, status, job=build.job)
 
         for _ in range(2 if twice else 1):
             self._callers.submit(tell)
 
-    def _accept(self, request: Request) -> Answer:
-        given = {name: request.parameter(name) for name in self.declared if request.parameter(name)}
+    def _accept(self, job: Job, request: Request) -> Answer:
+        given = {name: request.parameter(name) for name in job.declared if request.parameter(name)}
         with self.lock:
-            if waiting := self.queued.get(frozenset(given.items())):
-                return Answer(303, headers={"Location": f"{self.url}queue/item/{waiting.number}/"})
+            if waiting := self.queued.get(_identity(job, given)):
+                return Answer(303, headers={"Location": self._item_url(waiting)})
             now, chance = time.time(), self.random
             starts = now + chance.uniform(*self.waiting_seconds)
             build = Build(
-                number=self.first + len(self.builds),
+                number=job.first + len(job.builds),
+                item=self.first_item + len(self.items),
+                job=job,
                 parameters=given,
                 wanted=chance.choices(list(self.results), list(self.results.values()))[0],
                 queued_at=now,
@@ -197,105 +323,123 @@ class SandboxJenkins(SandboxServer):
                 ends_at=starts + chance.uniform(*self.building_seconds),
                 loses_start=chance.random() < self.losing / 2,
                 loses_end=chance.random() < self.losing,
+                console=f"Started\nTesting {given.get('url', '')}\n",
             )
-            self.builds[build.number] = self.unfinished[build.number] = build
-            self.queued[frozenset(given.items())] = build
-        return Answer(201, headers={"Location": f"{self.url}queue/item/{build.number}/"})
+            job.builds[build.number] = self.items[build.item] = self.unfinished[build.item] = build
+            self.queued[_identity(job, given)] = build
+        return Answer(201, headers={"Location": self._item_url(build)})
+
+    def _item_url(self, build: Build) -> str:
+        return f"{self.calls_itself}queue/item/{build.item}/"
 
     # --- HTTP ----------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         with self.lock:
-            builds = [build.facts() for build in self.builds.values()]
+            builds = [build.facts() for build in self.items.values()]
             return super().facts() | {"callbacks": dict(self.callbacks), "builds": builds}
 
     def respond(self, request: Request) -> Answer:
         path = request.path.rstrip("/")
-        if path == JOB + "/buildWithParameters":
-            return self._build_request(request)
-        if path == JOB + "/api/json":
-            definitions = [{"name": name} for name in self.declared]
-            job = {"buildable": self.buildable, "property": [{"parameterDefinitions": definitions}]}
-            return json_answer(
-                job | ({"builds": self._latest(request)} if "builds" in request.parameter("tree") else {})
-            )
         if path == "/queue/api/json":
             with self.lock:
-                waiting = [{"id": build.number, **_actions(build)} for build in self.queued.values()]
+                waiting = [{"id": build.item, **_actions(build)} for build in self.queued.values()]
             return json_answer({"items": waiting})
         if path == "/queue/cancelItem":
-            return self._cancel(request)
-        parts = path.strip("/").split("/")
-        if parts[:2] == ["queue", "item"] and len(parts) > 2:
-            return self._queue_item(self._build(parts[2]))
-        if path.startswith(JOB + "/"):
-            build = self._build(parts[2])
-            if build and build.state not in ("queued", "cancelled"):
-                return self._of_build(build, "/".join(parts[3:]), request)
-        if not path or path == JOB:
-            return self._page("Jenkins of the sandbox", f"{len(self.builds)} builds of charm-test so far.")
-        return Answer(404, b"Not found", type="text/plain")
+            if build := self._of_item(request.parameter("id")):
+                self._cancel(build)
+            return Answer(204)
+        if request.segments[:2] == ["queue", "item"] and len(request.segments) > 2:
+            return self._queue_item(self._of_item(request.segments[2]))
+        for job in self.jobs:
+            if request.segments[: len(job.segments)] == job.segments:
+                return self._of_job(job, request.segments[len(job.segments) :], request)
+        if not path:
+            return self._page("Jenkins of the sandbox", "\n".join("/".join(job.names) for job in self.jobs))
+        return _not_found()
 
-    def _latest(self, request: Request) -> list[dict[str, Any]]:
+    def _of_item(self, number: str) -> Build | None:
+        return self.items.get(int(number)) if number.isdigit() else None
+
+    def _of_job(self, job: Job, rest: list[str], request: Request) -> Answer:
+        if rest == ["buildWithParameters"]:
+            return self._build_request(job, request)
+        if rest == ["api", "json"]:
+            definitions = [{"name": name} for name in job.declared]
+            answer: dict[str, Any] = {
+                "buildable": job.buildable, "property": [{"parameterDefinitions": definitions}],
+                "url": f"{self.calls_itself}{job.path}/",
+            }  # fmt: skip
+            return json_answer(answer | ({"builds": self._latest(job, request)} if _asks_for_builds(request) else {}))
+        if not rest:
+            return self._page("/".join(job.names), f"{len(job.builds)} builds so far.")
+        cell = rest.pop(0) if len(rest) > 1 and rest[1].isdigit() else ""
+        build = job.builds.get(int(rest[0])) if rest[0].isdigit() else None
+        if build is None or build.state not in ("running", "ended") or (cell and cell not in build.cells):
+            return _not_found()
+        return self._of_build(build, cell, "/".join(rest[1:]), request)
+
+    def _latest(self, job: Job, request: Request) -> list[dict[str, Any]]:
         """The newest builds first, as many as the tree's range asks for; Jenkins gives 100 without one."""
         wanted = re.search(r"\{0,(\d+)\}", request.parameter("tree"))
         with self.lock:
-            started = [build for build in self.builds.values() if build.state in ("running", "ended")]
-        started = started[: -(int(wanted.group(1)) if wanted else 100) - 1 : -1]
-        return [{"number": build.number, "url": self.build_url(build), **_actions(build)} for build in started]
+            started = [build for build in job.builds.values() if build.state in ("running", "ended")]
+        newest = started[: -(int(wanted.group(1)) if wanted else 100) - 1 : -1]
+        return [{**self._record(build), **_actions(build)} for build in newest]
 
-    def _build(self, number: str) -> Build | None:
-        return self.builds.get(int(number)) if number.isdigit() else None
+    def _record(self, build: Build, cell: str = "") -> dict[str, Any]:
+        """What a build, or a cell of it, says of itself."""
+        result = build.cells[cell] if cell else build.result
+        return {
+            "building": result is None, "result": result, "number": build.number,
+            "timestamp": int(build.starts_at * 1000), "url": self.build_url(build, cell),
+            "duration": int((build.ends_at - build.starts_at) * 1000) if build.result else 0,
+        }  # fmt: skip
 
-    def _build_request(self, request: Request) -> Answer:
-        credentials = "Basic " + base64.b64encode(f"{USER}:{API_TOKEN}".encode()).decode()
-        known = request.headers.get("Authorization") == credentials
+    def _build_request(self, job: Job, request: Request) -> Answer:
+        credentials = "Basic " + base64.b64encode(f"{self.user}:{self.api_token}".encode()).decode()
+        sent = request.headers.get("Authorization")
+        if sent and sent != credentials:
+            return Answer(401, b"Invalid password/token", type="text/plain")
+        known = sent == credentials
         if request.method == "POST" and not known:
             return Answer(403, b"No valid crumb was included in the request", type="text/plain")
-        if not known and request.parameter("token") != self.token:
+        if not known and request.parameter("token") != job.token:
             return Answer(403 if request.parameter("token") else 405, b"Nothing is submitted", type="text/plain")
-        if not self.declared:
+        if not job.declared:
             return Answer(400, b"Nothing is submitted", type="text/plain")
-        if not self.buildable:
-            return Answer(409, b"charm-test is not buildable", type="text/plain")
-        return self._accept(request)
-
-    def _cancel(self, request: Request) -> Answer:
-        build = self._build(request.parameter("id"))
-        with self.lock:
-            if build and build.state == "queued":
-                build.state = "cancelled"
-                self._settle(build)
-        return Answer(204)
+        if not job.buildable:
+            return Answer(409, f"{job.names[-1]} is not buildable".encode(), type="text/plain")
+        return self._accept(job, request)
 
     def _queue_item(self, build: Build | None) -> Answer:
-        if build is None:
-            return Answer(404, b"Not found", type="text/plain")
-        item: dict[str, Any] = {"id": build.number, "cancelled": build.state == "cancelled", "why": None}
+        if build is None or (build.left_queue_at and time.time() - build.left_queue_at >= self.remembered_for):
+            return _not_found()
+        item: dict[str, Any] = {"id": build.item, "cancelled": build.state == "cancelled", "why": None}
         if build.state == "queued":
             item["why"] = "Waiting for next available executor"
         elif build.state != "cancelled":
             item["executable"] = {"number": build.number, "url": self.build_url(build)}
         return json_answer(item)
 
-    def _of_build(self, build: Build, rest: str, request: Request) -> Answer:
+    def _of_build(self, build: Build, cell: str, rest: str, request: Request) -> Answer:
         if rest == "api/json":
-            return json_answer({
-                "building": build.state == "running", "result": build.result, "number": build.number,
-                "timestamp": int(build.starts_at * 1000), "url": self.build_url(build),
-                "duration": int((build.ends_at - build.starts_at) * 1000) if build.result else 0,
-            })  # fmt: skip
+            return json_answer(self._record(build, cell))
         if rest == "artifact/results.json":
-            if build.result not in ("SUCCESS", "UNSTABLE"):
-                return Answer(404, b"Not found", type="text/plain")
-            return json_answer(self._results(build))
+            return json_answer(self._results(build)) if build.result in ("SUCCESS", "UNSTABLE") else _not_found()
+        if rest == "testReport/api/json":
+            return json_answer(build.report) if build.report else _not_found()
         if rest == "stop":
             if build.state == "running":
-                self.end(build.number, "ABORTED")
+                self.end(build.number, "ABORTED", build.job)
             return Answer(302, headers={"Location": self.build_url(build)})
+        if rest == "consoleText":
+            return Answer(200, build.console.encode(), type="text/plain; charset=utf-8")
+        if rest == "logText/progressiveText":
+            return _console_from(build, request.parameter("start"))
         if rest in ("", "console"):
-            return self._page(f"charm-test #{build.number}", json.dumps(build.facts(), indent=1))
-        return Answer(404, b"Not found", type="text/plain")
+            return self._page(f"{'/'.join(build.job.names)} #{build.number} {cell}", build.console)
+        return _not_found()
 
     def _results(self, build: Build) -> dict[str, Any]:
         bad = build.number % len(TESTS) if build.result == "UNSTABLE" else -1
@@ -315,9 +459,29 @@ class SandboxJenkins(SandboxServer):
         return Answer(200, f"{page}<pre>{html.escape(text)}</pre>".encode(), type="text/html; charset=utf-8")
 
 
+def _not_found() -> Answer:
+    return Answer(404, b"Not found", type="text/plain")
+
+
+def _identity(job: Job, parameters: dict[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Two requests that are alike in this are merged into one queue item."""
+    return job.path, frozenset(parameters.items())
+
+
+def _asks_for_builds(request: Request) -> bool:
+    return "builds" in request.parameter("tree")
+
+
 def _actions(build: Build) -> dict[str, Any]:
     """A build's parameters, as Jenkins' API shows them."""
     return {"actions": [{"parameters": [{"name": n, "value": value} for n, value in build.parameters.items()]}, {}]}
+
+
+def _console_from(build: Build, start: str) -> Answer:
+    text = build.console.encode()
+    more = {"X-More-Data": "true"} if build.state == "running" else {}
+    begin = int(start) if start.isdigit() else 0
+    return Answer(200, text[begin:], {"X-Text-Size": str(len(text)), **more}, type="text/plain; charset=utf-8")
 
 
 def _what_became_of(answer: requests.Response) -> str:

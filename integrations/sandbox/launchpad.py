@@ -1,255 +1,56 @@
-"""The sandbox's Launchpad: the WADL that launchpadlib ships, entries complete by it, and the operations that we use."""
+"""The sandbox's Launchpad: a world of entries over HTTP, with the WADL that launchpadlib ships.
+
+Everything that can be asked of it is in ``world.py``; here are the addresses, the operations and the OAuth dance.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-import launchpadlib.testing
-
 from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer
+from integrations.sandbox.world import BOT, Entry, LaunchpadWorld, wadl
 
 WADL_BASE = "https://api.launchpad.test/1.0/"
+ACCESS_TOKEN = "sandbox-token"  # noqa: S105 (the sandbox keeps no secrets)
 UNFINISHED = {"Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"}
 BATCH, LARGEST_BATCH = 75, 300
 GRANT_AFTER = 2  # looks at the request token until access is granted
-
-Entry = dict[str, Any]
-
-
-@cache
-def wadl() -> str:
-    """The WADL as launchpadlib ships it."""
-    return (Path(launchpadlib.testing.__file__).parent / "launchpad-wadl.xml").read_text()
+OUT_OF_TIME = b"Timeout error, please try again in a few minutes."
 
 
-@cache
-def fields_of(kind: str) -> tuple[str, ...]:
-    """The fields of an entry of a kind, by the WADL."""
-    found = re.search(rf'<wadl:representation[^>]*id="{kind}-full".*?</wadl:representation>', wadl(), re.DOTALL)
-    if not found:
-        raise ValueError(f"the WADL knows no {kind}")
-    return tuple(re.findall(r'<wadl:param[^>]*name="([^"]+)"', found.group(0)))
+class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
+    """A Launchpad whose world is made by calling ``add_...`` and moved by the other methods of ``LaunchpadWorld``.
 
+    ``largest_batch``: a collection that is asked for in larger batches runs into Launchpad's timeout (503).
+    ``before_next_batch(function)`` has something happen between two batches of one collection.
+    """
 
-class SandboxLaunchpad(SandboxServer):
-    """A Launchpad whose world is made by calling ``add_…`` and moved by ``comment``, ``push`` and ``set_status``."""
+    SETTABLE = (*SandboxServer.SETTABLE, "largest_batch", "deny")
+    CALLABLE = (
+        "add_person", "add_team", "add_branch", "add_bug", "add_proposal", "ask_for_review", "change", "comment",
+        "delete", "edit_comment", "hide", "hide_comment", "link_bug", "mark_duplicate", "move_branch", "push",
+        "rename_person", "rename_project", "retarget", "set_private", "set_status", "set_tags", "show",
+    )  # fmt: skip
 
     def __init__(self, port: int = 0, *, seed: int = 1) -> None:
-        super().__init__(port, seed=seed)
-        self.root = self.url + "devel/"
-        self.entries: dict[str, Entry] = {}
-        self.collections: dict[str, list[str]] = {}
-        self.proposals: list[str] = []
-        self.tasks: list[str] = []
-        self.branches: dict[str, list[str]] = {}  # by owner
-        self.asked: dict[str, list[str]] = {}  # proposals by who was asked to review
-        self.tokens: dict[str, str] = {"sandbox-token": "queue-bot"}
+        SandboxServer.__init__(self, port, seed=seed)
+        LaunchpadWorld.__init__(self, self.url)
+        self.largest_batch = LARGEST_BATCH
+        self.tokens: dict[str, str] = {ACCESS_TOKEN: BOT}  # the person's name, by access token
         self.polls: dict[str, int] = {}
         self.posts: list[dict[str, str]] = []  # comments made by API
         self.deny = False
-        self.number = 0
-        self.add_person("queue-bot", "Review Queue")
+        self._between: list[Callable[[], object]] = []
 
-    # --- the world -----------------------------------------------------------------------------------------
-
-    def put(self, kind: str, path: str, /, **fields: Any) -> Entry:
-        """An entry, complete by the WADL: links to collections are there, everything else is null unless given."""
-        entry: Entry = dict.fromkeys(fields_of(kind))
-        for name in entry:
-            if name.endswith("_collection_link"):
-                entry[name] = f"{self.root}{path}/{name.removesuffix('_collection_link')}"
-        page = "" if path.startswith("bugs/") else path
-        entry |= {
-            "self_link": self.root + path,
-            "web_link": self.url + (page or path),
-            "resource_type_link": f"{self.root}#{kind}",
-        }
-        entry |= fields
-        with self.lock:
-            self.entries[path] = self._sealed(entry)
-        return entry
-
-    def _sealed(self, entry: Entry) -> Entry:
-        facts = {name: value for name, value in entry.items() if name != "http_etag"}
-        digest = hashlib.sha1(json.dumps(facts, default=str).encode(), usedforsecurity=False).hexdigest()
-        entry["http_etag"] = f'"{digest}"'
-        return entry
-
-    def change(self, path: str, /, **fields: Any) -> None:
-        """Change fields of an entry."""
-        with self.lock:
-            self.entries[path] |= fields
-            self._sealed(self.entries[path])
-
-    def delete(self, path: str) -> None:
-        """The entry is gone."""
-        with self.lock:
-            self.entries.pop(path, None)
-            for listed in (self.proposals, self.tasks):
-                if path in listed:
-                    listed.remove(path)
-
-    def add_person(self, name: str, display_name: str) -> str:
-        self.put("person", "~" + name, name=name, display_name=display_name, is_team=False, is_valid=True, karma=7)
-        return "~" + name
-
-    def add_team(self, name: str, display_name: str, members: Iterable[str]) -> str:
-        path = "~" + name
-        self.put("person", path, name=name, display_name=display_name, is_team=True, is_valid=True, karma=0)
-        people = ["~" + member for member in members]
-        self.collections[path + "/members"] = self.collections[path + "/participants"] = people
-        return path
-
-    def add_series(self, distribution: str, name: str, *, active: bool) -> str:
-        path = f"{distribution}/{name}"
-        self.put("distro_series", path, name=name, displayname=name.title(), active=active,
-                 distribution_link=self.root + distribution)  # fmt: skip
-        return path
-
-    def add_branch(self, owner: str, location: str) -> str:
-        """A Bazaar branch ``~owner/location``; of a package when the location has four parts."""
-        path = f"~{owner}/{location}"
-        parts = location.split("/")
-        package = f"{self.root}{parts[0]}/{parts[1]}/+source/{parts[2]}" if len(parts) == 4 else None
-        self.put(
-            "branch", path, bzr_identity=f"lp:{path}", unique_name=path, display_name=f"lp:{path}", name=parts[-1],
-            owner_link=f"{self.root}~{owner}", sourcepackage_link=package, last_scanned_id=f"{owner}@example.com-1",
-            private=False, lifecycle_status="Development", revision_count=1,
-        )  # fmt: skip
-        self.branches.setdefault(owner, []).append(path)
-        return path
-
-    def add_repository(self, owner: str, project: str, name: str) -> str:
-        path = f"~{owner}/{project}/+git/{name}"
-        self.put(
-            "git_repository", path, unique_name=path, name=name, display_name=f"lp:{path}", private=False,
-            owner_link=f"{self.root}~{owner}", git_https_url=f"https://git.launchpad.test/{path}",
-            git_identity=f"lp:{path}",
-        )  # fmt: skip
-        return path
-
-    def add_proposal(
-        self, source: str, target: str, *, registrant: str, status: str = "Needs review", created: datetime,
-        git_path: str = "", asked: Iterable[str] = (), description: str = "",
-    ) -> str:  # fmt: skip
-        """A merge proposal from branch to branch, or, with ``git_path``, from repository to repository."""
-        self.number += 1
-        path = f"{source}/+merge/{self.number}"
-        if git_path:
-            sides = {
-                "source_git_repository_link": self.root + source, "source_git_path": f"refs/heads/{git_path}",
-                "target_git_repository_link": self.root + target, "target_git_path": "refs/heads/master",
-            }  # fmt: skip
-            self.put("git_ref", f"{source}/+ref/{git_path}", path=f"refs/heads/{git_path}",
-                     repository_link=self.root + source, commit_sha1=self._sha(path, 0))  # fmt: skip
-        else:
-            sides = {"source_branch_link": self.root + source, "target_branch_link": self.root + target}
-        self.put(
-            "branch_merge_proposal", path, queue_status=status, registrant_link=f"{self.root}~{registrant}",
-            date_created=stamp(created), date_review_requested=stamp(created), description=description, private=False,
-            address=f"mp+{self.number}@code.launchpad.test", **sides,
-        )  # fmt: skip
-        self.collections[path + "/all_comments"] = []
-        self.proposals.append(path)
-        for name in asked:
-            self.asked.setdefault(name, []).append(path)
-        self.push(path)
-        return path
-
-    def push(self, path: str) -> None:
-        """A new tip, and the preview diff of it."""
-        entry = self.entries[path]
-        self.number += 1
-        tip = self._sha(path, self.number)
-        if entry["source_branch_link"]:
-            tip = f"{path.split('/')[0].strip('~')}@example.com-{self.number}"
-            self.change(entry["source_branch_link"].removeprefix(self.root), last_scanned_id=tip)
-        else:
-            repository = entry["source_git_repository_link"].removeprefix(self.root)
-            self.change(f"{repository}/+ref/{entry['source_git_path'].removeprefix('refs/heads/')}", commit_sha1=tip)
-        diff = f"{path}/+preview-diff/{self.number}"
-        self.put("preview_diff", diff, id=self.number, source_revision_id=tip, target_revision_id="trunk-1",
-                 stale=False, branch_merge_proposal_link=self.root + path)  # fmt: skip
-        self.change(path, preview_diff_link=self.root + diff)
-
-    def set_status(self, path: str, status: str) -> None:
-        """Of a proposal or a bug task."""
-        now = stamp(datetime.now(UTC))
-        entry = self.entries[path]
-        if "queue_status" in entry:
-            more = {"date_merged": now} if status == "Merged" else {}
-            self.change(path, queue_status=status, date_reviewed=now, **more)
-            return
-        self.change(path, status=status, date_left_new=entry["date_left_new"] or now)
-        self.change(entry["bug_link"].removeprefix(self.root), date_last_updated=now)
-
-    def add_bug(
-        self, distribution: str, title: str, *, owner: str, branch: str | None, created: datetime, status: str = "New",
-        tags: Iterable[str] = (), package: str = "",
-    ) -> str:  # fmt: skip
-        """A bug with a task in the distribution, and perhaps a linked branch."""
-        self.number += 1
-        bug = f"bugs/{1000000 + self.number}"
-        number = bug.removeprefix("bugs/")
-        path = f"{distribution}/{'+source/' + package + '/' if package else ''}+bug/{number}"
-        self.put(
-            "bug", bug, id=int(number), title=title, tags=list(tags), owner_link=f"{self.root}~{owner}", private=False,
-            date_created=stamp(created), date_last_updated=stamp(created), date_last_message=stamp(created),
-            message_count=0, description=f"Please review {title}",
-        )  # fmt: skip
-        self.collections[bug + "/messages"] = []
-        self.collections[bug + "/linked_branches"] = []
-        if branch:
-            link = f"{branch}/+bug/{number}"
-            self.put("bug_branch", link, branch_link=self.root + branch, bug_link=self.root + bug)
-            self.collections[bug + "/linked_branches"].append(link)
-        left = None if status == "New" else stamp(created)
-        self.put(
-            "bug_task", path, title=f'Bug #{number} in {distribution}: "{title}"', bug_link=self.root + bug,
-            status=status, owner_link=f"{self.root}~{owner}", date_created=stamp(created), date_left_new=left,
-            target_link=self.root + distribution, bug_target_name=distribution, importance="Undecided",
-            web_link=f"{self.url}{path}",
-        )  # fmt: skip
-        self.tasks.append(path)
-        self.comment(path, owner, f"Please review {title}", when=created)
-        return path
-
-    def comment(self, path: str, author: str, text: str, vote: str | None = None, when: datetime | None = None,
-                vote_tag: str | None = None) -> str:  # fmt: skip
-        """A comment on a proposal, or a message on a task's bug."""
-        when = when or datetime.now(UTC)
-        entry = self.entries[path]
-        with self.lock:
-            self.number += 1
-            if "queue_status" in entry:
-                link = f"{path}/comments/{self.number}"
-                self.put(
-                    "code_review_comment", link, id=self.number, author_link=f"{self.root}~{author}", content=text,
-                    message_body=text, vote=vote, vote_tag=vote_tag, date_created=stamp(when), title="Re: the proposal",
-                    branch_merge_proposal_link=self.root + path, owner_link=f"{self.root}~{author}",
-                )  # fmt: skip
-                self.collections[path + "/all_comments"].append(link)
-                return link
-            bug = entry["bug_link"].removeprefix(self.root)
-            messages = self.collections[bug + "/messages"]
-            link = f"{bug}/comments/{len(messages)}"
-            self.put("message", link, owner_link=f"{self.root}~{author}", content=text, date_created=stamp(when),
-                     subject=self.entries[bug]["title"])  # fmt: skip
-            messages.append(link)
-            self.change(bug, date_last_message=stamp(when), date_last_updated=stamp(when), message_count=len(messages))
-            return link
-
-    def _sha(self, path: str, number: int) -> str:
-        return hashlib.sha1(f"{path}{number}".encode(), usedforsecurity=False).hexdigest()
+    def before_next_batch(self, happens: Callable[[], object]) -> None:
+        """Call a function once, as soon as a batch that is not the last of its collection has been made."""
+        self._between.append(happens)
 
     # --- HTTP ----------------------------------------------------------------------------------------------
 
@@ -275,15 +76,20 @@ class SandboxLaunchpad(SandboxServer):
             path = "~" + self._who(request)
             if path == "~":
                 return Answer(401, b"You are not logged in.", type="text/plain")
+        if path in self.hidden:
+            return Answer(self.hidden[path], b"(<Object>, 'launchpad.View')", type="text/plain")
+        if (moved := self.moved_to(path)) != path:
+            query = f"?{urlencode(request.query)}" if request.query else ""
+            return Answer(301, headers={"Location": f"{self.root}{moved}{query}"})
         operation = request.parameter("ws.op")
         if request.method == "POST":
             return self._write_operation(request, path, operation)
         if (path, operation) == ("branches", "getByUrls"):
-            named = {url: self.entries.get(url.removeprefix("lp:")) for url in _listed(request.parameter("urls"))}
-            return json_answer(named)
+            return json_answer({url: self._visible(url) for url in _listed(request.parameter("urls"))})
         if operation:
-            found = self._find(path, operation, request)
-            return self._collection(found, request, path) if found is not None else Answer(400, b"No such operation")
+            return self._read_operation(request, path, operation)
+        if path.endswith("/diff_text") and path.removesuffix("/diff_text") in self.diffs:
+            return Answer(200, self.diffs[path.removesuffix("/diff_text")].encode(), type="text/x-diff; charset=utf-8")
         if path.endswith("/landing_candidates"):
             target = path.removesuffix("/landing_candidates")
             return self._collection(self._proposals_into(target, UNFINISHED), request, path)
@@ -296,24 +102,53 @@ class SandboxLaunchpad(SandboxServer):
             return Answer(304, headers={"ETag": entry["http_etag"]})
         return json_answer(entry, ETag=entry["http_etag"])
 
+    def _visible(self, url: str) -> Entry | None:
+        path = url.removeprefix("lp:")
+        return None if path in self.hidden else self.entries.get(path)
+
+    def _read_operation(self, request: Request, path: str, operation: str) -> Answer:
+        if path not in self.entries:
+            return Answer(404, b"Object not found", type="text/plain")
+        found = self._find(path, operation, request)
+        if found is None:
+            return Answer(400, b"No such operation: " + operation.encode(), type="text/plain")
+        return self._collection(found, request, path)
+
     def _find(self, path: str, operation: str, request: Request) -> list[str] | None:
         statuses = set(_listed(request.parameter("status")))
         name = path.removeprefix("~")
         if operation == "getBranches":
             return self.branches.get(name, [])
         if operation == "getRequestedReviews":
-            return self._with_status(self.asked.get(name, []), statuses or {"Needs review"})
+            return self._with_status(filter(self._asks(path), self.proposals), statuses or {"Needs review"})
         if operation == "getMergeProposals":
             wanted = statuses or UNFINISHED
-            if path in self.entries and self.entries[path].get("is_team") is not None:
+            if "is_team" in self.entries[path]:
                 link = self.root + path
-                return self._with_status(
+                found = self._with_status(
                     [mp for mp in self.proposals if self.entries[mp]["registrant_link"] == link], wanted
                 )
-            return self._proposals_into(path, wanted)
+            else:
+                found = self._proposals_into(path, wanted)
+            return [mp for mp in found if self._created_in_time(mp, request)]
         if operation == "searchTasks":
             return self._tasks(path, statuses, request)
         return None
+
+    def _asks(self, person: str) -> Callable[[str], bool]:
+        """Whether a person or team is asked to review a proposal, or reviewed it."""
+        link = self.root + person
+
+        def asks(proposal: str) -> bool:
+            votes = self.collections[proposal + "/votes"]
+            return any(self.entries[vote]["reviewer_link"] == link for vote in votes)
+
+        return asks
+
+    def _created_in_time(self, proposal: str, request: Request) -> bool:
+        created = datetime.fromisoformat(self.entries[proposal]["date_created"])
+        since, before = _time(request.parameter("created_since")), _time(request.parameter("created_before"))
+        return (since is None or created >= since) and (before is None or created < before)
 
     def _with_status(self, paths: Iterable[str], statuses: set[str]) -> list[str]:
         return [path for path in paths if path in self.entries and self.entries[path]["queue_status"] in statuses]
@@ -323,14 +158,13 @@ class SandboxLaunchpad(SandboxServer):
 
         def into(entry: Entry) -> bool:
             link = entry["target_branch_link"] or entry["target_git_repository_link"]
-            place = str(link).removeprefix(self.root)
+            place = self.path_of(str(link))
             return place == target or place.split("/")[1:2] == [target]
 
         return self._with_status([path for path in self.proposals if into(self.entries[path])], statuses)
 
     def _tasks(self, distribution: str, statuses: set[str], request: Request) -> list[str]:
-        since = request.parameter("modified_since").strip('"')
-        after = datetime.fromisoformat(since) if since else None
+        after = _time(request.parameter("modified_since"))
         excluded = {tag.lstrip("-") for tag in _listed(request.parameter("tags")) if tag.startswith("-")}
         linked = "with linked Branches" in request.parameter("linked_branches")
         if statuses & {"Incomplete (with response)", "Incomplete (without response)"}:
@@ -338,7 +172,7 @@ class SandboxLaunchpad(SandboxServer):
 
         def wanted(path: str) -> bool:
             task = self.entries[path]
-            bug_path = task["bug_link"].removeprefix(self.root)
+            bug_path = self.path_of(task["bug_link"])
             bug = self.entries[bug_path]
             return (
                 task["bug_target_name"] == distribution
@@ -351,19 +185,29 @@ class SandboxLaunchpad(SandboxServer):
         return [path for path in self.tasks if wanted(path)]
 
     def _collection(self, paths: list[str], request: Request, path: str) -> Answer:
+        """One batch. What our account may not see is left out after it was cut, as Launchpad does."""
+        if request.parameter("ws.show") == "total_size":
+            return json_answer(len(paths) if request.parameter("ws.op") else {"total_size": len(paths)})
         start = _number(request.parameter("ws.start"), 0)
         size = min(max(1, _number(request.parameter("ws.size"), BATCH)), LARGEST_BATCH)
+        if size > self.largest_batch and len(paths) > self.largest_batch:
+            return Answer(503, OUT_OF_TIME, type="text/plain")
         with self.lock:
-            entries = [self.entries[item] for item in paths[start : start + size] if item in self.entries]
+            batch = [item for item in paths[start : start + size] if item not in self.hidden]
+            entries = [self.entries[item] for item in batch if item in self.entries]
             kind = str(entries[0]["resource_type_link"]).rsplit("#", 1)[-1] if entries else "branch_merge_proposal"
             page: Entry = {
                 "total_size": len(paths), "start": start, "entries": entries,
                 "resource_type_link": f"{self.root}#{kind}-page-resource",
             }  # fmt: skip
-            if start + size < len(paths):
+            has_next = start + size < len(paths)
+            if has_next:
                 query = urlencode({**request.query, "ws.start": start + size, "ws.size": size})
                 page["next_collection_link"] = f"{self.root}{path}?{query}"
-            return json_answer(page)
+            answer = json_answer(page)
+        if has_next and self._between:
+            self._between.pop(0)()
+        return answer
 
     def _who(self, request: Request) -> str:
         found = re.search(r'oauth_token="?([^",]*)', request.headers.get("Authorization", ""))
@@ -414,9 +258,8 @@ class SandboxLaunchpad(SandboxServer):
         return Answer(200 if entry or not path else 404, text.encode(), type="text/html; charset=utf-8")
 
 
-def stamp(when: datetime) -> str:
-    """A time as Launchpad writes it."""
-    return when.astimezone(UTC).isoformat()
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text.strip('"')) if text else None
 
 
 def _number(text: str, default: int) -> int:

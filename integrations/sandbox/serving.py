@@ -6,12 +6,15 @@ import json
 import random
 import re
 import socket
+import ssl
+import sys
 import threading
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -32,6 +35,7 @@ class Request:
 
     method: str
     path: str  # unquoted, without the query
+    segments: list[str]  # of the path, each unquoted: a name may hold a slash
     query: dict[str, str]
     form: dict[str, str]
     headers: Any
@@ -77,12 +81,27 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # connections that wait to be taken
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, or refuses our certificate, is no news; anything else is."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class SandboxServer:
-    """A threading HTTP server on the loopback interface. Subclasses answer in ``respond``."""
+    """A threading HTTP server on the loopback interface. Subclasses answer in ``respond``.
 
-    def __init__(self, port: int = 0, *, seed: int = 1) -> None:
+    Tests in this process call its methods. Another process uses ``/+control``: GET tells what happened; POST takes JSON
+    with any of ``faults`` (a list of ``Fault``, instead of those before), ``reset`` (forget the requests so far),
+    ``set`` (attributes of ``SETTABLE``), ``do`` (a list of ``[method, {argument: value}]``, methods of ``CALLABLE``).
+    """
+
+    SETTABLE: tuple[str, ...] = ("lower_case_headers",)
+    CALLABLE: tuple[str, ...] = ()
+
+    def __init__(self, port: int = 0, *, seed: int = 1, certificate: Path | None = None) -> None:
+        """Listen on a port (0: any free one). ``certificate`` is a PEM file with its key: then it speaks TLS."""
         self.requests: list[tuple[str, str]] = []
+        self.lower_case_headers = False  # as HTTP/2 and some proxies send them
         self.faults: list[Fault] = []
         self.faulted: Counter[str] = Counter()  # how often each kind was answered
         self.lock = threading.RLock()
@@ -103,7 +122,12 @@ class SandboxServer:
                 """Quiet: the log of requests is ``SandboxServer.requests``."""
 
         self.server = _Server(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            # The handshake is the handler's, at its first read: a client that breaks it off holds nobody up.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_port}/"
 
     def start(self) -> None:
         """Serve from a thread."""
@@ -118,6 +142,13 @@ class SandboxServer:
         """The answer to a request."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Forget what was asked and which faults were answered, and take the faults back."""
+        with self.lock:
+            self.requests.clear()
+            self.faults = []
+            self.faulted.clear()
+
     def facts(self) -> dict[str, Any]:
         """What ``GET /+control`` tells."""
         with self.lock:
@@ -127,18 +158,33 @@ class SandboxServer:
             }  # fmt: skip
 
     def _control(self, request: Request) -> Answer:
-        """``POST /+control``: {"faults": […], "reset": true}, so that another process can make things go wrong."""
         if request.method == "POST":
             try:
-                wanted = json.loads(request.body or b"{}")
-                faults = [Fault(**fault) for fault in wanted.get("faults", [])]
-            except (ValueError, TypeError, AttributeError) as error:
+                done = self._take_orders(json.loads(request.body or b"{}"))
+            except (ValueError, TypeError, AttributeError, KeyError) as error:
                 return json_answer({"error": str(error)}, 400)
-            with self.lock:
-                self.faults = faults
-                if wanted.get("reset"):
-                    self.requests.clear()
+            return json_answer(self.facts() | {"done": done})
         return json_answer(self.facts())
+
+    def _take_orders(self, orders: dict[str, Any]) -> list[Any]:
+        """Do what a POST to ``/+control`` says. Returns what the called methods returned."""
+        faults = [Fault(**fault) for fault in orders.get("faults", [])]
+        calls = [(name, arguments) for name, arguments in orders.get("do", [])]
+        for name in orders.get("set", {}):
+            if name not in self.SETTABLE:
+                raise ValueError(f"set one of {', '.join(self.SETTABLE)}")
+        for name, _ in calls:
+            if name not in self.CALLABLE:
+                raise ValueError(f"do one of {', '.join(self.CALLABLE)}")
+        with self.lock:
+            if "faults" in orders:
+                self.faults = faults
+            if orders.get("reset"):
+                self.requests.clear()
+            for name, value in orders.get("set", {}).items():
+                setattr(self, name, value)
+            returned = [getattr(self, name)(**arguments) for name, arguments in calls]
+        return [value if isinstance(value, str | int | float | None) else str(value) for value in returned]
 
     def _fault_for(self, path: str) -> Fault | None:
         with self.lock:
@@ -157,6 +203,7 @@ class SandboxServer:
         request = Request(
             handler.command,
             unquote(parts.path),
+            [unquote(segment) for segment in parts.path.split("/") if segment],
             dict(parse_qsl(parts.query, keep_blank_values=True)),
             dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {},
             handler.headers,
@@ -191,9 +238,9 @@ class SandboxServer:
     def _write(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         try:
             handler.send_response(answer.status)
-            handler.send_header("Content-Type", answer.type)
+            handler.send_header("content-type" if self.lower_case_headers else "Content-Type", answer.type)
             for name, value in answer.headers.items():
-                handler.send_header(name.replace("_", "-"), value)
+                handler.send_header(name.lower() if self.lower_case_headers else name, value)
             if isinstance(answer.body, bytes):
                 handler.send_header("Content-Length", str(len(answer.body)))
                 handler.end_headers()

@@ -93,7 +93,7 @@ def fill(count: int, now: datetime) -> dict[str, Any]:
         at, is_open = now - ages[n], n < count
         return {
             "source_id": source.pk, "kind": "update" if n % 4 else "new", "state": states[n],
-            "title": f"{CHARMS[n % len(CHARMS)]}: {CHANGES[n // 7 % len(CHANGES)]} ({n})",
+            "title": f"{CHARMS[n % len(CHARMS)]}: {CHANGES[n // 7 % len(CHANGES)].title} ({n})",
             "launchpad_status": "Needs review", "url": f"https://code.launchpad.net/{path}",
             "api_url": f"https://api.launchpad.net/devel/{path}", "test_url": f"lp:{path}", "revision": f"tip-{n}",
             "diff_marker": f"https://api.launchpad.net/devel/{path}/+preview-diff/{n}", "series_id": series.pk,

@@ -10,25 +10,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.sandbox import Sandbox, SandboxLaunchpad
+from integrations.sandbox import Sandbox
+from integrations.sandbox.data import something_happens
 from integrations.sandbox.serving import port_number
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-
-
-def live_a_little(launchpad: SandboxLaunchpad, chance: random.Random) -> None:
-    """Something happens on Launchpad: a comment, a push, or a new bug."""
-    people = [entry["name"] for entry in launchpad.entries.values() if entry.get("is_team") is False]
-    person, kind = chance.choice(people), chance.random()
-    if kind < 0.5:
-        path = chance.choice(launchpad.proposals + launchpad.tasks)
-        launchpad.comment(path, person, chance.choice(("LGTM +1", "Needs fixing, see above.", "Looking at it now.")))
-    elif kind < 0.8:
-        launchpad.push(chance.choice(launchpad.proposals))
-    else:
-        name = f"charm-{launchpad.number}"
-        branch = launchpad.add_branch(person, f"charms/trusty/{name}/trunk")
-        launchpad.add_bug("charms", f"New charm: {name}", owner=person, branch=branch, created=datetime.now(UTC))
 
 
 class Command(BaseCommand):
@@ -67,5 +53,5 @@ class Command(BaseCommand):
         chance = random.Random(options["seed"])  # noqa: S311 (no secret)
         while not stopping.wait(20):
             if options["alive"]:
-                live_a_little(sandbox.launchpad, chance)
+                something_happens(sandbox.launchpad, chance)
         sandbox.stop()

@@ -207,7 +207,7 @@ def test_what_goes_wrong_on_purpose_is_said_and_mended(sandbox, settings, monkey
     report = import_source(source)
     assert not report.ok
     assert report.problems
-    assert requests.post(control, json={}, timeout=60).ok
+    assert requests.post(control, json={"faults": []}, timeout=60).ok
     settings.LAUNCHPAD_TIMEOUT = patience
     monkeypatch.setattr("integrations.launchpad.client._local", threading.local())  # a client that is as patient
     report = import_source(source)
