@@ -24,6 +24,7 @@ class ImportReport(models.Model):
     changed = models.PositiveIntegerField(default=0)
     requests = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)  # items, or parts of the source, that could not be read or written
+    private = models.PositiveIntegerField(default=0)  # private items that the source does not take
     problems = models.JSONField(default=list, blank=True)  # sentences, at most 100
     ok = models.BooleanField(default=False)
 

@@ -120,6 +120,13 @@ REFRESH_MINUTES: dict[str, int] = {
     "abandoned": env.int("REFRESH_ABANDONED_MINUTES", default=15 * 60),
 }
 REFRESH_DEFAULT_MINUTES = env.int("REFRESH_DEFAULT_MINUTES", default=10)
+# An item that Launchpad does not show is ABANDONED after so many looks in a row, over at least so many hours; not while
+# more than this share of what was looked at within an hour is missing.
+MISSING_LOOKS = env.int("MISSING_LOOKS", default=3)
+MISSING_HOURS = env.float("MISSING_HOURS", default=2)
+MISSING_BRAKE = env.float("MISSING_BRAKE", default=0.1)
+if MISSING_LOOKS < 1 or MISSING_HOURS < 0 or not 0 <= MISSING_BRAKE <= 1:
+    raise ImproperlyConfigured("MISSING_LOOKS is at least 1, MISSING_HOURS at least 0, MISSING_BRAKE from 0 to 1.")
 PRUNE_DAYS = env.int("PRUNE_DAYS", default=365)  # how long a closed review keeps texts, results and fine history
 
 # --- Celery ------------------------------------------------------------------------------------------------

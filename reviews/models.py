@@ -90,6 +90,10 @@ class Source(models.Model):
         ON = "on", "post"
         OFF = "off", "do not post"
 
+    class PrivateItems(models.TextChoices):
+        NO = "no", "no: private items are not imported"
+        REVIEWERS = "reviewers", "reviewers only: imported, and shown to reviewers and staff alone"
+
     name = models.SlugField(max_length=100, unique=True, help_text="How commands and pages call it.")
     kind = models.CharField(max_length=32, choices=Kind.choices)
     target = models.CharField(
@@ -109,12 +113,20 @@ class Source(models.Model):
         "post outcomes", max_length=8, choices=Comments.choices, default=Comments.DEFAULT,
         help_text="Whether test outcomes are posted to Launchpad as comments.",
     )  # fmt: skip
+    private_items = models.CharField(
+        max_length=16, choices=PrivateItems.choices, default=PrivateItems.NO,
+        help_text="Whether items that are private on Launchpad come in, and who sees them.",
+    )  # fmt: skip
     webhook_secret = models.CharField(
         max_length=255,
         blank=True,
         help_text="Shared with Launchpad's webhook; leave empty to refuse webhooks.",
     )
     cursor = models.DateTimeField(null=True, blank=True, editable=False)  # modified_since of the next bug import
+    # What the cursor was reached with: kind, target, distribution, excluded tags. Another one starts from nothing.
+    cursor_scope = models.JSONField(default=list, blank=True, editable=False)
+    # When its items left the queue because it is switched off; empty while they are in it.
+    withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_import_at = models.DateTimeField(null=True, blank=True, editable=False)  # last attempt
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
@@ -142,6 +154,20 @@ class Review(models.Model):
     launchpad_status = models.CharField(max_length=64, blank=True)
     url = models.URLField(max_length=1000)
     api_url = models.CharField(max_length=1000)
+    # What makes it the same item whatever its address: a proposal's number, or a bug's number and the task's target.
+    number = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="Launchpad's number of the proposal, or of the bug."
+    )
+    bug_target = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Bug tasks only: what the task is on, by its path."
+    )
+    private = models.BooleanField(default=False, editable=False, help_text="Private on Launchpad.")
+    state_reason = models.TextField(
+        blank=True, editable=False, help_text="Why it is ABANDONED, where its status on Launchpad does not say it."
+    )
+    duplicate_of = models.URLField(
+        max_length=1000, blank=True, editable=False, help_text="The page of the bug that it is a duplicate of."
+    )
     test_url = models.CharField(max_length=1000, blank=True, help_text="What Jenkins is told to test.")
     branch = models.CharField(max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git.")
     revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
@@ -160,6 +186,21 @@ class Review(models.Model):
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is brought up to date next.")
     sync_error = models.TextField(
         blank=True, editable=False, help_text="Why the last try to bring it up to date failed."
+    )
+    looked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When Launchpad was last asked about it, whatever it answered."
+    )
+    missing_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When Launchpad first did not let us see it; empty: it is there.",
+    )
+    missing_looks = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How often in a row Launchpad did not let us see it."
+    )
+    reported_deleted = models.BooleanField(
+        default=False, editable=False, help_text="A webhook said that it was deleted, and nothing has contradicted it."
     )
     locked_by = models.ForeignKey(
         Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="locked", db_index=False
@@ -189,6 +230,7 @@ class Review(models.Model):
             # The line as several states in one order: dashboard, API. Closed items, ten times as many, are not in it.
             models.Index(fields=["updated_at", "id"], name="review_open_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
+            models.Index(fields=["looked_at"], name="review_looked_at"),  # how many are missing of those looked at
             models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
             models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
             models.Index(fields=["owner", "-updated_at"], name="review_owner"),  # person page: submitted
@@ -226,8 +268,15 @@ class Comment(models.Model):
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="comments", db_index=False)
     author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="comments", db_index=False)
     api_url = models.CharField(max_length=1000)
+    number = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="Launchpad's number of it: unique within its proposal or bug."
+    )
+    position = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Its place among the item's comments, in Launchpad's order."
+    )
     content = models.TextField(blank=True)
     created_at = models.DateTimeField()
+    edited_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When it was last edited there.")
     vote = models.CharField(max_length=64, blank=True, help_text="The formal vote, as Launchpad spells it.")
     vote_tag = models.CharField(max_length=255, blank=True)
     sentiment = models.CharField(max_length=8, choices=Sentiment.choices, default=Sentiment.NEUTRAL)
