@@ -7,27 +7,28 @@ from contextlib import contextmanager
 
 from django.db import OperationalError, connection, transaction
 
-PATIENCE = 8  # seconds that PostgreSQL may take for one query
+QUERY_TIMEOUT_SECONDS = 8  # that PostgreSQL may take for one query of a search
+QUERY_CANCELED = "57014"  # PostgreSQL's code
 
 
-class TooSlow(Exception):
-    """The database gave up on the search; narrower words help."""
+class QueryTooSlow(Exception):
+    """The database gave up on the query; a narrower one helps."""
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Bound the time of each query within. Raises TooSlow (PostgreSQL; SQLite queues are small)."""
+def query_timeout() -> Iterator[None]:
+    """Bound the time of each query within. Raises QueryTooSlow (PostgreSQL only; a queue on SQLite is small)."""
     if connection.vendor != "postgresql":
         yield
         return
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = %s", [PATIENCE * 1000])
+                cursor.execute("SET LOCAL statement_timeout = %s", [QUERY_TIMEOUT_SECONDS * 1000])
             yield
-            with connection.cursor() as cursor:  # a test's own transaction goes on after this one
+            with connection.cursor() as cursor:  # an outer transaction goes on after this one
                 cursor.execute("SET LOCAL statement_timeout = DEFAULT")
     except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") == "57014":  # query_canceled
-            raise TooSlow from None
+        if getattr(error.__cause__, "pgcode", "") == QUERY_CANCELED:
+            raise QueryTooSlow from None
         raise

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 
 class BoundedPaginator(Paginator):
-    """Counts to ``limit`` rows and no further: nobody pages beyond, and counting a million rows takes seconds."""
+    """Counts to ``limit`` rows and no further: nobody pages beyond, and counting a million rows takes seconds.
+
+    ``known_count`` is for whoever has counted already.
+    """
 
     limit = 10_000  # rows
+
+    def __init__(self, *args: Any, known_count: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known_count = known_count
 
     @cached_property
     def _counted(self) -> int:
         """The true count, or one more than ``limit``."""
+        if self.known_count is not None:
+            return self.known_count
         rows = self.object_list
         if isinstance(rows, QuerySet):
             return rows.order_by()[: self.limit + 1].count()

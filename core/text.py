@@ -45,3 +45,15 @@ def _in_words(seconds: int) -> str:
             count = seconds // size
             return f"{count} {unit}" if count == 1 or unit == "min" else f"{count} {unit}s"
     return ""
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in a reader's words: ``12.5 s``, ``3 min 20 s``, ``2 h 5 min``; empty for none."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

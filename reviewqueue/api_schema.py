@@ -1,4 +1,4 @@
-"""The REST API's description of itself: what every operation may answer when it refuses; and what is nowhere."""
+"""The REST API's schema: the errors of every operation. And the 404 of addresses below ``/api/`` that do not exist."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rest_framework.views import APIView
 
 DETAIL = "Detail"
 PROBLEMS: dict[str, str] = {
-    "400": "Something makes no sense: a message per field, or `detail`.",
+    "400": "Something in the request is not valid: a message per field, or `detail`.",
     "401": "The token is not valid.",
     "403": "You may not do this, or the CSRF token is missing; `detail` says which.",
-    "404": "There is no such thing.",
-    "405": "Not this method.",
-    "406": "Only JSON is answered.",
-    "409": "It can't be done as things are; `detail` says why.",
+    "404": "Not found.",
+    "405": "This method is not allowed here.",
+    "406": "Only JSON is available.",
+    "409": "It can't be done in the current state; `detail` says why.",
     "413": "The body is too large.",
-    "415": "The body is of a type that is not read; `detail` names those that are.",
+    "415": "The body has an unsupported content type; `detail` names those that are supported.",
     "429": "Too many requests; the header `Retry-After` says for how many seconds.",
 }
 EVERYWHERE = ("401", "403", "404", "405", "406", "413", "429")
@@ -28,7 +28,7 @@ WITH_BODY = ("400", "409", "415")
 
 
 def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """drf-spectacular hook: add to each operation the answers by which it refuses."""
+    """drf-spectacular hook: add to each operation its errors."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas[DETAIL] = {
         "type": "object",
@@ -56,8 +56,8 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
-class NothingHere(APIView):
-    """404 in JSON for every address below ``/api/`` that nothing else answers."""
+class ApiNotFound(APIView):
+    """404 in JSON for every address below ``/api/`` that does not exist."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -65,10 +65,10 @@ class NothingHere(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse whatever the method is."""
-        raise NotFound(self._words(request.path))
+        raise NotFound(self._message(request.path))
 
     @staticmethod
-    def _words(path: str) -> str:
+    def _message(path: str) -> str:
         if not path.endswith("/") and resolve(f"{path}/").url_name != "api-nothing":
             return f"Addresses end with a slash: {path}/"
-        return "There is nothing at this address. What there is: /api/docs/"
+        return "There is nothing at this address. /api/docs/ lists what does."

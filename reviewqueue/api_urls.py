@@ -1,11 +1,12 @@
-"""Every URL of the REST API but the webhook's (SPEC section 7)."""
+"""Every URL of the REST API but the webhook's (docs/specification.md, section 7)."""
 
 from django.urls import path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from core import converters  # noqa: F401  (registers ``id``)
-from reviews.api.views import PersonView, ReviewList
+from reviews.api.people import PersonView
+from reviews.api.reviews import ReviewList
 from testing.api.views import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
 
 urlpatterns = [
@@ -17,7 +18,7 @@ urlpatterns = [
     path("test-runs/", TestRunList.as_view(), name="api-test-runs"),
     path("test-runs/<id:pk>/", TestRunDetail.as_view(), name="api-test-run"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    # What it says of itself to OPTIONS is no page.
+    # Without OPTIONS, which would answer with a description of the view instead of a page.
     path(
         "docs/",
         SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=["get", "head"]),

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from accounts.sso import begin, complete
-from reviewqueue.api_schema import NothingHere
+from reviewqueue.api_schema import ApiNotFound
 from reviewqueue.operations.probes import healthz, metrics, readyz
 from reviewqueue.operations.views import health
 from reviewqueue.views import about, stats_page
@@ -27,7 +27,7 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("", include("testing.urls")),
     path("", include("reviews.urls")),
-    re_path(r"^api/", NothingHere.as_view(), name="api-nothing"),
+    re_path(r"^api/", ApiNotFound.as_view(), name="api-nothing"),
 ]
 
 handler400 = "core.error_views.bad_request"

@@ -1,196 +1,188 @@
-"""What the dashboard shows: the filtered line in two sections, with counts, and a tag that says if it changed."""
+"""What the dashboard shows: the reviews that wait for a reviewer, in two sections, and what changed since last time."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
-from django.db.models import Count, F, Q, QuerySet, Value
+from django.core.paginator import InvalidPage, Page
+from django.db.models import F, Q, Subquery, Value
 from django.http import QueryDict
 
 from accounts.models import User
-from core.compiled_queries import prepared
+from core.pagination import BoundedPaginator
 from core.text import age
-from reviews.filters import SORTS, ReviewFilter, sorted_by
-from reviews.models import INCOMING_STATES, REVIEWING_STATES, Review, ReviewQuerySet, Series, Source, State
-from reviews.tables import FIELDS, Row, as_rows
+from reviews.choices import INCOMING_STATES, REVIEWING_STATES
+from reviews.forms import DashboardForm
+from reviews.managers import ReviewQuerySet
+from reviews.models import Review, Series, Source
+from reviews.tables import ROW_FIELDS, Row, build_rows, page_link
 
-PAGE = 100
-PARAMETERS = ("q", "state", "source", "series", "needs", "sort")
-SHOWN_STATES = (*INCOMING_STATES, *REVIEWING_STATES)
-SILENCE = timedelta(minutes=30)  # three imports of the default schedule: Launchpad should have been heard from
+PAGE_SIZE = 100  # rows
+DEFAULT_SORT = "age"  # oldest activity first
+MAX_SILENCE = timedelta(minutes=30)  # three imports of the default schedule: one should have succeeded
+# Name, slug (also the parameter that holds the section's page), states.
+SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Incoming", "incoming", INCOMING_STATES),
+    ("Reviews", "reviews", REVIEWING_STATES),
+)
+
+
+class ActiveSource(NamedTuple):
+    """A source that is imported from, and how its last import went."""
+
+    name: str
+    error: str
+    succeeded_at: datetime | None
 
 
 @dataclass
 class Section:
-    """One table of the dashboard."""
+    """One table of the dashboard: one page of the reviews in its states."""
 
     name: str
-    slug: str  # also the parameter that holds its page
-    states: tuple[str, ...]
-    count: int = 0
-    page: int = 1
-    facts: list[tuple[Any, ...]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    before: str = ""  # links to the neighbouring pages
-    after: str = ""
-
-    @property
-    def last(self) -> int:
-        return max(1, -(-self.count // PAGE))
+    slug: str
+    count: int
+    page: Page[Any]
+    values: list[tuple[Any, ...]]  # of ROW_FIELDS
+    link: str  # to another page of it, up to the page's number
+    problem: str = ""  # with the page that was asked for
+    rows: list[Row] = field(default_factory=list)  # see Dashboard.build_rows
 
 
 @dataclass
-class Line:
-    """The dashboard's data; ``problems`` says per parameter what makes no sense."""
+class Dashboard:
+    """The dashboard's data. Errors of ``form`` say what is wrong with a parameter, which was then left out."""
 
+    form: DashboardForm
     query: QueryDict
-    sections: list[Section]
     sort: str
-    problems: dict[str, str]
-    sources: list[tuple[str, str, datetime | None]]
+    sections: list[Section]
+    sources: list[ActiveSource]
     series: list[str]  # names to choose from
-    silent: str  # for how long Launchpad has not been heard from, in words, when that is too long
+    silent_for: str  # how long ago an import last succeeded, in words, when that is too long
 
     @property
-    def filtered(self) -> bool:
-        return any(self.query.get(name) for name in PARAMETERS if name != "sort")
+    def is_filtered(self) -> bool:
+        return any(self.query.get(name) for name in self.form.fields if name != "sort")
 
     @property
     def is_empty(self) -> bool:
-        return not any(part.count for part in self.sections)
+        return not any(section.count for section in self.sections)
 
     @property
-    def heard(self) -> datetime | None:
-        """When a source last answered."""
-        return max((at for _, _, at in self.sources if at), default=None)
+    def last_import_at(self) -> datetime | None:
+        """When an import last succeeded."""
+        return _last_import_at(self.sources)
 
-    def tag(self, user: User | None, token: str, now: datetime) -> str:
-        """The same for two pages that would look the same; costs no query."""
+    def fingerprint(self, now: datetime, *more: Any) -> str:
+        """The same for two pages that look the same, given ``more`` that they depend on. Costs no query."""
         shown = [
-            self.query.urlencode(), self.sources, self.series, self.silent, token,
-            user and (user.pk, user.username, user.is_staff, user.is_reviewer),
-            [(part.count, part.page, _digest(part)) for part in self.sections],
-            [age(row[1], now) for part in self.sections for row in part.facts],
+            self.query.urlencode(), self.sources, self.series, self.silent_for, more,
+            [(section.count, section.page.number, section.values) for section in self.sections],
+            [age(values[1], now) for section in self.sections for values in section.values],
         ]  # fmt: skip
-        return f'"{_hash(shown)}"'
+        return hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()
 
-    def fill_rows(self, now: datetime) -> None:
-        """Words for every row, and links; left out when the reader has the page already."""
-        for part in self.sections:
-            part.rows = list(as_rows(part.facts, now))
-            part.before = _link(self.query, part.slug, part.page - 1) if part.page > 1 else ""
-            part.after = _link(self.query, part.slug, part.page + 1) if part.page < part.last else ""
+    def build_rows(self, now: datetime) -> None:
+        """Fill every section's ``rows``; not needed when the reader has the page already."""
+        for section in self.sections:
+            section.rows = build_rows(section.values, now)
 
 
-def line_of(query: QueryDict, user: User | None, now: datetime) -> Line:
-    """The line by these parameters, for this reader. Four queries; a named source costs one more."""
-    problems: dict[str, str] = {}
-    reviews: ReviewQuerySet = Review.objects.all()
-    asked = any(query.get(name) for name in PARAMETERS if name not in ("sort", "needs"))
-    if asked:
-        chosen = QueryDict(mutable=True)
-        for name in ("q", "state", "source", "series"):
-            chosen.setlist(name, [value for value in query.getlist(name) if value])
-        search = ReviewFilter(chosen, queryset=reviews)
-        reviews = search.usable()
-        for name, errors in search.form.errors.items():
-            problems[name] = " ".join(str(error) for error in errors)
-        if set(query.getlist("state")) & set(State.values) - set(SHOWN_STATES):
-            problems["state"] = "The line holds what waits for a reviewer; the search finds the other states."
-    reviews = _needs(reviews, query.get("needs", ""), user, problems)
-    sort = query.get("sort", "") or "age"
-    if sort.removeprefix("-") not in SORTS:
-        problems["sort"] = f"The line can't be sorted by that. It can by: {', '.join(SORTS)}."
-        sort = "age"
-    everything = not asked and not query.get("needs")
-    counts = dict(prepared("line:counts", lambda: _counts(reviews)) if everything else _counts(reviews))
-    sections = [
-        Section("Incoming", "incoming", INCOMING_STATES),
-        Section("Reviews", "reviews", REVIEWING_STATES),
-    ]
-    for part in sections:
-        part.count = sum(counts.get(state, 0) for state in part.states)
-        part.page = _page(query, part, problems)
-        rows = partial(_rows, reviews, part.states, sort, part.page)
-        first = everything and part.page == 1  # what everybody asks for, again and again
-        part.facts = prepared(f"line:{part.slug}:{sort}", rows) if first else list(rows())
-    sources, series = _places()
-    line = Line(query, sections, sort, problems, sources, series, "")
-    if line.heard and line.heard < now - SILENCE:
-        line.silent = age(line.heard, now)
-    return line
+def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboard:
+    """The dashboard by these parameters, for this reader. Four queries; a source among them costs one more."""
+    form = DashboardForm(query)
+    form.is_valid()
+    chosen = form.cleaned_data
+    reviews = _filtered(form, user)
+    counts = reviews.count_by_state()
+    sort = chosen.get("sort") or DEFAULT_SORT
+    sections = []
+    for name, slug, states in SECTIONS:
+        count = sum(counts.get(state, 0) for state in states)
+        found = reviews.filter(state__in=states).sorted_by(sort).values_list(*ROW_FIELDS)
+        page, problem = _page(BoundedPaginator(found, PAGE_SIZE, known_count=count), name, query.get(slug) or "1")
+        link = page_link(query, slug) + f"{slug}="
+        sections.append(Section(name, slug, count, page, list(page.object_list), link, problem))
+    sources, series = _sources_and_series()
+    last = _last_import_at(sources)
+    silent_for = age(last, now) if last and last < now - MAX_SILENCE else ""
+    return Dashboard(form, query, sort, sections, sources, series, silent_for)
 
 
-def _counts(reviews: ReviewQuerySet) -> QuerySet[Any, Any]:
-    return reviews.filter(state__in=SHOWN_STATES).order_by().values_list("state").annotate(Count("id"))
-
-
-def _rows(reviews: ReviewQuerySet, states: tuple[str, ...], sort: str, page: int) -> QuerySet[Any, Any]:
-    found = sorted_by(reviews.filter(state__in=states), sort).values_list(*FIELDS)
-    return found[(page - 1) * PAGE : page * PAGE]
-
-
-def _places() -> tuple[list[tuple[str, str, datetime | None]], list[str]]:
-    """Active sources, and names of active series: both in one query, since every page load pays for it."""
-    found = sorted(prepared("places", _named), key=lambda row: row[:2])
-    return [row[1:] for row in found if row[0] == 0], list(dict.fromkeys(row[1] for row in found if row[0] == 1))
-
-
-def _named() -> QuerySet[Any, Any]:
-    sources = Source.objects.filter(active=True).values_list(Value(0), "name", "last_error", "last_success_at")
-    series = Series.objects.filter(active=True).values_list(Value(1), "name", Value(""), F("fetched_at"))
-    return sources.order_by().union(series.order_by(), all=True)
-
-
-def _needs(reviews: ReviewQuerySet, needs: str, user: User | None, problems: dict[str, str]) -> ReviewQuerySet:
-    """What the reader can act on: nobody else holds it, and (for a reviewer) somebody else submitted it."""
-    if not needs:
-        return reviews
-    if needs != "me":
-        problems["needs"] = "Only “me” makes sense here."
-    elif user is None:
-        problems["needs"] = "Log in to see what needs you."
-    elif not user.is_reviewer:
-        return reviews.filter(owner=user.person_id) if user.person_id else reviews.none()
-    else:
-        mine = Q(locked_by__isnull=True) | Q(locked_by=user.person_id)
-        return reviews.filter(mine).exclude(owner=user.person_id) if user.person_id else reviews.filter(mine)
+def _filtered(form: DashboardForm, user: User | None) -> ReviewQuerySet:
+    chosen = form.cleaned_data
+    reviews: ReviewQuerySet = Review.objects.waiting()
+    if chosen.get("q"):
+        reviews = reviews.matching(chosen["q"])
+    if chosen.get("state"):
+        reviews = reviews.filter(state__in=chosen["state"])
+    if chosen.get("source"):
+        reviews = reviews.filter(source=chosen["source"])
+    if chosen.get("series"):
+        reviews = reviews.filter(series__name=chosen["series"])
+    if chosen.get("needs"):
+        if user is None:
+            form.add_error("needs", "Log in to see what needs you.")
+        elif user.is_reviewer:
+            reviews = reviews.waiting_for(user.person)
+        else:
+            reviews = reviews.submitted_by(user.person) if user.person else reviews.none()
     return reviews
 
 
-def _page(query: QueryDict, part: Section, problems: dict[str, str]) -> int:
-    text = query.get(part.slug, "") or "1"
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if 1 <= number <= part.last:
-        return number
-    problems[part.slug] = f"{part.name} has no such page: the last one is {part.last}."
-    return 1
+def _page(paginator: BoundedPaginator, name: str, number: str) -> tuple[Page[Any], str]:
+    try:
+        return paginator.page(number), ""
+    except InvalidPage:
+        return paginator.page(1), f"{name} has no such page: the last one is {paginator.num_pages}."
 
 
-def _hash(shown: Any) -> str:
-    return hashlib.blake2b(repr(shown).encode(), digest_size=12).hexdigest()
+def _sources_and_series() -> tuple[list[ActiveSource], list[str]]:
+    """Active sources, and names of active series: both in one query, since every page load pays for it."""
+    sources = Source.objects.active().values_list(Value("source"), "name", "last_error", "last_success_at")
+    series = Series.objects.filter(active=True).values_list(Value("series"), "name", Value(""), F("fetched_at"))
+    found = sorted(sources.order_by().union(series.order_by(), all=True), key=lambda row: row[:2])
+    names = dict.fromkeys(row[1] for row in found if row[0] == "series")
+    return [ActiveSource(*row[1:]) for row in found if row[0] == "source"], list(names)
 
 
-_digested: dict[str, tuple[list[tuple[Any, ...]], str]] = {}  # by section, what was hashed last
+def _last_import_at(sources: list[ActiveSource]) -> datetime | None:
+    return max((source.succeeded_at for source in sources if source.succeeded_at), default=None)
 
 
-def _digest(part: Section) -> str:
-    """The hash of its rows. They are mostly those of the request before, and to compare them is much cheaper."""
-    facts, digest = _digested.get(part.slug, ([], ""))
-    if not digest or facts != part.facts:
-        digest = _hash(part.facts)
-        _digested[part.slug] = part.facts, digest
-    return digest
+def neighbours(review: Review) -> tuple[Review | None, Review | None]:
+    """The reviews before and after this one on the unfiltered dashboard; none for what is not on it. One query."""
+    here = _section_number(review)
+    if here < 0:
+        return None, None
+    same_time = Q(updated_at=review.updated_at)
+    before = Q(updated_at__lt=review.updated_at) | same_time & Q(id__lt=review.pk)
+    after = Q(updated_at__gt=review.updated_at) | same_time & Q(id__gt=review.pk)
+    nearest = []
+    for number, (_, _, states) in enumerate(SECTIONS):
+        rows = Review.objects.filter(state__in=states).sorted_by(DEFAULT_SORT)
+        if number <= here:
+            nearest.append((rows.filter(before) if number == here else rows).reverse())
+        if number >= here:
+            nearest.append(rows.filter(after) if number == here else rows)
+    wanted = reduce(or_, [Q(pk=Subquery(rows.values("pk")[:1])) for rows in nearest])
+    found = sorted(Review.objects.filter(wanted).order_by().only("title", "state", "updated_at"), key=_position)
+    place = _position(review)
+    earlier = [other for other in found if _position(other) < place]
+    later = [other for other in found if _position(other) > place]
+    return (earlier[-1] if earlier else None), (later[0] if later else None)
 
 
-def _link(query: QueryDict, name: str, number: int) -> str:
-    kept = query.copy()
-    kept[name] = str(number)
-    return f"?{kept.urlencode()}"
+def _section_number(review: Review) -> int:
+    """The section that it is in; -1 for none."""
+    return next((number for number, (_, _, states) in enumerate(SECTIONS) if review.state in states), -1)
 
 
-STATE_CHOICES = [(state, State(state).label) for state in SHOWN_STATES]
+def _position(review: Review) -> tuple[int, datetime, int]:
+    return _section_number(review), review.updated_at, review.pk

@@ -17,16 +17,17 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
-from core.db import patience
+from core.db import query_timeout
 from core.text import shorten
-from reviews.api.serializers import ReviewSerializer
-from reviews.models import NEXT_ACTOR, Actor, ReviewQuerySet, Square, State
-from reviews.tables import LONGEST_TITLE
+from reviews.api.reviews import ReviewSerializer
+from reviews.choices import NEXT_ACTOR, Actor, Square, State
+from reviews.managers import ReviewQuerySet
+from reviews.tables import MAX_TITLE
 from reviews.texts import EXPLANATIONS
 
-MOST_LINES = 50_000  # of a CSV
-MOST_OBJECTS = 10_000  # of a JSON; the API pages through more
-MOST_ENTRIES = 50  # of a feed
+MAX_CSV_ROWS = 50_000  # of a CSV
+MAX_JSON_OBJECTS = 10_000  # of a JSON; the API pages through more
+MAX_FEED_ENTRIES = 50  # of a feed
 CHUNK = 500  # rows held at a time
 
 CSV_FIELDS = (
@@ -43,8 +44,8 @@ _FORMULA = re.compile(r"^\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|^[\t\r\n]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-class _Line:
-    """What ``csv.writer`` writes to: hands each line back."""
+class _Echo:
+    """What ``csv.writer`` writes to: hands each line back, so that it can be streamed."""
 
     def write(self, line: str) -> str:
         return line
@@ -62,10 +63,10 @@ def cell(value: Any) -> Any:
     return value
 
 
-def as_csv(reviews: ReviewQuerySet) -> StreamingHttpResponse:
-    """The reviews as a file for spreadsheets, streamed; at most ``MOST_LINES``. Raises TooSlow."""
-    writer = csv.writer(_Line())
-    rows = _begun(reviews.values_list(*CSV_FIELDS)[:MOST_LINES])
+def csv_response(reviews: ReviewQuerySet) -> StreamingHttpResponse:
+    """The reviews as a file for spreadsheets, streamed; at most ``MAX_CSV_ROWS``. Raises QueryTooSlow."""
+    writer = csv.writer(_Echo())
+    rows = _started(reviews.values_list(*CSV_FIELDS)[:MAX_CSV_ROWS])
     lines = ([*map(cell, row), NEXT_ACTOR[row[3]]] for row in rows)
     body = (writer.writerow(line) for line in chain([CSV_HEADINGS], lines))
     response = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8; header=present")
@@ -73,9 +74,12 @@ def as_csv(reviews: ReviewQuerySet) -> StreamingHttpResponse:
     return response
 
 
-def as_json(reviews: ReviewQuerySet) -> StreamingHttpResponse:
-    """The reviews with the fields of the API, streamed; ``complete`` says whether these are all. Raises TooSlow."""
-    found = _begun(reviews.for_rows()[: MOST_OBJECTS + 1])
+def json_response(reviews: ReviewQuerySet) -> StreamingHttpResponse:
+    """The reviews with the fields of the API, streamed; ``complete`` says whether these are all.
+
+    Raises QueryTooSlow.
+    """
+    found = _started(reviews.for_rows()[: MAX_JSON_OBJECTS + 1])
     response = StreamingHttpResponse(_json(found), content_type="application/json")
     response["Content-Disposition"] = 'inline; filename="reviews.json"'
     return response
@@ -87,20 +91,23 @@ def _json(found: Iterable[Any]) -> Iterator[str]:
     complete = True
     yield '{"results": ['
     for position, review in enumerate(found):
-        if position == MOST_OBJECTS:
+        if position == MAX_JSON_OBJECTS:
             complete = False
             break
         yield (",\n" if position else "\n") + encoder.encode(serializer.to_representation(review))
     yield f'\n], "complete": {json.dumps(complete)}}}\n'
 
 
-def as_atom(reviews: ReviewQuerySet, query: str) -> HttpResponse:
-    """A feed of the ``MOST_ENTRIES`` reviews of latest activity. A review's id stays the same. Raises TooSlow."""
+def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
+    """A feed of the ``MAX_FEED_ENTRIES`` reviews of latest activity. A review's id stays the same.
+
+    Raises QueryTooSlow.
+    """
     base = settings.BASE_URL
     search = f"{base}{reverse('search')}"
     plain = f"?{query}" if query else ""
-    newest = reviews.order_by("-updated_at", "-id").for_rows()[:MOST_ENTRIES]
-    with patience():
+    newest = reviews.newest_first().for_rows()[:MAX_FEED_ENTRIES]
+    with query_timeout():
         found = list(newest)
     feed = Atom1Feed(
         title="Review Queue",
@@ -117,7 +124,7 @@ def as_atom(reviews: ReviewQuerySet, query: str) -> HttpResponse:
         state = State(review.state)
         submitter = _xml(review.owner.display_name or review.owner.username)
         feed.add_item(
-            title=f"{state.label}: {_xml(shorten(review.title, LONGEST_TITLE)) or '(no title)'}",
+            title=f"{state.label}: {_xml(shorten(review.title, MAX_TITLE)) or '(no title)'}",
             link=address,
             description=(
                 f"Submitted by {submitter}. {EXPLANATIONS[state]} Who acts next: {Actor(review.next_actor).label}."
@@ -139,13 +146,13 @@ def _xml(text: str) -> str:
     return _NOT_XML.sub("", text)
 
 
-def _begun(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
-    """Rows whose query has been answered already: a search that fails does so before the answer has begun."""
-    rows = _patiently(reviews)
+def _started(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
+    """Rows whose query has been answered already, so that one that fails does so before the response has begun."""
+    rows = _in_chunks(reviews)
     first = next(rows, None)
     return iter(()) if first is None else chain([first], rows)
 
 
-def _patiently(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
-    with patience():
+def _in_chunks(reviews: QuerySet[Any, Any]) -> Iterator[Any]:
+    with query_timeout():
         yield from reviews.iterator(chunk_size=CHUNK)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db import connection, models
+from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from reviews.choices import (
@@ -34,6 +34,7 @@ SORTS: dict[str, tuple[str, ...]] = {
     "square": ("square", "updated_at", "id"),
     "lock": ("locked_at", "updated_at", "id"),
 }
+MAX_WORDS = 8  # of a free text that count
 WAITING_STATES = tuple(state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER)
 
 
@@ -62,6 +63,17 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def next_for(self, actor: str) -> ReviewQuerySet:
         """Those whose next step is this ``Actor``'s."""
         return self.filter(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
+
+    # By words.
+    def matching(self, text: str) -> ReviewQuerySet:
+        """Those that have each word of the text in their title, their address or their submitter's names; the first
+        ``MAX_WORDS`` words count."""
+        people = apps.get_model("accounts", "Person").objects.order_by()
+        found = self
+        for word in text.split()[:MAX_WORDS]:
+            named = people.filter(Q(username__icontains=word) | Q(display_name__icontains=word)).values("pk")
+            found = found.filter(Q(title__icontains=word) | Q(url__icontains=word) | _owned_by(named))
+        return found
 
     # By time.
     def due(self, now: datetime | None = None) -> ReviewQuerySet:
@@ -120,6 +132,18 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def count_by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs. One query."""
         return dict(self.order_by().values_list("state").annotate(Count("id")))
+
+
+def _owned_by(people: QuerySet[Any, Any]) -> Q:
+    """Reviews of these people. An array is what PostgreSQL can combine with the indexes of other conditions."""
+    if connection.vendor != "postgresql":
+        return Q(owner__in=people)
+    return Q(
+        Func(
+            F("owner_id"), Func(Subquery(people), function="ARRAY", template="%(function)s%(expressions)s"),
+            template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField(),
+        )
+    )  # fmt: skip
 
 
 def _is_reviewed_by(person: Person | str) -> Q:

@@ -1,4 +1,4 @@
-"""Finding reviews: one query for the page, CSV, JSON and Atom, sensible at a million old rows.
+"""One page of what a search found, sensible at a million old rows.
 
 Nothing is counted further than a reader would page, and PostgreSQL gives up on a search that takes too long.
 """
@@ -11,24 +11,19 @@ from typing import Any
 from django.core.paginator import Page
 from django.http import QueryDict
 
-from core.db import patience
+from core.db import query_timeout
 from core.pagination import BoundedPaginator
 from reviews.filters import ReviewFilter
-from reviews.models import Review, ReviewQuerySet
-from reviews.tables import rows_of
+from reviews.managers import ReviewQuerySet
+from reviews.tables import ROW_FIELDS, build_rows
 
-PAGE = 100  # rows
+PAGE_SIZE = 100  # rows
 DEFAULT_SORT = "-age"
-SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
+TOO_SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
 
 
-def asked(query: QueryDict) -> ReviewFilter:
-    """The search that a query string asks for, newest activity first unless it says otherwise."""
-    return ReviewFilter(query, queryset=Review.objects.order_by("-updated_at", "-id"))
-
-
-def tidy(query: QueryDict) -> QueryDict:
-    """The parameters of a search that say something: no empty ones, no unknown ones, no page number."""
+def canonical_query(query: QueryDict) -> QueryDict:
+    """The parameters that make the search: no empty ones, no unknown ones, no page number."""
     kept = query.copy()
     for name in list(kept):
         values = [value for value in kept.getlist(name) if value]
@@ -39,17 +34,18 @@ def tidy(query: QueryDict) -> QueryDict:
     return kept
 
 
-def page_of(reviews: ReviewQuerySet, wanted: str, now: datetime, *, by_text: bool = False) -> Page[Any]:
-    """One page of these reviews, in their order. Two queries; a page that isn't there is the nearest that is.
+def get_page(reviews: ReviewQuerySet, number: str, now: datetime, *, by_text: bool = False) -> Page[Any]:
+    """One page of rows of these reviews, in their order; for a page that isn't there, the nearest that is. Two queries.
 
-    ``by_text``: the database can't tell how many fit, and would look for a few along the order, through all reviews.
+    ``by_text``: the database can't tell how many match, and would look for them along the order, through all reviews.
+    Raises QueryTooSlow.
     """
-    paginator = BoundedPaginator(reviews, PAGE)
-    with patience():
+    paginator = BoundedPaginator(reviews, PAGE_SIZE)
+    with query_timeout():
         if by_text and paginator.count and not paginator.has_more:
             # These are all, and are found by the index of words before they are sorted.
             paginator.object_list = reviews.filter(pk__in=reviews.order_by().values("pk")[: paginator.limit + 1])
-        page: Page[Any] = paginator.get_page(wanted)
+        page: Page[Any] = paginator.get_page(number)
         found: Any = page.object_list  # a slice of the queryset
-        page.object_list = rows_of(found, now)
+        page.object_list = build_rows(found.values_list(*ROW_FIELDS), now)
     return page

@@ -8,7 +8,8 @@ from typing import Any
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, Window
 from django.db.models.functions import RowNumber, TruncDate, TruncWeek
 
-from reviews.models import NEXT_ACTOR, OPEN_STATES, Actor, Comment, QueueSample, Review
+from reviews.choices import OPEN_STATES
+from reviews.models import Comment, QueueSample, Review
 
 
 def sample_queue(now: datetime) -> bool:
@@ -19,7 +20,7 @@ def sample_queue(now: datetime) -> bool:
     hour = now.replace(minute=0, second=0, microsecond=0)
     if QueueSample.objects.filter(at=hour).exists():
         return False
-    counts = dict(Review.objects.open().order_by().values_list("state").annotate(Count("id")))
+    counts = Review.objects.open().count_by_state()
     QueueSample.objects.bulk_create(
         [QueueSample(at=hour, state=state, count=counts.get(state, 0)) for state in OPEN_STATES],
         ignore_conflicts=True,
@@ -28,7 +29,7 @@ def sample_queue(now: datetime) -> bool:
 
 
 RANGES = (30, 90, 365)  # days
-BUSIEST = 15
+MAX_BUSIEST = 15
 # Ages of what waits for a reviewer: below so many days, and in words.
 AGES: tuple[tuple[int, str], ...] = (
     (1, "1 day"), (3, "3 days"), (7, "1 week"), (14, "2 weeks"), (30, "1 month"), (90, "3 months"), (365, "1 year"),
@@ -47,14 +48,13 @@ def queue_lengths(since: datetime) -> dict[date, dict[str, float]]:
 
 def ages(now: datetime) -> list[tuple[str, int]]:
     """How long what waits for a reviewer has been without activity: number of reviews by age. One query."""
-    waiting = [state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER]
     bounds = [now - timedelta(days=days) for days, _ in AGES]
     counts: dict[str, Any] = {}
     for position in range(len(bounds) + 1):
         newer = Q(updated_at__gt=bounds[position]) if position < len(bounds) else Q()
         older = Q(updated_at__lte=bounds[position - 1]) if position else Q()
         counts[f"age{position}"] = Count("id", filter=newer & older)
-    found = Review.objects.filter(state__in=waiting).aggregate(**counts)
+    found = Review.objects.waiting().aggregate(**counts)
     words = [*[word for _, word in AGES], OLDEST]
     return [(word, found[f"age{position}"]) for position, word in enumerate(words)]
 
@@ -98,12 +98,13 @@ def throughput(since: datetime) -> dict[date, dict[str, int]]:
 
 def busiest(since: datetime) -> list[tuple[str, str, int, int]]:
     """Who reviewed most: username, shown name, reviews, comments; not on one's own. One query."""
-    said = Comment.objects.filter(created_at__gte=since, is_description=False, is_automated=False)
     people = (
-        said.exclude(author=F("review__owner"))
+        Comment.objects.replies()
+        .by_others()
+        .filter(created_at__gte=since)
         .order_by()
         .values_list("author__username", "author__display_name")
         .annotate(reviews=Count("review", distinct=True), comments=Count("id"))
         .order_by("-reviews", "-comments", "author__username")
     )
-    return list(people[:BUSIEST])
+    return list(people[:MAX_BUSIEST])

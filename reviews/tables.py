@@ -1,7 +1,7 @@
 """Rows of reviews as the dashboard, the search and the person page show them.
 
-One query without model instances, and every word worked out here: the template only prints. That keeps a hundred rows
-about as cheap as printing them can be.
+The rows come without model instances and every word of them is worked out here, so that a hundred rows cost little more
+than printing them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.text import age, shorten
-from reviews.models import ReviewQuerySet, Square, State
+from reviews.choices import Square, State
 from reviews.texts import EXPLANATIONS, SYMBOLS
 
-LONGEST_TITLE = 300  # characters that a row shows; the review's page has them all
-LONGEST_NAME = 80
+MAX_TITLE = 300  # characters that a row shows; the review's page has them all
+MAX_NAME = 80
 
 
-# What a cell of a state or a Square holds, written once.
+# What the cell of a state or a Square holds.
 STATE_CELLS: dict[str, SafeString] = {
     state: format_html(
         '<span class="badge badge-{}">{}</span><span class="why">{}</span>',
@@ -37,7 +37,7 @@ SQUARE_CELLS: dict[str, SafeString] = {
     for square in Square.values
 }
 
-FIELDS = (
+ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name",
 )  # fmt: skip
@@ -61,33 +61,31 @@ class Row(TypedDict):
     lock: str
 
 
-def rows_of(reviews: ReviewQuerySet, now: datetime) -> list[Row]:
-    """The rows of these reviews, in their order. One query; slice it before."""
-    return [*as_rows(reviews.values_list(*FIELDS), now)]
-
-
-def as_rows(facts: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[Row]:
-    """Rows out of tuples of ``FIELDS``."""
+def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
+    """Rows out of tuples of ``ROW_FIELDS``: ``build_rows(reviews.values_list(*ROW_FIELDS), now)`` is one query."""
     review_path = reverse("review", args=[0]).removesuffix("0/")
     people_path = person_path()
+    rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-    ) in facts:  # fmt: skip
-        yield {
+    ) in values:  # fmt: skip
+        row: Row = {
             "id": pk,
             "href": SafeString(f"{review_path}{pk}/"),
             "age": SafeString(age(updated_at, now)),
             "stamp": SafeString(updated_at.isoformat(" ")[:16]),
             "state": STATE_CELLS[state],
-            "title": shorten(title, LONGEST_TITLE) or "(no title)",
+            "title": shorten(title, MAX_TITLE) or "(no title)",
             "out": url,
             "person": SafeString(f"{people_path}{quote(username)}/"),
-            "submitter": shorten(display_name or username, LONGEST_NAME),
+            "submitter": shorten(display_name or username, MAX_NAME),
             "votes": votes(positive, negative),
             "square": square,
             "tests": SQUARE_CELLS[square],
-            "lock": shorten(locker_name or locker or "", LONGEST_NAME),
+            "lock": shorten(locker_name or locker or "", MAX_NAME),
         }
+        rows.append(row)
+    return rows
 
 
 def person_path() -> str:
@@ -101,7 +99,7 @@ def votes(positive: int, negative: int) -> SafeString:
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
 
 
-# Column of the table, the ``sort`` that orders by it (reviews.filters.SORTS), its heading.
+# Column of the table, the name of the order by it (reviews.managers.SORTS), its heading.
 COLUMNS = (
     ("age", "age", "Age"),
     ("state", "state", "State"),
@@ -111,9 +109,10 @@ COLUMNS = (
     ("square", "square", "Tests"),
     ("lock", "lock", "Lock"),
 )
+PAGE_PARAMETERS = ("page", "incoming", "reviews")  # another order begins at page one
 
 
-class Head(TypedDict):
+class ColumnHeader(TypedDict):
     """The heading of one column."""
 
     column: str
@@ -122,24 +121,24 @@ class Head(TypedDict):
     direction: str  # for aria-sort; empty when the rows are not sorted by it
 
 
-def heads_of(query: QueryDict, sort: str) -> list[Head]:
-    """Headings that sort, every other parameter of the query kept. Page numbers go: another order, another page one."""
+def column_headers(query: QueryDict, sort: str) -> list[ColumnHeader]:
+    """Headings that sort; every other parameter of the query is kept."""
     kept = query.copy()
-    for name in ("sort", "page", "incoming", "reviews"):
+    for name in ("sort", *PAGE_PARAMETERS):
         kept.pop(name, None)
-    rest = kept.urlencode()
-    heads: list[Head] = []
+    headers: list[ColumnHeader] = []
     for column, by, word in COLUMNS:
         chosen = sort.removeprefix("-") == by
-        backwards = chosen and not sort.startswith("-")
-        asked = f"-{by}" if backwards else by
+        reverse_next = chosen and not sort.startswith("-")
         direction = ("descending" if sort.startswith("-") else "ascending") if chosen else ""
-        heads.append(
-            {
-                "column": column,
-                "word": word,
-                "href": f"?{rest}{'&' if rest else ''}sort={asked}",
-                "direction": direction,
-            }
-        )
-    return heads
+        href = page_link(kept) + f"sort={'-' if reverse_next else ''}{by}"
+        headers.append({"column": column, "word": word, "href": href, "direction": direction})
+    return headers
+
+
+def page_link(query: QueryDict, *without: str) -> str:
+    """A link to this query with room for one more parameter at its end: ``?state=new&``."""
+    kept = query.copy()
+    for name in without:
+        kept.pop(name, None)
+    return f"?{kept.urlencode()}&" if kept else "?"

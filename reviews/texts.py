@@ -1,11 +1,12 @@
-"""What is expected of whom, in plain words, by kind and state of a review (SPEC section 3)."""
+"""What is expected of whom, in plain words, by kind and state of a review (docs/specification.md, section 3)."""
 
-from reviews.models import Review, Square, State
+from reviews.choices import Square, State
+from reviews.models import Review
 
 _TESTED = "Nothing for now. If a test fails below, push a fix: the new revision is tested by itself."
 
-# The submitter's side of each state; what differs between a proposal and a bug is told apart by kind.
-SUBMITTER: dict[tuple[str, str], str] = {
+# What the submitter has to do, by state and kind.
+EXPECTED_OF_SUBMITTER: dict[tuple[str, str], str] = {
     (State.NEW, Review.Kind.NEW): _TESTED,
     (State.NEW, Review.Kind.UPDATE): _TESTED,
     (State.PENDING, Review.Kind.NEW): _TESTED,
@@ -17,9 +18,9 @@ SUBMITTER: dict[tuple[str, str], str] = {
         "Read the review below, push what it asks for to your branch, then answer in a comment on the proposal on "
         "Launchpad. Your comment brings it back to the reviewers.",
     (State.IN_PROGRESS, Review.Kind.NEW):
-        "Finish your work, push it, and set the bug on Launchpad to New or Confirmed: then it is back in the line.",
+        "Finish your work, push it, and set the bug on Launchpad to New or Confirmed: then it is back in the queue.",
     (State.IN_PROGRESS, Review.Kind.UPDATE):
-        "Finish your work, push it, and set the proposal on Launchpad to Needs review: then it is back in the line.",
+        "Finish your work, push it, and set the proposal on Launchpad to Needs review: then it is back in the queue.",
     (State.FOLLOW_UP, Review.Kind.NEW): "Nothing for now: you have answered, and a reviewer looks at it again.",
     (State.FOLLOW_UP, Review.Kind.UPDATE):
         "Nothing for now: a reviewer looks at it again. If merging failed on a conflict, merge the target into yours.",
@@ -38,7 +39,7 @@ SUBMITTER: dict[tuple[str, str], str] = {
 
 def expected_of_submitter(review: Review) -> str:
     """What the submitter has to do now, if anything, in words."""
-    return SUBMITTER[State(review.state), Review.Kind(review.kind)]
+    return EXPECTED_OF_SUBMITTER[State(review.state), Review.Kind(review.kind)]
 
 
 EXPLANATIONS: dict[str, str] = {
@@ -52,6 +53,5 @@ EXPLANATIONS: dict[str, str] = {
     State.CLOSED: "It is done.",
     State.ABANDONED: "Nobody works on it any more.",
 }
-
 
 SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}

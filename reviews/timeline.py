@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
-from django.db.models import QuerySet
-
-from core.compiled_queries import Given, prepared
 from reviews.models import Comment, Event, Review
 
 NEWEST = 500  # entries of either sort that a page shows; the description is always among them
-LONG = 2_000  # characters of a comment after which the rest is folded
-LONGEST = 20_000  # characters of a comment that a page holds; Launchpad has the whole
+FOLD_AFTER = 2_000  # characters of a comment after which the rest is folded
+MAX_REST = 20_000  # characters of a comment that a page holds; Launchpad has the whole
 SHORT_QUOTE = 4  # lines; a longer quotation is folded
 QUOTE_MARK = re.compile(r"^\s*> ?")  # a quotation is shown as one, so the mark goes
 FOLDED_RUNS = 3  # so many lines about test runs in a row, or more, become one
@@ -41,6 +39,7 @@ class Entry:
 
     kind: str  # comment, event, runs
     at: datetime
+    pk: int
     comment: Comment | None = None
     event: Event | None = None
     pieces: list[Piece] = field(default_factory=list)
@@ -49,58 +48,58 @@ class Entry:
     cut: bool = False  # even the rest is not all
     events: list[Event] = field(default_factory=list)
 
+    @property
+    def is_description(self) -> bool:
+        return self.comment is not None and self.comment.is_description
+
+    @property
+    def is_about_runs(self) -> bool:
+        return self.event is not None and self.event.kind == Event.Kind.RUN
+
 
 @dataclass(frozen=True)
 class Timeline:
     """Entries oldest first, the description before all, and whether older ones were left out."""
 
     entries: list[Entry]
-    shortened: bool
+    is_cut: bool
 
 
-def timeline_of(review: Review) -> Timeline:
+def get_timeline(review: Review) -> Timeline:
     """The newest ``NEWEST`` comments and as many lines of history. Two queries."""
-    events = prepared("events of review", _events, review_id=review.pk)
-    comments = prepared("comments of review", _comments, review_id=review.pk)
-    shortened = len(events) > NEWEST or len(comments) > NEWEST
-    entries = [Entry("event", event.at, event=event) for event in events[:NEWEST]]
+    events = list(review.events.select_related("actor").order_by("-at", "-id")[: NEWEST + 1])
+    comments = list(
+        review.comments.select_related("author").order_by("-is_description", "-created_at", "-id")[: NEWEST + 1]
+    )
+    is_cut = len(events) > NEWEST or len(comments) > NEWEST
+    entries = [Entry("event", event.at, event.pk, event=event) for event in events[:NEWEST]]
     entries += [_comment_entry(comment) for comment in comments[:NEWEST]]
-    entries.sort(key=lambda entry: (not _is_description(entry), entry.at, (entry.comment or entry.event).pk))  # type: ignore[union-attr]
-    return Timeline(_fold_runs(entries), shortened)
-
-
-def _events() -> QuerySet[Event]:
-    events = Event.objects.filter(review_id=Given(Event, "review_id")).select_related("actor")
-    return events.order_by("-at", "-id")[: NEWEST + 1]
-
-
-def _comments() -> QuerySet[Comment]:
-    comments = Comment.objects.filter(review_id=Given(Comment, "review_id")).select_related("author")
-    return comments.order_by("-is_description", "-created_at", "-id")[: NEWEST + 1]
-
-
-def _is_description(entry: Entry) -> bool:
-    return entry.comment is not None and entry.comment.is_description
+    entries.sort(key=lambda entry: (not entry.is_description, entry.at, entry.pk))
+    return Timeline(_fold_runs(entries), is_cut)
 
 
 def _comment_entry(comment: Comment) -> Entry:
     text = comment.content.replace("\r\n", "\n").strip("\n")
     head, rest = _split(text)
     return Entry(
-        "comment", comment.created_at, comment=comment, pieces=pieces_of(head), rest=pieces_of(rest[:LONGEST]),
-        rest_length=len(rest), cut=len(rest) > LONGEST,
+        "comment", comment.created_at, comment.pk, comment=comment, pieces=split_quotes(head),
+        rest=split_quotes(rest[:MAX_REST]), rest_length=len(rest), cut=len(rest) > MAX_REST,
     )  # fmt: skip
 
 
 def _split(text: str) -> tuple[str, str]:
     """What is shown at once and what is folded, parted at the end of a line or a word where there is one."""
-    if len(text) <= LONG * 1.2:
+    if len(text) <= FOLD_AFTER * 1.2:
         return text, ""
-    end = max(text.rfind("\n", LONG // 2, LONG), 0) or max(text.rfind(" ", LONG // 2, LONG), 0) or LONG
+    end = (
+        max(text.rfind("\n", FOLD_AFTER // 2, FOLD_AFTER), 0)
+        or max(text.rfind(" ", FOLD_AFTER // 2, FOLD_AFTER), 0)
+        or FOLD_AFTER
+    )
     return text[:end], text[end:].lstrip("\n ")
 
 
-def pieces_of(text: str) -> list[Piece]:
+def split_quotes(text: str) -> list[Piece]:
     """A comment's text in the order it was written, quoted lines told apart (they begin with ``>``)."""
     parts: list[tuple[bool, list[str]]] = []
     for line in text.split("\n"):
@@ -116,21 +115,13 @@ def pieces_of(text: str) -> list[Piece]:
 
 
 def _fold_runs(entries: list[Entry]) -> list[Entry]:
+    """Rows of ``FOLDED_RUNS`` or more lines about test runs become one entry each."""
     folded: list[Entry] = []
-    row: list[Event] = []
-
-    def close() -> None:
-        if len(row) >= FOLDED_RUNS:
-            folded.append(Entry("runs", row[-1].at, events=list(row)))
+    for about_runs, group in groupby(entries, key=lambda entry: entry.is_about_runs):
+        row = list(group)
+        if about_runs and len(row) >= FOLDED_RUNS:
+            events = [entry.event for entry in row if entry.event]
+            folded.append(Entry("runs", row[-1].at, row[-1].pk, events=events))
         else:
-            folded.extend(Entry("event", event.at, event=event) for event in row)
-        row.clear()
-
-    for entry in entries:
-        if entry.event and entry.event.kind == Event.Kind.RUN:
-            row.append(entry.event)
-            continue
-        close()
-        folded.append(entry)
-    close()
+            folded += row
     return folded

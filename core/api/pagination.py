@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework.pagination import PageNumberPagination
 
 
-class Pages(PageNumberPagination):
+class ApiPagination(PageNumberPagination):
     """``page`` and ``page_size`` (100, up to 500)."""
 
     page_size = 100

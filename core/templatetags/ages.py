@@ -22,3 +22,6 @@ def ago(then: datetime) -> str:
 def until(then: datetime) -> str:
     """``in 3 days``."""
     return text.until(then, timezone.now())
+
+
+register.filter("duration", text.duration)

@@ -93,10 +93,10 @@ def test_filters_choose_and_stay_in_every_link(client):
     [
         ("state=wet", "wet is not one of the available choices"),
         ("source=nowhere", "not one of the available choices"),
-        ("sort=mood", "can&#x27;t be sorted by that"),
+        ("sort=mood", "can&#x27;t be sorted by “mood”"),
         ("reviews=7", "has no such page"),
         ("needs=me", "Log in to see"),
-        ("needs=you", "makes sense"),
+        ("needs=you", "The only choice is “me”"),
         ("q=" + "x" * 300, "at most 200 characters"),
         ("q=%00", "Null characters"),
     ],
@@ -119,8 +119,8 @@ def test_needs_me_leaves_out_what_others_hold_and_ones_own(client, reviewer):
 def test_an_empty_line_says_why(client):
     assert b"Nothing has been imported yet." in client.get("/").content
     Source.objects.update(last_success_at=timezone.now())
-    assert b"The line is empty." in client.get("/").content
-    assert b"Nothing here passes the filter." in client.get("/?q=zebra").content
+    assert b"The queue is empty." in client.get("/").content
+    assert b"Nothing here matches the filter." in client.get("/?q=zebra").content
     Source.objects.update(active=False)
     assert b"No source is active." in client.get("/").content
 
@@ -128,13 +128,13 @@ def test_an_empty_line_says_why(client):
 def test_a_launchpad_that_is_silent_is_said(client):
     fill(1)
     Source.objects.update(last_success_at=timezone.now() - timedelta(hours=2, minutes=1))
-    assert b"Launchpad was last heard from 2 hours ago" in client.get("/").content
+    assert b"The last successful import was 2 hours ago" in client.get("/").content
 
 
 def test_states_that_are_not_in_the_line_are_said(client):
     fill(1, state="merged")
     page = client.get("/?state=merged").content.decode()
-    assert "the search finds the other states" in page
+    assert "The search finds the other states" in page
 
 
 def test_series_are_offered_in_no_query_of_their_own(client, django_assert_max_num_queries):

@@ -114,7 +114,7 @@ def test_odd_names_have_pages(client, username):
 def test_unknown_people_are_said_to_be(client, people, path):
     page = client.get(f"/people/{path}/")
     assert page.status_code == 404
-    assert b"Nobody of that name" in page.content
+    assert b"Person not found" in page.content
     assert b"<script>" not in page.content
 
 

@@ -13,8 +13,8 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.models import Person
+from reviews.filters import ReviewFilter
 from reviews.models import Comment, Review, Series, Source, State
-from reviews.search import asked
 
 pytestmark = pytest.mark.django_db
 ATOM = {"a": "http://www.w3.org/2005/Atom"}
@@ -95,7 +95,7 @@ def test_dates_include_both_days(client, line):
 def test_nonsense_gives_the_page_with_a_message_beside_the_field(client, line, query):
     page = client.get(f"/search/?{query}")
     assert page.status_code == 200
-    assert len(page.context["page"].object_list) == 4  # what makes no sense was left out
+    assert len(page.context["page"].object_list) == 4  # what is not valid was left out
     assert b"notice error" in page.content
     if not query.startswith("format"):
         assert b'class="problem"' in page.content
@@ -195,7 +195,7 @@ def test_json_has_the_fields_of_the_api(client, line):
 
 
 def test_json_says_when_it_is_cut(client, line, monkeypatch):
-    monkeypatch.setattr("reviews.exports.MOST_OBJECTS", 2)
+    monkeypatch.setattr("reviews.exports.MAX_JSON_OBJECTS", 2)
     found = json.loads(b"".join(client.get("/search/?format=json")))
     assert (len(found["results"]), found["complete"]) == (2, False)
     empty = json.loads(b"".join(client.get("/search/?format=json&q=zzz")))
@@ -257,7 +257,7 @@ def test_what_is_found_by_words_keeps_its_order(client, line, monkeypatch, sign,
 def test_words_are_found_by_their_indexes(line):
     with connection.cursor() as cursor:  # a table of four rows is read whole as long as that is allowed
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
-    plan = asked(QueryDict("q=mysql")).usable().order_by().explain()
+    plan = ReviewFilter(QueryDict("q=mysql"), queryset=Review.objects.all()).results().order_by().explain()
     assert {"review_title_words", "review_url_words", "review_owner"} <= set(re.findall(r"\w+", plan)), plan
 
 
@@ -265,7 +265,7 @@ def test_words_are_found_by_their_indexes(line):
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL bounds the time of a query")
 @pytest.mark.parametrize("wanted", ["", "&format=csv", "&format=atom"])
 def test_a_search_that_takes_too_long_is_given_up_in_words(client, line, monkeypatch, wanted):
-    monkeypatch.setattr("core.db.PATIENCE", 0.05)
+    monkeypatch.setattr("core.db.QUERY_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(
         "reviews.search.ReviewFilter.by_text",
         lambda self, reviews, name, value: reviews.extra(where=["pg_sleep(30) IS NOT NULL"]),

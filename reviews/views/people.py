@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
+from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,12 +14,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import Person, User
-from core.db import TooSlow
-from reviews.filters import SORTS, sorted_by
-from reviews.models import State
-from reviews.people import LISTS, Choice, counts_of, nothing_in, reviews_of, standing, suggestions, words_for
-from reviews.search import DEFAULT_SORT, SLOW, page_of
-from reviews.tables import heads_of
+from core.db import QueryTooSlow
+from reviews.choices import State
+from reviews.managers import SORTS, ReviewQuerySet
+from reviews.models import Review
+from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page
+from reviews.tables import column_headers, page_link, person_path
+
+MAX_SUGGESTIONS = 10
+LISTS = ("needs", "locked", "submitted", "reviewed")
+
+
+class Choice(TypedDict):
+    """A list or a state to choose, and how many reviews it holds."""
+
+    name: str
+    word: str
+    count: int
+    chosen: bool
+    href: str
 
 
 @require_safe
@@ -25,65 +40,117 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     """What somebody has locked, submitted and reviewed, and what waits for them."""
     known = Person.objects.select_related("user").filter(username=username).first() if "\x00" not in username else None
     if known is None:
-        near = suggestions(username[:4].lower())
+        near = suggest_people(username[:4].lower())
         return render(request, "reviews/person_unknown.html", {"username": username[:100], "near": near}, status=404)
-    own = isinstance(request.user, User) and request.user.person_id == known.pk
-    counts = counts_of(known)
-    which = request.GET.get("list", "")
-    if which not in LISTS:
-        which = next((name for name in LISTS if counts[name]), "needs" if own else "submitted")
+    is_own = isinstance(request.user, User) and request.user.person_id == known.pk
+    counts = {name: _reviews_of(known, name).count_by_state() for name in LISTS}
+    chosen = _chosen_list(request.GET.get("list", ""), counts, is_own)
     state = request.GET.get("state", "")
     if state not in State.values:
         state = ""
     sort = request.GET.get("sort", "")
     if sort.removeprefix("-") not in SORTS:
-        sort = "age" if which == "needs" else DEFAULT_SORT
-    reviews = sorted_by(reviews_of(known, which), sort)
+        sort = "age" if chosen == "needs" else DEFAULT_SORT
+    query = QueryDict(mutable=True)
+    query["list"] = chosen
+    if state:
+        query["state"] = state
+    if request.GET.get("sort") == sort:
+        query["sort"] = sort
+    reviews = _reviews_of(known, chosen).sorted_by(sort)
     if state:
         reviews = reviews.filter(state=state)
-    kept = QueryDict(mutable=True)
-    kept["list"] = which
-    lists: list[Choice] = [
-        {
-            "name": name, "word": words_for(name, own=own), "count": sum(counts[name].values()),
-            "chosen": name == which, "href": f"?list={name}",
-        }
-        for name in LISTS
-    ]  # fmt: skip
-    states: list[Choice] = [
-        {
-            "name": name, "word": State(name).label, "count": counts[which].get(name, 0), "chosen": name == state,
-            "href": f"?list={which}&state={name}",
-        }
-        for name in State.values
-        if counts[which].get(name) or name == state
-    ]  # fmt: skip
-    if state:
-        kept["state"] = state
-    if request.GET.get("sort") == sort:
-        kept["sort"] = sort
     page, slow = None, ""
     try:
-        page = page_of(reviews, request.GET.get("page", ""), timezone.now())
-    except TooSlow:
-        slow = SLOW
+        page = get_page(reviews, request.GET.get("page", ""), timezone.now())
+    except QueryTooSlow:
+        slow = TOO_SLOW
     context: dict[str, Any] = {
         "person": known,
-        "own": own,
-        "standing": standing(known),
-        "lists": lists,
-        "list": which,
-        "states": states,
+        "is_own": is_own,
+        "standing": _standing(known),
+        "lists": _list_choices(counts, chosen, is_own),
+        "list": chosen,
+        "states": _state_choices(counts[chosen], chosen, state),
         "state": state,
         "page": page,
         "slow": slow,
-        "label": next(item["word"] for item in lists if item["chosen"]),
-        "nothing": nothing_in(which, own=own),
-        "heads": heads_of(kept, sort),
-        "link": "?" + kept.urlencode() + "&",
-        "total": sum(counts[which].values()),
+        "label": _list_word(chosen, is_own),
+        "nothing": _nothing_in(chosen, is_own),
+        "headers": column_headers(query, sort),
+        "link": page_link(query),
+        "total": sum(counts[chosen].values()),
     }
     return render(request, "reviews/person.html", context)
+
+
+def _reviews_of(person: Person, name: str) -> ReviewQuerySet:
+    """The reviews of one of ``LISTS``."""
+    reviews: ReviewQuerySet = Review.objects.all()
+    if name == "needs":
+        return reviews.needs(person)
+    if name == "locked":
+        return reviews.locked_by(person)
+    if name == "submitted":
+        return reviews.submitted_by(person)
+    return reviews.reviewed_by(person)
+
+
+def _chosen_list(asked: str, counts: dict[str, dict[str, int]], is_own: bool) -> str:
+    """The list that was asked for; else the first that holds something."""
+    if asked in LISTS:
+        return asked
+    return next((name for name in LISTS if counts[name]), "needs" if is_own else "submitted")
+
+
+def _list_choices(counts: dict[str, dict[str, int]], chosen: str, is_own: bool) -> list[Choice]:
+    return [
+        {
+            "name": name, "word": _list_word(name, is_own), "count": sum(counts[name].values()),
+            "chosen": name == chosen, "href": f"?list={name}",
+        }
+        for name in LISTS
+    ]  # fmt: skip
+
+
+def _state_choices(counts: dict[str, int], chosen_list: str, chosen: str) -> list[Choice]:
+    return [
+        {
+            "name": name, "word": State(name).label, "count": counts.get(name, 0), "chosen": name == chosen,
+            "href": f"?list={chosen_list}&state={name}",
+        }
+        for name in State.values
+        if counts.get(name) or name == chosen
+    ]  # fmt: skip
+
+
+def _list_word(name: str, is_own: bool) -> str:
+    """How a list is called on its owner's page and on others'."""
+    if name == "needs":
+        return "Needs you" if is_own else "Needs them"
+    return name.capitalize()
+
+
+def _nothing_in(name: str, is_own: bool) -> str:
+    """What an empty list says."""
+    if name == "needs":
+        return "Nothing waits for you." if is_own else "Nothing waits for them."
+    who = "You have" if is_own else "They have"
+    return f"{who} nothing locked." if name == "locked" else f"{who} {name} nothing yet."
+
+
+def _standing(person: Person) -> str:
+    """Whether somebody is a reviewer, and why, in a sentence. One query when the team does not say it already."""
+    if person.is_team:
+        return "A team on Launchpad."
+    if person.is_reviewer:
+        return "A reviewer: member of a reviewer team on Launchpad."
+    account: Any = getattr(person, "user", None)
+    if account is not None and account.is_active and account.is_superuser:
+        return "A reviewer: administrator of this queue."
+    if account is not None and account.is_reviewer:
+        return "A reviewer: member of the group of reviewers of this queue."
+    return "Not a reviewer: in no reviewer team on Launchpad."
 
 
 @never_cache
@@ -96,7 +163,23 @@ def me(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def old_person_path(request: HttpRequest, username: str) -> HttpResponse:
+    """``/user/<name>``, as the page was called once."""
+    return redirect(f"{person_path()}{quote(username, safe='')}/", permanent=True)
+
+
+@require_safe
 def suggest(request: HttpRequest) -> HttpResponse:
     """People whose name begins with ``q``, for the fields of the search."""
-    people = [{"username": username, "display_name": name} for username, name in suggestions(request.GET.get("q", ""))]
-    return JsonResponse({"people": people})
+    found = suggest_people(request.GET.get("q", ""))
+    return JsonResponse({"people": [{"username": username, "display_name": name} for username, name in found]})
+
+
+def suggest_people(text: str) -> list[tuple[str, str]]:
+    """At most ``MAX_SUGGESTIONS`` people whose name begins so: username and shown name. One query."""
+    text = text.replace("\x00", "").strip()[:100]
+    if not text:
+        return []
+    begins = Q(username__istartswith=text) | Q(display_name__istartswith=text) | Q(display_name__icontains=f" {text}")
+    people = Person.objects.filter(begins).order_by("username")
+    return list(people.values_list("username", "display_name")[:MAX_SUGGESTIONS])

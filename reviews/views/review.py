@@ -18,30 +18,30 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.permissions import reviewer
+from reviews.dashboard import neighbours
 from reviews.history import record
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.models import Event, Review
-from reviews.neighbours import neighbours
 from reviews.signals import refresh_asked
 from reviews.tables import votes
 from reviews.texts import EXPLANATIONS, expected_of_submitter
-from reviews.timeline import timeline_of
+from reviews.timeline import get_timeline
 
 View = Callable[..., HttpResponse]
 
 
-def asked_by_button(view: View) -> View:
-    """For what is asked by a button of a review's page: visitors log in first and come back to that page, and so do
-    those who open the button's address by hand."""
+def review_button(view: View) -> View:
+    """For a view behind a button of a review's page. Visitors log in first and come back to that page; a GET, as of
+    somebody who opens the address by hand, leads to that page too."""
 
     @wraps(view)
-    def asked(request: HttpRequest, pk: int, **more: Any) -> HttpResponse:
+    def wrapped(request: HttpRequest, pk: int, **more: Any) -> HttpResponse:
         page = reverse("review", args=[pk])
         if not request.user.is_authenticated:
             return redirect_to_login(page)
         return view(request, pk, **more) if request.method == "POST" else redirect(page)
 
-    return asked
+    return wrapped
 
 
 @require_safe
@@ -55,10 +55,10 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
         "explanation": EXPLANATIONS[review.state],
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": expected_of_submitter(review),
-        "timeline": timeline_of(review),
+        "timeline": get_timeline(review),
         "before": before,
         "after": after,
-        "asked_again": review.due_at if review.due_at > timezone.now() else None,
+        "next_check_at": review.due_at if review.due_at > timezone.now() else None,
         "may_review": user is not None and user.is_reviewer,
         "is_submitter": user is not None and user.person_id == review.owner_id,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
@@ -66,7 +66,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "reviews/review.html", context)
 
 
-@asked_by_button
+@review_button
 def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Claim the review."""
     user = reviewer(request)
@@ -78,7 +78,7 @@ def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(review)
 
 
-@asked_by_button
+@review_button
 def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the review back; staff may release another's lock."""
     user = request.user if isinstance(request.user, User) and request.user.is_staff else reviewer(request)
@@ -90,7 +90,7 @@ def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(review)
 
 
-@asked_by_button
+@review_button
 def refresh_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Staff: ask Launchpad about it now instead of when it is due."""
     user = request.user

@@ -8,61 +8,59 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from core.db import TooSlow
+from core.db import QueryTooSlow
 from reviews import exports
-from reviews.models import Series
-from reviews.search import DEFAULT_SORT, SLOW, asked, page_of, tidy
-from reviews.tables import heads_of
+from reviews.filters import ReviewFilter
+from reviews.models import Review, Series
+from reviews.search import DEFAULT_SORT, TOO_SLOW, canonical_query, get_page
+from reviews.tables import column_headers, page_link
 
-FORMATS = ("csv", "json", "atom")
-MOST_SERIES = 200
+EXPORT_FORMATS = ("csv", "json", "atom")
+MAX_SERIES = 200  # that are offered
 
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponseBase:
     """The search as a page; with ``format`` as CSV, JSON or Atom. Its URL is the search."""
     wanted = request.GET.get("format", "")
-    if wanted in FORMATS:
+    if wanted in EXPORT_FORMATS:
         return _export(request, wanted)
-    found = asked(request.GET)
-    kept = tidy(request.GET)
-    reviews = found.usable()
-    sort = found.form.cleaned_data.get("sort") or DEFAULT_SORT
+    filters = ReviewFilter(request.GET, queryset=Review.objects.newest_first())
+    reviews = filters.results()
+    by_text = bool(filters.form.cleaned_data.get("q"))
+    query = canonical_query(request.GET)
     page, slow = None, ""
     try:
-        by_text = bool(found.form.cleaned_data.get("q"))
-        page = page_of(reviews, request.GET.get("page", ""), timezone.now(), by_text=by_text)
-    except TooSlow:
-        slow = SLOW
+        page = get_page(reviews, request.GET.get("page", ""), timezone.now(), by_text=by_text)
+    except QueryTooSlow:
+        slow = TOO_SLOW
     context = {
-        "form": found.form,
-        "problems": len(found.form.errors),
+        "form": filters.form,
         "page": page,
         "slow": slow,
-        "heads": heads_of(kept, sort),
-        "sort": kept.get("sort", ""),
-        "query": kept.urlencode(),
-        "link": "?" + kept.urlencode() + ("&" if kept else ""),
-        "narrowed": any(name != "sort" for name in kept),
-        "most_lines": exports.MOST_LINES,
-        "most_objects": exports.MOST_OBJECTS,
+        "headers": column_headers(query, filters.form.cleaned_data.get("sort") or DEFAULT_SORT),
+        "link": page_link(query),
+        "narrowed": any(name != "sort" for name in query),
+        "max_csv_rows": exports.MAX_CSV_ROWS,
+        "max_json_objects": exports.MAX_JSON_OBJECTS,
+        "max_feed_entries": exports.MAX_FEED_ENTRIES,
         "unknown_format": wanted,
-        "series": Series.objects.order_by("name").values_list("name", flat=True).distinct()[:MOST_SERIES],
+        "series": Series.objects.order_by("name").values_list("name", flat=True).distinct()[:MAX_SERIES],
     }
     return render(request, "reviews/search.html", context)
 
 
 def _export(request: HttpRequest, wanted: str) -> HttpResponseBase:
-    """A program is told what makes no sense rather than given more than it asked for."""
-    found = asked(request.GET)
-    reviews = found.usable()
-    if found.form.errors:
-        return JsonResponse(found.form.errors, status=400)
+    """A program is told what is not valid rather than given more than it asked for."""
+    filters = ReviewFilter(request.GET, queryset=Review.objects.newest_first())
+    reviews = filters.results()
+    if filters.form.errors:
+        return JsonResponse(filters.form.errors, status=400)
     try:
         if wanted == "csv":
-            return exports.as_csv(reviews)
+            return exports.csv_response(reviews)
         if wanted == "json":
-            return exports.as_json(reviews)
-        return exports.as_atom(reviews, tidy(request.GET).urlencode())
-    except TooSlow:
-        return JsonResponse({"detail": SLOW}, status=503)
+            return exports.json_response(reviews)
+        return exports.atom_response(reviews, canonical_query(request.GET).urlencode())
+    except QueryTooSlow:
+        return JsonResponse({"detail": TOO_SLOW}, status=503)

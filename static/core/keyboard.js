@@ -29,7 +29,7 @@
       const title = document.createElement("h2");
       title.textContent = "Keyboard";
       const list = document.createElement("dl");
-      list.className = "facts";
+      list.className = "details";
       for (const [key, meaning] of KEYS) {
         const [term, words, cap] = ["dt", "dd", "kbd"].map((name) => document.createElement(name));
         cap.textContent = key;

@@ -8,7 +8,7 @@
   const stale = document.querySelector("[data-stale]");
   const form = document.querySelector("form[data-filter]");
   if (!live) return;
-  let heard = Date.now();
+  let answered = Date.now();
 
   const shownRow = () => [...live.querySelectorAll("tr[data-href]")].find((row) => row.getBoundingClientRect().top >= 0);
 
@@ -57,7 +57,7 @@
     event.detail.shouldSwap = false;
     const { status, responseText } = event.detail.xhr;
     if (status !== 200 && status !== 304) return;
-    heard = Date.now();
+    answered = Date.now();
     stale.hidden = true;
     if (status === 304) return;
     const fresh = new DOMParser().parseFromString(responseText, "text/html").querySelector("[data-live]");
@@ -67,10 +67,10 @@
     const notices = (root) => [...root.children].filter((child) => child.matches(".notice"));
     notices(live).forEach((notice) => notice.remove());
     live.prepend(...notices(fresh));
-    live.querySelector(".heard").innerHTML = fresh.querySelector(".heard").innerHTML;
+    live.querySelector(".last-import").innerHTML = fresh.querySelector(".last-import").innerHTML;
     live.querySelector("[data-nothing]")?.remove();
     const nothing = fresh.querySelector("[data-nothing]");
-    if (nothing) live.querySelector(".heard").after(nothing);
+    if (nothing) live.querySelector(".last-import").after(nothing);
     for (const section of fresh.querySelectorAll("[data-section]")) {
       renew(live.querySelector(`[data-section="${section.dataset.section}"]`), section);
     }
@@ -79,7 +79,7 @@
   });
 
   function lost() {
-    const minutes = Math.floor((Date.now() - heard) / 60000);
+    const minutes = Math.floor((Date.now() - answered) / 60000);
     stale.textContent = `The server does not answer${minutes ? ` since ${minutes} min` : ""}: what you see may be out of date. It is asked again every ${EVERY / 1000} seconds.`;
     stale.hidden = false;
   }
@@ -87,6 +87,6 @@
 
   const ask = () => { if (!document.hidden) live.dispatchEvent(new Event("refresh")); };
   setInterval(ask, EVERY);
-  document.addEventListener("visibilitychange", () => { if (Date.now() - heard > EVERY) ask(); });
+  document.addEventListener("visibilitychange", () => { if (Date.now() - answered > EVERY) ask(); });
   form?.elements.q.addEventListener("input", filter);
 })();

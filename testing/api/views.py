@@ -17,9 +17,9 @@ from rest_framework.response import Response
 
 from accounts.models import User
 from accounts.permissions import IsReviewer
-from core.api.pagination import Pages
+from core.api.pagination import ApiPagination
 from core.enqueue import hint
-from reviews.api.serializers import ReviewSerializer
+from reviews.api.reviews import ReviewSerializer
 from reviews.models import Review
 from testing.api.serializers import TestRunSerializer
 from testing.models import Status, Substrate, TestResult, TestRun
@@ -92,7 +92,7 @@ class TestRunList(ListAPIView[TestRun]):
     __test__ = False
 
     serializer_class = TestRunSerializer
-    pagination_class = Pages
+    pagination_class = ApiPagination
     filter_backends = [DjangoFilterBackend]
     filterset_class = TestRunFilter
     queryset = runs_with_everything()
@@ -126,7 +126,7 @@ class ReviewTestRuns(ListAPIView[TestRun]):
     """A review's test runs; reviewers launch more by POST."""
 
     serializer_class = TestRunSerializer
-    pagination_class = Pages
+    pagination_class = ApiPagination
     queryset = runs_with_everything()
 
     def get_permissions(self) -> list[Any]:

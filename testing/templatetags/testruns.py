@@ -31,16 +31,3 @@ def launch_form(context: dict[str, Any], review: Review) -> dict[str, Any]:
 def unconfigured_ci() -> str:
     """Why nothing can be tested at all; empty when something can."""
     return get_ci().unconfigured()
-
-
-@register.filter
-def duration(seconds: float | None) -> str:
-    """Seconds in a reader's words: ``12.5 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

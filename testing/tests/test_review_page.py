@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Person, User
 from reviews.models import Comment, Event, Review, Source, State
-from reviews.timeline import LONG
+from reviews.timeline import FOLD_AFTER
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 NOW = timezone.now()
@@ -183,7 +183,7 @@ def test_a_run_is_not_shown_below_another_review(client):
 def test_the_timeline_reads_as_a_conversation(client):
     review = make(1)
     eve = Person.objects.create(username="eve", display_name="Eve")
-    long = "word " * LONG
+    long = "word " * FOLD_AFTER
 
     def say(number, content, **more):
         at = NOW - timedelta(hours=10 - number)
@@ -216,7 +216,7 @@ def test_the_timeline_reads_as_a_conversation(client):
     assert "&lt;b&gt;strongly&lt;/b&gt;" in page
     assert 'href="https://example.com/x" rel="nofollow"' in page
     assert "automated: posted by this queue" in page
-    assert "The rest of it" in page
+    assert "Show the rest (" in page
 
 
 @pytest.mark.django_db

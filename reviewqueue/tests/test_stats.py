@@ -8,10 +8,10 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from accounts.models import Person
+from reviewqueue.stats import pass_rate, run_outcomes
 from reviews.models import Comment, QueueSample, Review, Square, State
 from reviews.stats import ages, busiest, first_reviews, queue_lengths, throughput
 from testing.models import Status, Substrate, TestRun
-from testing.stats import outcomes, pass_rate
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)  # a Wednesday
@@ -80,7 +80,7 @@ def test_outcomes_by_substrate():
     for substrate, status in ((lxc, "pass"), (lxc, "pass"), (lxc, "fail"), (aws, "error"), (aws, "canceled")):
         TestRun.objects.create(review=make(f"{TestRun.objects.count()}"), substrate=substrate, status=status,
                                finished_at=NOW)  # fmt: skip
-    found = dict(outcomes(NOW - DAY))
+    found = dict(run_outcomes(NOW - DAY))
     assert found["lxc"] == {"pass": 2, "fail": 1, "error": 0}
     assert (pass_rate(found["lxc"]), pass_rate(found["aws"])) == (67, 0)
 

@@ -1,10 +1,17 @@
-"""Reviews and people as JSON (SPEC section 7)."""
+"""Reviews in the REST API (docs/specification.md, section 7)."""
 
+from __future__ import annotations
+
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.generics import ListAPIView
 
 from accounts.models import Person
-from reviews.models import Actor, Review
+from core.api.pagination import ApiPagination
+from reviews.choices import Actor
+from reviews.filters import ReviewFilter
+from reviews.models import Review
 
 
 class SubmitterSerializer(serializers.ModelSerializer[Person]):
@@ -23,7 +30,7 @@ class VotesSerializer(serializers.Serializer[Review]):
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):
-    """A review. Fetch it by ``for_rows()``."""
+    """A review, fetched by ``Review.objects.for_rows()``."""
 
     next_actor = serializers.ChoiceField(choices=Actor.choices, read_only=True)
     source = serializers.CharField(source="source.name", default=None, read_only=True, allow_null=True)  # type: ignore[assignment]
@@ -45,14 +52,11 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
         return {"positive": review.positive_votes, "negative": review.negative_votes}
 
 
-class PersonSerializer(serializers.ModelSerializer[Person]):
-    """A person with their newest reviews of each sort; the search finds the older ones."""
+class ReviewList(ListAPIView[Review]):
+    """Reviews, newest activity first unless ``sort`` says otherwise."""
 
-    submitted = ReviewSerializer(many=True, read_only=True, source="newest_submitted")
-    reviewed = ReviewSerializer(many=True, read_only=True, source="newest_reviewed")
-    locked = ReviewSerializer(many=True, read_only=True, source="newest_locked")
-
-    class Meta:
-        model = Person
-        fields = ["username", "display_name", "is_reviewer", "submitted", "reviewed", "locked"]
-        read_only_fields = fields
+    serializer_class = ReviewSerializer
+    pagination_class = ApiPagination
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = ReviewFilter
+    queryset = Review.objects.for_rows().newest_first()
