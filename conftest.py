@@ -1,12 +1,14 @@
 """Fixtures for every app's tests."""
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
-from django.db import connections
+from django.core.management import call_command
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import DjangoDbBlocker
 
 if importlib.util.find_spec("integrations.sandbox"):
     pytest_plugins = ["integrations.sandbox.fixtures", "integrations.tests.fixtures"]
@@ -20,30 +22,28 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("any machine")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test with real transactions puts back what the migrations made (sources, schedules, groups).
-
-    All of them or none: one that only empties the tables leaves rows of Django's own that collide with what the next
-    one puts back.
-    """
-    for item in items:
-        marker = item.get_closest_marker("django_db")
-        names: list[str] = getattr(item, "fixturenames", [])
-        if (marker and marker.kwargs.get("transaction")) or {"transactional_db", "live_server"} & set(names):
-            names.append("django_db_serialized_rollback")
-
-
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """What the migrations made is known to every connection, not to the first alone.
+def migrated_rows(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A file with what the migrations made: sources, schedules, groups."""
+    path = tmp_path_factory.mktemp("migrated") / "rows.json"
+    with django_db_blocker.unblock():
+        call_command(
+            "dumpdata", output=path, natural_foreign=True, exclude=["contenttypes", "auth.permission"], verbosity=0
+        )
+    return path
 
-    Django keeps it on the connection object. While Playwright's event loop runs in the thread of a test, the test has
-    another connection object: without this the rows are not restored, and what Django makes instead collides later.
-    """
-    connection = connections["default"]
-    if hasattr(connection, "_test_serialized_contents"):  # not when no test of the run needs it
-        type(connection)._test_serialized_contents = connection._test_serialized_contents
+
+@pytest.fixture(autouse=True)
+def rows_for_real_transactions(request: pytest.FixtureRequest) -> None:
+    """Every test with real transactions, which empty all tables at their end, begins with the migrations' rows."""
+    marker = request.node.get_closest_marker("django_db")
+    with_transactions = {"transactional_db", "live_server"} & set(request.fixturenames)
+    if with_transactions or (marker and marker.kwargs.get("transaction")):
+        path = request.getfixturevalue("migrated_rows")
+        request.getfixturevalue("transactional_db")
+        call_command("loaddata", path, verbosity=0)
 
 
 @pytest.fixture(autouse=True)

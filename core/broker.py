@@ -26,6 +26,6 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """What ``filesystem://`` means here."""
+    """The setting ``CELERY_BROKER_TRANSPORT`` names it when the broker is ``filesystem://``."""
 
     Channel = Channel

@@ -10,12 +10,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import structlog
-from csp.constants import HEADER
-from csp.middleware import CSPMiddleware
-from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 
 from core.error_views import in_words
 
@@ -46,23 +42,6 @@ class RequestId:
         response.headers["X-Request-ID"] = request_id
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        return response
-
-
-class ContentPolicy(CSPMiddleware):
-    """django-csp's header, worked out once instead of for every answer; a view that asks for another one gets it."""
-
-    def __init__(self, get_response: Next) -> None:
-        super().__init__(get_response)
-        self.usual = ""
-        self.policy: Any = None  # what it was made of
-
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if settings.DEBUG or any(name.startswith("_csp") for name in vars(response)):
-            return super().process_response(request, response)
-        if self.policy is not settings.CONTENT_SECURITY_POLICY:
-            self.usual, self.policy = build_policy(), settings.CONTENT_SECURITY_POLICY
-        response.headers.setdefault(HEADER, self.usual)
         return response
 
 

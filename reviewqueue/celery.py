@@ -7,11 +7,9 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging
-from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
-TRANSPORT_ALIASES["filesystem"] = "core.broker:Transport"
 app = Celery("reviewqueue")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -12,7 +12,7 @@ MESSAGES = 300
 @pytest.fixture
 def open_channel(tmp_path):
     folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path), "control_folder": str(tmp_path)}
-    connection = Connection("filesystem://localhost/", transport_options=folders)
+    connection = Connection("filesystem://localhost/", transport="core.broker:Transport", transport_options=folders)
     yield connection.channel
     connection.release()
 

@@ -18,7 +18,7 @@ from testing.models import Attempt, Status, Substrate, TestRun
 from testing.runs import apply_callback, finish, launch_runs, lock_run
 from testing.sweep.sweeping import sweep
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 PROCESSES = 4
 
 

@@ -145,7 +145,7 @@ def test_a_webhook_after_the_import_is_not_mistaken_for_it(sandbox):
     assert Review.objects.get().state == "ready"
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_build_calls_back_from_running_to_pass(sandbox, run):
     assert run.status == Status.RETRY
     sweep()
@@ -161,7 +161,7 @@ def test_a_build_calls_back_from_running_to_pass(sandbox, run):
     assert Review.objects.get().square == "green"
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("result", "status"), [("SUCCESS", "pass"), ("UNSTABLE", "fail"), ("ABORTED", "error")])
 def test_a_lost_callback_is_made_good_by_the_sweep(sandbox, run, result, status):
     sweep()
@@ -174,7 +174,7 @@ def test_a_lost_callback_is_made_good_by_the_sweep(sandbox, run, result, status)
     assert run.status == status
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_an_outcome_is_posted_once_on_launchpad(sandbox, run, settings):
     settings.LAUNCHPAD_CREDENTIALS_FILE.write_text(
         "[1]\nconsumer_key = review-queue\nconsumer_secret = \naccess_token = sandbox-token\naccess_secret = s3cret\n"

@@ -18,7 +18,7 @@ from django.core.management import get_commands
 ROOT = Path(settings.BASE_DIR)
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 # Read by the code, but no settings of a queue: the sandbox's own sign, Django's, what a shell or pip sets.
-NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE"}
+NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "ENV_FILE"}
 
 
 def read_by_code():
@@ -194,7 +194,9 @@ log = gunicorn.cfg.logger_class(gunicorn.cfg)
 log.access_log.info(gunicorn.cfg.access_log_format, {"m": "GET", "U": "/x/", "s": "200", "B": 5, "M": 3, "h": "h",
     "{x-request-id}o": "r1"})
 """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEB_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("WEB_") and name != "ENV_FILE"
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=tmp_path,
         env={**environment, "DEBUG": "true", "VAR_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path)},

@@ -29,7 +29,7 @@ from reviews.models import Review, Source
 from testing.models import Attempt, Status, TestRun
 from testing.tasks import sweep_test_runs
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 ON_REDIS = django_settings.CELERY_BROKER_URL.startswith("redis")
 PROPOSALS = 8  # as many as one sweep asks for at a time: all of them are under way at once
 WAIT = 300  # seconds; only what is broken takes as long

@@ -5,7 +5,7 @@ import pytest
 from accounts.models import User
 from testing.models import Substrate, TestRun
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

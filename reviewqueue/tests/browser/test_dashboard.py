@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 HOSTILE = [
     "<script>alert(1)</script>", "\u202egnp.exe \u2067\u2066", "x" * 10_000, "\U0001f469\u200d\U0001f467" * 300, "<b>",

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from accounts.models import Person
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

@@ -10,7 +10,7 @@ from accounts.models import Person, User
 from reviews.models import Comment, Event
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 HOSTILE = "<script>alert(1)</script> \u202egnp.exe \u2067\u2066" + "x" * 3_000
 
