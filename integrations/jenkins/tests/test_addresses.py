@@ -154,5 +154,5 @@ def test_an_answer_that_redirects_elsewhere_is_not_followed(jenkins, elsewhere):
 def test_only_builds_are_stopped(sandbox):
     ci = Jenkins()
     for address in ("job/charm-test/", "job/charm-test/doDelete", "manage/", ""):
-        ci.cancel(BuildRef("", ci.root + address))
+        ci.cancel(BuildRef("", ci.job.root + address))
     assert not [path for method, path in sandbox.jenkins.requests if method == "POST"]

@@ -1,4 +1,4 @@
-"""A run is sent to Jenkins, and Jenkins' answers are read for what they mean (SPEC section 5)."""
+"""A run is sent to Jenkins, and Jenkins' answers are read for what they mean (docs/specification.md, section 5)."""
 
 import time
 from itertools import pairwise
@@ -90,10 +90,11 @@ def test_pauses_grow(review, jenkins, monkeypatch, status):
 
 
 @pytest.mark.parametrize(
-    "beginning", [b"", b"HTTP/1.1 201 Created\r\nX-Padding: ", b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n"]
+    "beginning",
+    [b"HTTP/1.1 201 ", b"HTTP/1.1 201 Created\r\nX-Padding: ", b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n"],
 )
 def test_no_request_waits_longer_than_its_timeout(review, settings, dripping, beginning):
-    """It drips for two minutes: before the status line, in the headers, in the body."""
+    """It drips for two minutes: in the status line, in the headers, in the body."""
     settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = dripping(beginning) + "job/charm-test", "token"
     settings.JENKINS_TIMEOUT = 0.5
     started = time.monotonic()
@@ -134,7 +135,7 @@ def test_credentials_in_the_url_are_refused_without_being_repeated(review, setti
 )
 def test_where_jenkins_is_follows_from_the_jobs_url(settings, job, root):
     settings.JENKINS_JOB_URL = job
-    assert Jenkins().root == root
+    assert Jenkins().job.root == root
 
 
 def test_the_history_says_that_jenkins_took_it(review, jenkins):
