@@ -29,7 +29,7 @@ from lazr.restfulclient._browser import Browser, RestfulHttp
 from lazr.restfulclient.errors import HTTPError
 
 from core.request_deadline import in_time, session_of
-from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, Refused
+from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible
 from reviews.models import Source
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class _Reader:
         def counted(uri: str, *args: Any, **kwargs: Any) -> Any:
             # Redirects come by here too: elsewhere they would carry our credentials along.
             if not uri.startswith(self.root):
-                raise LaunchpadProblem("Launchpad redirected to somewhere else; it was not followed.")
+                raise LaunchpadError("Launchpad redirected to somewhere else; it was not followed.")
             self.requests += 1
             return ask(uri, *args, **kwargs)
 
@@ -118,7 +118,7 @@ class Launchpad:
         except Exception:
             credentials = None
         if credentials is None or credentials.access_token is None:
-            raise LaunchpadProblem(
+            raise LaunchpadError(
                 f"The credentials file {self.path.name} can't be read. "
                 "Delete it and run: manage.py setup_launchpad_credentials"
             )
@@ -131,7 +131,7 @@ class Launchpad:
         return sum(reader.requests for reader in self._readers) + (kept.requests if kept else 0)
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        """The JSON object at a URL or path below the service root. Raises Gone or LaunchpadProblem."""
+        """The JSON object at a URL or path below the service root. Raises NotAccessible or LaunchpadError."""
         return self._get(self._readers[0], path, parameters)
 
     def get_again(self, path: str) -> dict[str, Any]:
@@ -146,15 +146,15 @@ class Launchpad:
         """The path was asked for just now, and the answer is kept elsewhere."""
         self._asked[path] = time.monotonic()
 
-    def get_many(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | LaunchpadProblem]:
+    def get_many(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | LaunchpadError]:
         """``get`` for each of the paths, a few at a time: what was answered, or what was wrong with it."""
         wanted = list(dict.fromkeys(paths))
 
-        def fetch(path: str) -> dict[str, Any] | LaunchpadProblem:
+        def fetch(path: str) -> dict[str, Any] | LaunchpadError:
             reader = free.get()
             try:
                 return self._get(reader, path, {})
-            except LaunchpadProblem as problem:
+            except LaunchpadError as problem:
                 return problem
             finally:
                 free.put(reader)
@@ -179,7 +179,7 @@ class Launchpad:
             names = {"lp:" + link.removeprefix(self.root): link for link in wanted[start : start + BRANCHES]}
             try:
                 answer = self.get("branches", ws_op="getByUrls", urls=list(names))
-            except LaunchpadProblem:
+            except LaunchpadError:
                 break
             held = {names[name]: branch for name, branch in answer.items() if name in names}
             if not held:
@@ -195,9 +195,9 @@ class Launchpad:
         return url
 
     def _ours(self, url: str) -> str:
-        """The URL, if it is Launchpad's: whatever is asked of it carries the credentials. Raises BadItem."""
+        """The URL, if it is Launchpad's: whatever is asked of it carries the credentials. Raises InvalidEntry."""
         if not url.startswith(self.root):
-            raise BadItem("A link points outside of Launchpad; it was not followed.")
+            raise InvalidEntry("A link points outside of Launchpad; it was not followed.")
         return url
 
     def _get(self, reader: _Reader, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -207,9 +207,9 @@ class Launchpad:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
-            raise LaunchpadProblem("Launchpad answered something that is not JSON.") from None
+            raise LaunchpadError("Launchpad answered something that is not JSON.") from None
         if not isinstance(value, dict):
-            raise LaunchpadProblem("Launchpad answered something that is not an entry.")
+            raise LaunchpadError("Launchpad answered something that is not an entry.")
         return value
 
     def batches(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
@@ -221,13 +221,13 @@ class Launchpad:
         for _ in range(MAX_BATCHES):
             entries = page.get("entries")
             if not isinstance(entries, list):
-                raise LaunchpadProblem("Launchpad answered a collection without entries.")
+                raise LaunchpadError("Launchpad answered a collection without entries.")
             yield entries
             following = page.get("next_collection_link")
             if not isinstance(following, str) or not entries:
                 return
             if following in followed:
-                raise LaunchpadProblem("Launchpad answered a collection that leads back into itself.")
+                raise LaunchpadError("Launchpad answered a collection that leads back into itself.")
             followed.add(following)
             page = self.get(following)
 
@@ -240,20 +240,20 @@ class Launchpad:
         if self._me is None:
             try:
                 self._me = str(self.get("people/+me").get("name", ""))
-            except Gone as gone:
-                raise Refused(gone.status, self.refusal(gone.status)) from None
+            except NotAccessible as gone:
+                raise ConfigurationError(self.refusal(gone.status), gone.status) from None
         return self._me
 
     def reach(self) -> None:
-        """Ask for something small: raises LaunchpadProblem when Launchpad is away, or does not let us in at all."""
+        """Ask for something small: raises LaunchpadError when Launchpad is away, or does not let us in at all."""
         if not self.anonymous:
             self._me = None
             self.me()
             return
         try:
             self.get("")
-        except Gone as gone:
-            raise Refused(gone.status, self.refusal(gone.status)) from None
+        except NotAccessible as gone:
+            raise ConfigurationError(self.refusal(gone.status), gone.status) from None
 
     def refusal(self, status: int) -> str:
         """What it means, in words, that Launchpad refuses what is there for everybody."""
@@ -264,7 +264,7 @@ class Launchpad:
         return f"Launchpad answered {status} at its service root. Check LAUNCHPAD_SERVICE_ROOT."
 
     def post_comment(self, url: str, content: str, subject: str, vote: str | None, *, is_bug: bool) -> None:
-        """Comment on the proposal or bug at that URL: one request, from any thread. Raises LaunchpadProblem.
+        """Comment on the proposal or bug at that URL: one request, from any thread. Raises LaunchpadError.
 
         Not by launchpadlib, which sends a request again when its answer is lost: the comment may be there by then.
         """
@@ -282,12 +282,12 @@ class Launchpad:
                 auth=lambda request: request,  # no password of a .netrc file in place of ours
             )  # fmt: skip
         if time.monotonic() >= deadline:  # cut off; whether it is there is looked up before it is posted again
-            raise LaunchpadProblem("Launchpad did not answer in time.")
+            raise LaunchpadError("Launchpad did not answer in time.")
         if answer.status_code in (401, 403, 404, 410):
-            raise Gone(answer.status_code)
+            raise NotAccessible(answer.status_code)
         is_page = "html" in answer.headers.get("Content-Type", "")  # of a proxy, or to log in
         if answer.status_code not in (200, 201) or (answer.status_code == 200 and is_page):
-            raise LaunchpadProblem(f"Launchpad answered {answer.status_code} and took no comment.")
+            raise LaunchpadError(f"Launchpad answered {answer.status_code} and took no comment.")
 
     def source_batches(
         self, source: Source, *, include_closed: bool, since: datetime | None, skipped: Callable[[str], None]
@@ -339,13 +339,13 @@ class Launchpad:
                 held: list[Any] = []
                 for url, page in self.get_many(asked).items():
                     try:
-                        if isinstance(page, LaunchpadProblem):
+                        if isinstance(page, LaunchpadError):
                             raise page
                         for batch in self._from_page(page):
                             held += batch
                         failures = 0
-                    except LaunchpadProblem as problem:
-                        failures = 0 if isinstance(problem, Gone) else failures + 1
+                    except LaunchpadError as problem:
+                        failures = 0 if isinstance(problem, NotAccessible) else failures + 1
                         if failures >= PATIENCE:
                             yield held
                             raise
@@ -364,7 +364,7 @@ _local = threading.local()
 
 
 def get_launchpad() -> Launchpad:
-    """This thread's client: connections are kept, the credentials are read once. Raises LaunchpadProblem."""
+    """This thread's client: connections are kept, the credentials are read once. Raises LaunchpadError."""
     path: Path = settings.LAUNCHPAD_CREDENTIALS_FILE
     stamp = (settings.LAUNCHPAD_SERVICE_ROOT, str(path), path.stat().st_mtime_ns if path.exists() else 0)
     if getattr(_local, "stamp", None) != stamp:
@@ -374,26 +374,26 @@ def get_launchpad() -> Launchpad:
 
 
 class _in_words:
-    """Turns what launchpadlib and httplib2 raise into LaunchpadProblem, without URLs or tokens."""
+    """Turns what launchpadlib and httplib2 raise into LaunchpadError, without URLs or tokens."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, LaunchpadProblem) or not isinstance(error, Exception):
+        if error is None or isinstance(error, LaunchpadError) or not isinstance(error, Exception):
             return
         if isinstance(error, HTTPError):
             status = int(getattr(error.response, "status", 0))
             if status in (401, 403, 404, 410):
-                raise Gone(status) from None
-            raise LaunchpadProblem(f"Launchpad answered {status}.") from None
+                raise NotAccessible(status) from None
+            raise LaunchpadError(f"Launchpad answered {status}.") from None
         if isinstance(error, httplib2.ServerNotFoundError):
-            raise LaunchpadProblem("Launchpad's host name is not known. Check LAUNCHPAD_SERVICE_ROOT.") from None
+            raise LaunchpadError("Launchpad's host name is not known. Check LAUNCHPAD_SERVICE_ROOT.") from None
         if isinstance(error, TimeoutError | requests.Timeout):
-            raise LaunchpadProblem("Launchpad did not answer in time.") from None
+            raise LaunchpadError("Launchpad did not answer in time.") from None
         if isinstance(error, OSError):
-            raise LaunchpadProblem("Launchpad can't be reached.") from None
-        raise LaunchpadProblem(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
+            raise LaunchpadError("Launchpad can't be reached.") from None
+        raise LaunchpadError(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
 
 
 def _encode(value: Any) -> str:

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 from integrations.launchpad.client import Launchpad
-from integrations.launchpad.entries import BadItem, comment_facts, text_of
+from integrations.launchpad.entries import comment_facts, text_of
+from integrations.launchpad.errors import InvalidEntry
 from reviews.facts import CommentFacts
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,6 @@ def _comments_at(launchpad: Launchpad, link: str, *, is_bug: bool) -> list[Comme
     for position, comment in enumerate(launchpad.entries(link)):
         try:
             found.append(comment_facts(comment, is_description=is_bug and position == 0))
-        except (BadItem, AttributeError):
+        except (InvalidEntry, AttributeError):
             logger.warning("comment left out of=%s", link)
     return found

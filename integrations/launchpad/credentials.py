@@ -14,7 +14,7 @@ from launchpadlib.credentials import Credentials
 from lazr.restfulclient.errors import HTTPError
 
 from integrations.launchpad.client import APPLICATION
-from integrations.launchpad.entries import LaunchpadProblem
+from integrations.launchpad.errors import LaunchpadError
 
 POLL = 2.0  # seconds between two looks whether access was granted
 PATIENCE = 900.0  # seconds
@@ -25,7 +25,7 @@ def _web_root() -> str:
 
 
 def obtain(show: Callable[[str], None], *, poll: float = POLL, patience: float = PATIENCE) -> Credentials:
-    """Ask Launchpad for access, ``show`` the page where a person grants it, and wait. Raises LaunchpadProblem."""
+    """Ask Launchpad for access, ``show`` the page where a person grants it, and wait. Raises LaunchpadError."""
     credentials = Credentials(APPLICATION)
     try:
         show(credentials.get_request_token(web_root=_web_root()))
@@ -37,17 +37,17 @@ def obtain(show: Callable[[str], None], *, poll: float = POLL, patience: float =
             except HTTPError as error:
                 status = int(getattr(error.response, "status", 0))
                 if status == 403:
-                    raise LaunchpadProblem("Access was denied on Launchpad.") from None
+                    raise LaunchpadError("Access was denied on Launchpad.") from None
                 if status != 401:
-                    raise LaunchpadProblem(f"Launchpad answered {status}.") from None
+                    raise LaunchpadError(f"Launchpad answered {status}.") from None
             time.sleep(poll)
-    except LaunchpadProblem:
+    except LaunchpadError:
         raise
     except OSError:
-        raise LaunchpadProblem("Launchpad can't be reached.") from None
+        raise LaunchpadError("Launchpad can't be reached.") from None
     except Exception as error:
-        raise LaunchpadProblem(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
-    raise LaunchpadProblem(f"Nobody granted access within {patience / 60:g} minutes.")
+        raise LaunchpadError(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
+    raise LaunchpadError(f"Nobody granted access within {patience / 60:g} minutes.")
 
 
 def save(credentials: Credentials, path: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.utils.dateparse import parse_datetime
 
 from core.urls import is_web_url
+from integrations.launchpad.errors import InvalidEntry
 from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.models import Review, State
 
@@ -59,44 +60,20 @@ _PERSON = re.compile(r"/~([^/]+)$")
 _logged: set[str] = set()
 
 
-class LaunchpadProblem(Exception):
-    """Launchpad did not answer as it should; ``str()`` says how, in words."""
-
-
-class Gone(LaunchpadProblem):
-    """Not there any more (404, 410), or not ours to see (401, 403)."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"Launchpad answered {status}: it was deleted, or is private and no longer ours to see.")
-        self.status = status
-
-
-class Refused(Gone):
-    """Launchpad refuses what is there for everybody: it is us whom it does not let in, or it is not Launchpad."""
-
-    def __init__(self, status: int, words: str) -> None:
-        LaunchpadProblem.__init__(self, words)
-        self.status = status
-
-
-class BadItem(LaunchpadProblem):
-    """One item's facts are not of the form that Launchpad promises."""
-
-
 def text_of(entry: dict[str, Any], name: str, limit: int = 1000) -> str:
-    """A text field; empty when it is null. Raises BadItem for anything else."""
+    """A text field; empty when it is null. Raises InvalidEntry for anything else."""
     value = entry.get(name)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadItem(f"{name} is not a text.")
+        raise InvalidEntry(f"{name} is not a text.")
     if value.isascii() and "\0" not in value:
         return value[:limit]
     return value.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
 
 
 def time_of(entry: dict[str, Any], name: str) -> datetime | None:
-    """A time field, aware UTC. Raises BadItem when it is no time."""
+    """A time field, aware UTC. Raises InvalidEntry when it is no time."""
     value = text_of(entry, name, 64)
     if not value:
         return None
@@ -105,7 +82,7 @@ def time_of(entry: dict[str, Any], name: str) -> datetime | None:
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):  # there is no such day; the end of all days, in another zone
         pass
-    raise BadItem(f"{name} is not a time.")
+    raise InvalidEntry(f"{name} is not a time.")
 
 
 def username_of(link: Any) -> str:
@@ -128,19 +105,19 @@ def state_of(kind: str, status: str, *, left_new: bool = True) -> tuple[str, boo
 
 
 def web_link_of(entry: dict[str, Any]) -> str:
-    """The item's page. Raises BadItem when it is no http(s) URL."""
+    """The item's page. Raises InvalidEntry when it is no http(s) URL."""
     link = text_of(entry, "web_link")
     if not is_web_url(link):
-        raise BadItem("web_link is not an http or https URL.")
+        raise InvalidEntry("web_link is not an http or https URL.")
     return link
 
 
 def proposal_facts(entry: dict[str, Any], *, revision: str, test_url: str, series: SeriesFacts | None) -> ItemFacts:
-    """A merge proposal in our words. Raises BadItem."""
+    """A merge proposal in our words. Raises InvalidEntry."""
     status = text_of(entry, "queue_status", 64)
     created = time_of(entry, "date_created")
     if not created or not text_of(entry, "self_link"):
-        raise BadItem("It has no self_link or date_created.")
+        raise InvalidEntry("It has no self_link or date_created.")
     times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
     source = text_of(entry, "source_branch_link") or text_of(entry, "source_git_repository_link")
     name = "/".join(urlsplit(source).path.split("/")[2:]) if source != REDACTED else ""
@@ -167,11 +144,11 @@ def proposal_facts(entry: dict[str, Any], *, revision: str, test_url: str, serie
 def task_facts(
     task: dict[str, Any], bug: dict[str, Any], *, revision: str, test_url: str, excluded_tags: Sequence[str]
 ) -> ItemFacts:
-    """A bug task with its bug in our words. Raises BadItem."""
+    """A bug task with its bug in our words. Raises InvalidEntry."""
     status = text_of(task, "status", 64)
     created = time_of(task, "date_created")
     if not created or not text_of(task, "self_link"):
-        raise BadItem("It has no self_link or date_created.")
+        raise InvalidEntry("It has no self_link or date_created.")
     times = [time_of(bug, "date_last_updated"), time_of(bug, "date_last_message")]
     tags = bug.get("tags")
     return ItemFacts(
@@ -192,11 +169,11 @@ def task_facts(
 
 
 def comment_facts(entry: dict[str, Any], *, is_description: bool) -> CommentFacts:
-    """A comment on a proposal, or a message on a bug. Raises BadItem."""
+    """A comment on a proposal, or a message on a bug. Raises InvalidEntry."""
     created = time_of(entry, "date_created")
     link = text_of(entry, "self_link")
     if not created or not link:
-        raise BadItem("A comment has no self_link or date_created.")
+        raise InvalidEntry("A comment has no self_link or date_created.")
     return CommentFacts(
         api_url=link,
         author=PersonFacts(username_of(entry.get("author_link") or entry.get("owner_link"))),

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, state_of, text_of, time_of
+from integrations.launchpad.entries import state_of, text_of, time_of
+from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, gather
 from integrations.launchpad.reviewers import sync_reviewers
 from integrations.models import ImportReport
@@ -66,7 +67,7 @@ class _Import:
             self.report.seen += 1
             try:
                 if not isinstance(entry, dict):
-                    raise BadItem("It is not an object.")
+                    raise InvalidEntry("It is not an object.")
                 link = str(entry.get("self_link"))
                 if self.says_news(entry, known.get(link)):
                     changed[link] = entry
@@ -125,9 +126,9 @@ class _Import:
     def failed(self, entry: Any, error: Exception) -> None:
         """One item could not be brought in: the report says which, and why."""
         name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
-        if not isinstance(error, LaunchpadProblem):
+        if not isinstance(error, LaunchpadError):
             logger.error("item not imported source=%s", self.source.name, exc_info=error)
-        self.left_out(f"{name}: {error if isinstance(error, LaunchpadProblem) else type(error).__name__}")
+        self.left_out(f"{name}: {error if isinstance(error, LaunchpadError) else type(error).__name__}")
 
 
 def import_source(
@@ -151,9 +152,9 @@ def import_source(
             if progress:
                 progress(report.seen)
         report.ok = True
-    except Gone as gone:
+    except NotAccessible as gone:
         report.problems.append(f"{source.name}: {_refusal_of(source, launchpad, gone.status)}")
-    except LaunchpadProblem as problem:
+    except LaunchpadError as problem:
         report.problems.append(f"{source.name}: {problem}")
     except Exception as error:  # whatever is wrong with one source, the others go on
         logger.exception("source not imported source=%s", source.name)
@@ -194,9 +195,9 @@ def import_item(source: Source, path: str) -> str:
         if not _belongs(launchpad, entry, source):
             return ""
         _Import(source, launchpad, report, all_items=False).take([entry], dry_run=False)
-    except Gone:
+    except NotAccessible:
         return ""  # created and deleted since, or not ours to see
-    except LaunchpadProblem as problem:
+    except LaunchpadError as problem:
         report.problems.append(str(problem))
     for words in report.problems:
         logger.warning("item not imported source=%s reason=%s", source.name, words)

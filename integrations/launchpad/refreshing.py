@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from integrations.launchpad.client import get_launchpad
 from integrations.launchpad.comments import _comments_at, comments_of
-from integrations.launchpad.entries import Gone, LaunchpadProblem
+from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, gather, know_people
 from reviews.ingest import abandon, add_comments, due_after, ingest, move
 from reviews.models import CLOSED_STATES, Review
@@ -33,7 +33,7 @@ def refresh(review: Review) -> str:
     now = timezone.now()
     try:
         _refresh(review, now)
-    except LaunchpadProblem as problem:
+    except LaunchpadError as problem:
         words = str(problem)
     except Exception as error:  # whatever is wrong with one review, the others go on
         logger.exception("review not refreshed review=%s", review.pk)
@@ -50,16 +50,16 @@ def _refresh(review: Review, now: datetime) -> None:
         entry = launchpad.get_again(review.api_url)
         item = Item(entry, review)
         gather(launchpad, [item], review.source)
-        if isinstance(item.problem, Gone):  # of a task whose bug is gone, Launchpad may still tell
+        if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell
             raise item.problem
-    except Gone as gone:
+    except NotAccessible as gone:
         launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
         abandon(review.pk, str(gone), now=now)
         return
     if item.problem or not item.facts:
-        raise item.problem or LaunchpadProblem("Launchpad says too little of it.")
+        raise item.problem or LaunchpadError("Launchpad says too little of it.")
     if item.facts.kind != review.kind:
-        raise LaunchpadProblem("Launchpad answered another kind of item.")
+        raise LaunchpadError("Launchpad answered another kind of item.")
     if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
         return
     comments = comments_of(launchpad, item.bug or entry)
@@ -75,7 +75,7 @@ def read_comments(review: Review) -> str:
         comments = _comments_at(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
         know_people(launchpad, {comment.author.username for comment in comments})
         add_comments(review.pk, comments, now=now, service_account=launchpad.me())
-    except LaunchpadProblem:
+    except LaunchpadError:
         return refresh(review)
     return ""
 

@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import comments_of
-from integrations.launchpad.entries import BadItem, Gone, LaunchpadProblem, text_of
+from integrations.launchpad.entries import text_of
+from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible
 from integrations.models import OutcomePost, posting_sources, posts_outcomes
 from reviews.history import record
 from reviews.ingest import MARKER
@@ -97,17 +98,17 @@ def claim_time() -> timedelta:
     return timedelta(seconds=5 * settings.CLAIM_SECONDS)
 
 
-def _post_all(posts: list[OutcomePost]) -> list[LaunchpadProblem | None]:
+def _post_all(posts: list[OutcomePost]) -> list[LaunchpadError | None]:
     """Post claimed outcomes, all at once. Returns for each what went wrong, or None. Reads and writes no row."""
     deadline = time.monotonic() + claim_time().total_seconds() / 2
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         return list(pool.map(_try_to_post, posts, [deadline] * len(posts)))
 
 
-def _try_to_post(post: OutcomePost, deadline: float) -> LaunchpadProblem | None:
+def _try_to_post(post: OutcomePost, deadline: float) -> LaunchpadError | None:
     try:
         _post(post, deadline)
-    except LaunchpadProblem as problem:
+    except LaunchpadError as problem:
         return problem
     return None
 
@@ -115,12 +116,12 @@ def _try_to_post(post: OutcomePost, deadline: float) -> LaunchpadProblem | None:
 def _post(post: OutcomePost, deadline: float) -> None:
     """Comment on the proposal, or on the bug of a task, unless the comment is there already.
 
-    Raises LaunchpadProblem, also when ``deadline`` (of ``time.monotonic()``) has passed: then another process may soon
+    Raises LaunchpadError, also when ``deadline`` (of ``time.monotonic()``) has passed: then another process may soon
     claim the row.
     """
     launchpad = get_launchpad()
     if launchpad.anonymous:
-        raise LaunchpadProblem("Nobody is logged in to Launchpad. Run: manage.py setup_launchpad_credentials")
+        raise LaunchpadError("Nobody is logged in to Launchpad. Run: manage.py setup_launchpad_credentials")
     review, tried_before = post.run.review, post.tries > 0
     is_bug = review.kind == Review.Kind.NEW
     url = review.api_url
@@ -132,7 +133,7 @@ def _post(post: OutcomePost, deadline: float) -> None:
         if tried_before and _is_posted(launchpad, entry, post):
             return
     if time.monotonic() > deadline:
-        raise LaunchpadProblem("Launchpad took too long; the outcome was not posted.")
+        raise LaunchpadError("Launchpad took too long; the outcome was not posted.")
     subject = f"{post.run.substrate.name.upper()} Test Results: {review.title}"[:500]
     launchpad.post_comment(url, content_of(post), subject, VOTES.get(Status(post.outcome)), is_bug=is_bug)
 
@@ -155,7 +156,7 @@ def _mark_posted(post: OutcomePost) -> None:
         record(run.review, Event.Kind.POSTED, new=f"{post.outcome} on {run.substrate.name}", run_id=run.pk)
 
 
-def _try_later(post: OutcomePost, problem: LaunchpadProblem) -> None:
+def _try_later(post: OutcomePost, problem: LaunchpadError) -> None:
     """It was not posted, or nobody can tell: try again soon, or later where only a person can mend it."""
     logger.warning("outcome not posted", run=post.run_id, reason=str(problem))
     pause = timedelta(seconds=settings.CLAIM_SECONDS / 2) if _may_be_down(problem) else claim_time()
@@ -164,9 +165,9 @@ def _try_later(post: OutcomePost, problem: LaunchpadProblem) -> None:
     )
 
 
-def _may_be_down(problem: LaunchpadProblem) -> bool:
+def _may_be_down(problem: LaunchpadError) -> bool:
     """Whether it may be Launchpad as a whole, rather than one item that only a person can mend."""
-    return not isinstance(problem, Gone | BadItem)
+    return not isinstance(problem, NotAccessible | InvalidEntry | ConfigurationError)
 
 
 def content_of(post: OutcomePost) -> str:

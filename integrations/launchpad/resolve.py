@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from accounts.models import Person
 from integrations.launchpad.client import BATCH, Launchpad
-from integrations.launchpad.entries import REDACTED, Gone, LaunchpadProblem, proposal_facts, task_facts, text_of
+from integrations.launchpad.entries import REDACTED, proposal_facts, task_facts, text_of
+from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.models import Repository
 from reviews.facts import ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import upsert_people, upsert_series
@@ -25,7 +26,7 @@ from reviews.models import Review, Series, Source
 logger = logging.getLogger(__name__)
 
 
-Answer = dict[str, Any] | LaunchpadProblem
+Answer = dict[str, Any] | LaunchpadError
 
 
 @dataclass(eq=False)
@@ -38,14 +39,14 @@ class Item:
     revision: str = ""
     test_url: str = ""
     facts: ItemFacts | None = None
-    problem: LaunchpadProblem | None = None
+    problem: LaunchpadError | None = None
 
     @property
     def is_bug(self) -> bool:
         return "bug_link" in self.entry
 
     def link(self, name: str) -> str:
-        """A link of the entry; empty when it is null, or when we may not follow it. Raises BadItem."""
+        """A link of the entry; empty when it is null, or when we may not follow it. Raises InvalidEntry."""
         link = text_of(self.entry, name)
         return "" if link == REDACTED else link
 
@@ -86,15 +87,15 @@ def _person(username: str, answer: Answer) -> PersonFacts:
         entry = _entry(answer)
         name, page = text_of(entry, "display_name", 255), text_of(entry, "web_link", 500)
         return PersonFacts(username, name or username, bool(entry.get("is_team")), page)
-    except Gone:
+    except NotAccessible:
         return PersonFacts(username, username)
-    except LaunchpadProblem:
+    except LaunchpadError:
         return PersonFacts(username)  # asked for again next time
 
 
 def _entry(answer: Answer | None) -> dict[str, Any]:
     """What was answered. Raises what was wrong with it."""
-    if isinstance(answer, LaunchpadProblem):
+    if isinstance(answer, LaunchpadError):
         raise answer
     return answer or {}
 
@@ -105,11 +106,11 @@ def _each(items: Iterable[Item], step: Callable[[Item], None]) -> list[Item]:
     for item in going:
         try:
             step(item)
-        except LaunchpadProblem as problem:
+        except LaunchpadError as problem:
             item.problem = problem
         except Exception as error:
             logger.exception("item not understood")
-            item.problem = LaunchpadProblem(type(error).__name__)
+            item.problem = LaunchpadError(type(error).__name__)
     return [item for item in going if item.problem is None]
 
 
@@ -143,7 +144,7 @@ def _gather_proposals(launchpad: Launchpad, items: list[Item]) -> None:
 
     def conclude(item: Item) -> None:
         found = series.get(_series_url(launchpad, item))
-        if isinstance(found, LaunchpadProblem):
+        if isinstance(found, LaunchpadError):
             raise found
         item.facts = proposal_facts(item.entry, revision=item.revision, test_url=item.test_url, series=found)
 
@@ -170,7 +171,7 @@ def _find_tips(launchpad: Launchpad, items: list[Item]) -> None:
     ]
     for url_of, name in ways:
         for item, answer in _ask(launchpad, [item for item in items if not item.revision], url_of):
-            if not isinstance(answer, Gone):  # no diff (yet), or its branch was deleted: ask for the next
+            if not isinstance(answer, NotAccessible):  # no diff (yet), or its branch was deleted: ask for the next
 
                 def read(item: Item, answer: Answer = answer, name: str = name) -> None:
                     item.revision = text_of(_entry(answer), name, 255)
@@ -197,7 +198,7 @@ def _find_test_urls(launchpad: Launchpad, items: list[Item]) -> None:
 
     def take(item: Item) -> None:
         url = repositories[item]
-        if url not in known and not isinstance(answers[url], Gone):
+        if url not in known and not isinstance(answers[url], NotAccessible):
             fetched[url] = known[url] = text_of(_entry(answers[url]), "git_https_url")
         item.test_url = known.get(url) or "lp:" + url.removeprefix(launchpad.root)
 
@@ -213,7 +214,7 @@ def _series_url(launchpad: Launchpad, item: Item) -> str:
     return f"{launchpad.root}{parts[1]}/{parts[2]}" if link.startswith(launchpad.root) and len(parts) == 5 else ""
 
 
-def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts | LaunchpadProblem]:
+def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts | LaunchpadError]:
     """The series that the items are for. Each client asks for one again after some minutes."""
     urls: set[str] = set()
     _each(items, lambda item: urls.add(_series_url(launchpad, item)))
@@ -222,18 +223,18 @@ def _series_of(launchpad: Launchpad, items: list[Item]) -> dict[str, SeriesFacts
         return {}
     now = timezone.now()
     known = {series.api_url: series for series in Series.objects.filter(api_url__in=urls)}
-    found: dict[str, SeriesFacts | LaunchpadProblem] = {
+    found: dict[str, SeriesFacts | LaunchpadError] = {
         url: SeriesFacts(url, series.name, series.target, series.active_outside)
         for url, series in known.items()
         if launchpad.asked_lately(url)
     }
     for url, answer in launchpad.get_many(sorted(urls - set(found))).items():
-        if isinstance(answer, LaunchpadProblem) and not isinstance(answer, Gone):
+        if isinstance(answer, LaunchpadError) and not isinstance(answer, NotAccessible):
             found[url] = answer
             continue
         target, name = url.removeprefix(launchpad.root).split("/")
         active = known[url].active_outside if url in known else True
-        if not isinstance(answer, Gone):
+        if not isinstance(answer, NotAccessible):
             active = _entry(answer).get("active") is not False
         facts = SeriesFacts(url, name, target, active)
         Series.objects.filter(pk=upsert_series(facts, now).pk).update(fetched_at=now)
@@ -275,7 +276,7 @@ def _find_linked_branches(launchpad: Launchpad, items: list[Item]) -> None:
         def read(item: Item, answer: Answer = answer) -> None:
             entries = _entry(answer).get("entries")
             if not isinstance(entries, list):
-                raise LaunchpadProblem("Launchpad answered a collection without entries.")
+                raise LaunchpadError("Launchpad answered a collection without entries.")
             links = [text_of(entry, "branch_link") for entry in entries if isinstance(entry, dict)]
             linked[item] = [link for link in links if link and link != REDACTED]
 
@@ -287,7 +288,7 @@ def _find_linked_branches(launchpad: Launchpad, items: list[Item]) -> None:
         following: dict[Item, str] = {}
         for item, link in firsts.items():
             branch = branches.get(link) or answers.get(link)
-            if isinstance(branch, Gone):
+            if isinstance(branch, NotAccessible):
                 linked[item] = linked[item][1:]
                 if linked[item]:
                     following[item] = linked[item][0]

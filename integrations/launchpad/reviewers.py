@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.models import Person
 from integrations.launchpad.client import Launchpad
-from integrations.launchpad.entries import LaunchpadProblem, text_of
+from integrations.launchpad.entries import text_of
+from integrations.launchpad.errors import LaunchpadError
 from integrations.models import TeamSync
 from reviews.facts import PersonFacts
 from reviews.ingest import upsert_people
@@ -35,7 +36,7 @@ def sync_reviewers(launchpad: Launchpad) -> None:
     for team in teams:
         try:
             people |= _read_participants(launchpad, team)
-        except LaunchpadProblem as problem:
+        except LaunchpadError as problem:
             logger.warning("reviewer team not read", team=team, reason=str(problem))
             return
     upsert_people(people.values(), now)

@@ -24,7 +24,7 @@ from django_celery_beat.models import PeriodicTask
 
 from integrations.jenkins.backend import Jenkins
 from integrations.launchpad.client import get_launchpad
-from integrations.launchpad.entries import Gone, LaunchpadProblem
+from integrations.launchpad.errors import ConfigurationError, LaunchpadError
 from integrations.models import ImportReport, OutcomePost
 from reviewqueue.celery import app
 from reviewqueue.operations.checks import settings_make_sense
@@ -217,13 +217,15 @@ def launchpad_found() -> Finding:
         if launchpad.anonymous:
             return _found("Launchpad", facts="read anonymously")
         return _found("Launchpad", facts=f"acts as {launchpad.me()}, by the credentials in {path.name}")
-    except Gone as gone:
-        if gone.status in (401, 403) and path.exists():
-            words = f"It refuses the credentials in {path.name} ({gone.status}): they expired or were revoked."
+    except ConfigurationError as problem:
+        if not problem.status:
+            return _found("Launchpad", Problem(str(problem)))
+        if problem.status in (401, 403) and path.exists():
+            words = f"It refuses the credentials in {path.name} ({problem.status}): they expired or were revoked."
             return _found("Launchpad", Problem(words, renew))
-        words = f"It answered {gone.status}: LAUNCHPAD_SERVICE_ROOT is not the root of its web service."
+        words = f"It answered {problem.status}: LAUNCHPAD_SERVICE_ROOT is not the root of its web service."
         return _found("Launchpad", Problem(words, "Set it to production, staging, or the URL of a service root."))
-    except LaunchpadProblem as problem:
+    except LaunchpadError as problem:
         known = "run: " in str(problem).lower() or "Check " in str(problem)
         remedy = "" if known else "Check the network and LAUNCHPAD_SERVICE_ROOT; the next import carries on by itself."
         return _found("Launchpad", Problem(str(problem), remedy))

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations.launchpad.credentials import obtain, save
-from integrations.launchpad.entries import LaunchpadProblem
+from integrations.launchpad.errors import LaunchpadError
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_check_says_as_whom_the_queue_acts(oauth, settings, capsys):
 
 def test_a_denial_is_said_in_words(oauth):
     oauth.answers["/+access-token"] = (403, {}, b"")
-    with pytest.raises(LaunchpadProblem, match="denied"):
+    with pytest.raises(LaunchpadError, match="denied"):
         obtain(lambda url: None, poll=0.01)
 
 
@@ -52,5 +52,5 @@ def test_a_broken_credentials_file_says_what_to_do(oauth, settings):
 
 def test_nobody_grants_access(oauth):
     oauth.answers["/+access-token"] = (401, {}, b"")
-    with pytest.raises(LaunchpadProblem, match="Nobody granted"):
+    with pytest.raises(LaunchpadError, match="Nobody granted"):
         obtain(lambda url: None, poll=0.01, patience=0.05)

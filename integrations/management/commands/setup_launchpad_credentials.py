@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from integrations.launchpad.client import get_launchpad
 from integrations.launchpad.credentials import obtain, save
-from integrations.launchpad.entries import LaunchpadProblem
+from integrations.launchpad.errors import LaunchpadError
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
                 save(obtain(self.show), path)
                 self.stdout.write(f"The credentials are in {path.name}, readable by you alone.")
             name = get_launchpad().me()
-        except LaunchpadProblem as problem:
+        except LaunchpadError as problem:
             raise CommandError(str(problem)) from None
         except OSError as error:
             raise CommandError(f"{path.name} can't be written: {error.strerror}.") from None
