@@ -1,6 +1,5 @@
 """Fixtures for every app's tests."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
-if importlib.util.find_spec("integrations.sandbox"):
-    pytest_plugins = ["integrations.sandbox.fixtures", "integrations.tests.fixtures"]
+pytest_plugins = ["accounts.tests.fixtures", "integrations.sandbox.fixtures", "integrations.tests.fixtures"]
 
 
 # The same examples each time, and a slow machine is no failure.
@@ -20,6 +18,12 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 hypothesis_settings.load_profile("any machine")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests without a database come first: the processes that share the tests then end at the same time."""
+    items.sort(key=lambda item: not item.get_closest_marker("slow") or bool(item.get_closest_marker("django_db")))
 
 
 @pytest.fixture(scope="session")

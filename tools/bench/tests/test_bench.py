@@ -6,11 +6,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import pytest
 from django.conf import settings
 
 from tools.bench import report
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_every_page_the_sweep_and_an_import(tmp_path):
     figures = tmp_path / "figures.json"
     done = subprocess.run(
