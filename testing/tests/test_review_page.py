@@ -199,8 +199,9 @@ def test_the_timeline_reads_as_a_conversation(client):
     say(4, "Automated words", is_automated=True)
     say(5, long, sentiment="positive", vote="Approve")
     say(6, "The description", is_description=True)
+    run = make_run(review)
     for _ in range(4):
-        Event.objects.create(review=review, kind="run", old="retry", new="pending on lxc", at=NOW, run_id=1)
+        Event.objects.create(review=review, kind="run", old="retry", new="pending on lxc", at=NOW, run=run)
     Event.objects.create(review=review, kind="state", old="NEW", new="PENDING", actor=eve, at=NOW - timedelta(hours=9))
     page = page_of(client, review)
     order = [

@@ -67,7 +67,7 @@ def full(make_review):
         )  # fmt: skip
     Event.objects.create(review=review, kind="state", old="NEW", new="PENDING", at=now - timedelta(hours=10))
     for word in ("retry", "pending", "running", "pass"):
-        Event.objects.create(review=review, kind="run", new=f"{word} on lxc", at=now, run_id=1)
+        Event.objects.create(review=review, kind="run", new=f"{word} on lxc", at=now, run=run)
     return review
 
 
