@@ -6,4 +6,9 @@ class TestingConfig(AppConfig):
     verbose_name = "Testing"
 
     def ready(self) -> None:
-        from testing import receivers  # noqa: F401  (connects the signals)
+        from testing import (
+            panels,
+            receivers,  # noqa: F401  (connects the signals)
+        )
+
+        panels.register()

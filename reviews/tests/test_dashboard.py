@@ -1,38 +1,27 @@
-"""The dashboard: its filters, what it costs, and when it answers "not modified" (SPEC section 6)."""
+"""The dashboard: its sections and filters, what it costs, and when it answers "not modified"."""
 
 import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from accounts.models import Person, User
 from reviews.models import Review, Series, Source
+from reviews.tests.factories import make_person, make_review, make_reviews
 
 pytestmark = pytest.mark.django_db
 
 
-def fill(count, **more):
-    owner, _ = Person.objects.get_or_create(username="ada")
-    then = timezone.now() - timedelta(days=3)
-    facts = {"kind": "update", "owner": owner, "state": "pending", "url": "https://x/", **more}
-    first = Review.objects.count()
-    return Review.objects.bulk_create(
-        [
-            Review(title=f"Item {n}", api_url=f"https://api/{n}", created_at=then, updated_at=then, **facts)
-            for n in range(first, first + count)
-        ],
-        batch_size=500,
-    )
-
-
-@pytest.fixture
-def reviewer(client):
-    user = User.objects.create_user("rev", person=Person.objects.create(username="rev"))
-    user.groups.add(Group.objects.get_or_create(name="reviewers")[0])
-    client.force_login(user)
-    return user
+def test_counts_and_the_oldest_first(client):
+    make_review("Young", days=2)
+    make_review("Old", days=5)
+    make_review("Incoming", state="new")
+    make_review("Elsewhere", state="in-progress")
+    page = client.get("/").content.decode()
+    assert "Incoming (1)" in page
+    assert "Reviews (2)" in page
+    assert page.index("Old") < page.index("Young")
+    assert "Elsewhere" not in page
 
 
 @pytest.mark.parametrize("count", [10, 10_000])
@@ -40,7 +29,7 @@ def reviewer(client):
 def test_six_queries_however_long_the_line(client, request, django_assert_max_num_queries, count, someone):
     if someone == "reviewer":
         request.getfixturevalue("reviewer")
-    fill(count)
+    make_reviews(count)
     with django_assert_max_num_queries(6):
         page = client.get("/").content.decode()
     assert page.count("<tr id=") == min(count, 100)
@@ -48,7 +37,7 @@ def test_six_queries_however_long_the_line(client, request, django_assert_max_nu
 
 
 def test_unchanged_is_not_modified_and_every_change_is(client):
-    review = fill(2)[0]
+    review = make_reviews(2)[0]
     first = client.get("/")
     again = client.get("/", headers={"if-none-match": first["ETag"]})
     assert again.status_code == 304
@@ -66,7 +55,7 @@ def test_unchanged_is_not_modified_and_every_change_is(client):
 
 
 def test_readers_of_different_rows_are_not_answered_for_each_other(client):
-    review, other = fill(2)
+    review, other = make_reviews(2)
     Review.objects.filter(pk=other.pk).update(updated_at=timezone.now())
     queries = ("/", "/?sort=-age", "/?q=Item+1", "/?incoming=1")
     tags = {query: client.get(query)["ETag"] for query in queries}
@@ -80,8 +69,8 @@ def test_readers_of_different_rows_are_not_answered_for_each_other(client):
 
 def test_filters_choose_and_stay_in_every_link(client):
     source = Source.objects.first()
-    fill(150, source=source)
-    fill(3)
+    make_reviews(150, source=source)
+    make_reviews(3)
     page = client.get("/", {"source": source.name, "q": "item", "sort": "-age"}).content.decode()
     assert "Reviews (150)" in page
     assert "sort=-age&amp;reviews=2" in page
@@ -102,16 +91,16 @@ def test_filters_choose_and_stay_in_every_link(client):
     ],
 )
 def test_nonsense_gives_the_page_with_a_message(client, query, said):
-    fill(1)
+    make_reviews(1)
     answer = client.get("/?" + query)
     assert answer.status_code == 200
     assert said in answer.content.decode()
 
 
 def test_needs_me_leaves_out_what_others_hold_and_ones_own(client, reviewer):
-    fill(1)
-    fill(2, owner=reviewer.person)
-    fill(4, locked_by=Person.objects.create(username="eve"), locked_at=timezone.now())
+    make_reviews(1)
+    make_reviews(2, owner=reviewer.person)
+    make_reviews(4, locked_by=make_person("eve"), locked_at=timezone.now())
     assert "Reviews (1)" in client.get("/?needs=me").content.decode()
     assert "Reviews (7)" in client.get("/").content.decode()
 
@@ -126,13 +115,13 @@ def test_an_empty_line_says_why(client):
 
 
 def test_a_launchpad_that_is_silent_is_said(client):
-    fill(1)
+    make_reviews(1)
     Source.objects.update(last_success_at=timezone.now() - timedelta(hours=2, minutes=1))
     assert b"The last successful import was 2 hours ago" in client.get("/").content
 
 
 def test_states_that_are_not_in_the_line_are_said(client):
-    fill(1, state="merged")
+    make_reviews(1, state="merged")
     page = client.get("/?state=merged").content.decode()
     assert "The search finds the other states" in page
 
@@ -140,7 +129,28 @@ def test_states_that_are_not_in_the_line_are_said(client):
 def test_series_are_offered_in_no_query_of_their_own(client, django_assert_max_num_queries):
     Series.objects.create(name="trusty", api_url="https://api/charms/trusty")
     Series.objects.create(name="trusty", api_url="https://api/ubuntu/trusty")
-    fill(1)
+    make_reviews(1)
     with django_assert_max_num_queries(4):
         page = client.get("/").content.decode()
     assert page.count('<option value="trusty">') == 1
+
+
+@pytest.mark.parametrize("query", ["sort=nonsense", "incoming=-1&reviews=99999", "reviews=%00", "sort=-votes"])
+def test_any_query_gives_the_page(client, query):
+    make_review()
+    assert client.get("/?" + query).status_code == 200
+
+
+def test_hostile_titles_are_text(client):
+    review = make_review("<script>alert(1)</script>\u202e" + "x" * 10_000)
+    for url in ("/", f"/reviews/{review.pk}/"):
+        answer = client.get(url)
+        assert b"<script>" not in answer.content
+        assert "script-src 'self'" in answer["Content-Security-Policy"]
+
+
+def test_pages_answer_head(client):
+    review = make_review()
+    pages = ["", f"reviews/{review.pk}/", "search/", "search/?format=csv", "search/?format=atom", "people/ada/"]
+    for page in (*pages, "stats/", "about/", "login/", "api/reviews/", "api/docs/"):
+        assert client.head("/" + page).status_code == 200, page

@@ -1,42 +1,25 @@
 """The page of a person: what they hold, what they did, what waits for them."""
 
-from datetime import timedelta
-
 import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts.models import Person, User
-from reviews.models import Comment, Review, State
+from reviews.models import State
+from reviews.tests.factories import make_comment, make_review
 
 pytestmark = pytest.mark.django_db
-
-
-def make(title, owner, **facts):
-    number = Review.objects.count() + 1
-    then = timezone.now() - timedelta(days=number)
-    facts = {"state": State.PENDING, "kind": "update", **facts}
-    return Review.objects.create(
-        title=title, url=f"https://code.launchpad.net/{number}", api_url=f"https://api/{number}", owner=owner,
-        created_at=then, updated_at=then, **facts,
-    )  # fmt: skip
-
-
-def comment(review, author):
-    return Comment.objects.create(
-        review=review, author=author, api_url=f"c{Comment.objects.count()}", content="+1", created_at=timezone.now()
-    )
 
 
 @pytest.fixture
 def people():
     ada = Person.objects.create(username="ada", display_name="Ada", url="https://launchpad.net/~ada")
     eve = Person.objects.create(username="eve", is_reviewer=True)
-    make("Ada waits", ada)
-    make("Ada must answer", ada, state=State.REVIEWED)
-    comment(make("Ada has answered", ada, state=State.FOLLOW_UP), eve)
-    comment(make("Ada is done", ada, state=State.MERGED), eve)
-    make("Eve holds", ada, state=State.READY, locked_by=eve, locked_at=timezone.now())
+    make_review("Ada waits", owner=ada)
+    make_review("Ada must answer", owner=ada, state=State.REVIEWED)
+    make_comment(make_review("Ada has answered", owner=ada, state=State.FOLLOW_UP), eve)
+    make_comment(make_review("Ada is done", owner=ada, state=State.MERGED), eve)
+    make_review("Eve holds", owner=ada, state=State.READY, locked_by=eve, locked_at=timezone.now())
     return ada, eve
 
 
@@ -103,7 +86,7 @@ def test_a_name_that_another_account_acts_as_is_said_and_not_taken(client, peopl
 @pytest.mark.parametrize("username", ["a b", "a/b", "ünïcødé", "<b>", "a?b#c", "%41", "a+b@c.d"])
 def test_odd_names_have_pages(client, username):
     person = Person.objects.create(username=username)
-    make("Odd", person)
+    make_review("Odd", owner=person)
     link = client.get("/search/").context["page"].object_list[0]["person"]
     page = client.get(link)
     assert page.status_code == 200
@@ -147,6 +130,17 @@ def test_queries_do_not_grow_with_the_lists(client, django_assert_max_num_querie
     eve = Person.objects.create(username="eve", is_reviewer=True)
     ada = Person.objects.create(username="ada")
     for number in range(count):
-        comment(make(f"Item {number}", ada, locked_by=eve, locked_at=timezone.now()), eve)
+        make_comment(make_review(f"Item {number}", owner=ada, locked_by=eve, locked_at=timezone.now()), eve)
     with django_assert_max_num_queries(7 + 4):
         assert client.get("/people/eve/?list=reviewed").status_code == 200
+
+
+def test_people_are_offered_by_their_beginnings(client):
+    for username, name in (("ada", "Ada Lovelace"), ("adam", ""), ("bob", "Bob Adams"), ("eve", "Eve")):
+        Person.objects.create(username=username, display_name=name)
+    found = [person["username"] for person in client.get("/search/people/?q=ADA").json()["people"]]
+    assert found == ["ada", "adam", "bob"]
+    assert client.get("/search/people/?q=%25").json() == {"people": []}
+    assert client.get("/search/people/?q=%00").json() == {"people": []}
+    Person.objects.bulk_create(Person(username=f"zed{n}") for n in range(50))
+    assert len(client.get("/search/people/?q=zed").json()["people"]) == 10

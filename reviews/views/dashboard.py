@@ -14,6 +14,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from core.notices import get_notices
 from reviews.dashboard import get_dashboard
 from reviews.forms import STATE_CHOICES
 from reviews.managers import SORTS
@@ -36,7 +37,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if not len(get_messages(request)):
         reader = user and (user.pk, user.username, user.is_staff, user.is_reviewer)
         csrf_cookie = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
-        etag = f'"{data.fingerprint(now, reader, csrf_cookie, _style_sheet())}"'
+        etag = f'"{data.fingerprint(now, reader, csrf_cookie, _style_sheet(), get_notices())}"'
     response = get_conditional_response(request, etag=etag) if etag else None
     if response is None:
         data.build_rows(now)

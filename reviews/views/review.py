@@ -22,6 +22,7 @@ from reviews.dashboard import neighbours
 from reviews.history import record
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.models import Event, Review
+from reviews.panels import panel_scripts, render_panels
 from reviews.signals import refresh_asked
 from reviews.tables import votes
 from reviews.texts import EXPLANATIONS, expected_of_submitter
@@ -46,7 +47,8 @@ def review_button(view: View) -> View:
 
 @require_safe
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One review: the sentence, what is expected of whom, its runs, its timeline. At most ten queries."""
+    """One review: the sentence, what is expected of whom, what other rooms add, its timeline. At most ten
+    queries."""
     review = get_object_or_404(Review.objects.for_rows(), pk=pk)
     user = request.user if isinstance(request.user, User) else None
     before, after = neighbours(review)
@@ -56,6 +58,8 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": expected_of_submitter(review),
         "timeline": get_timeline(review),
+        "panels": render_panels(request, review),
+        "scripts": panel_scripts(),
         "before": before,
         "after": after,
         "next_check_at": review.due_at if review.due_at > timezone.now() else None,

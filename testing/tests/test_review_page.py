@@ -7,8 +7,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts.models import Person, User
-from reviews.models import Comment, Event, Review, Source, State
-from reviews.timeline import FOLD_AFTER
+from reviews.models import Comment, Review, State
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 NOW = timezone.now()
@@ -51,55 +50,6 @@ def page_of(client, review, **more):
 
 def words(page):
     return " ".join(page.split())
-
-
-@pytest.mark.django_db
-def test_the_sentence(client):
-    review = make(3, source=Source.objects.get(name="charmers"), synced_at=timezone.now() - timedelta(minutes=4))
-    Review.objects.update(due_at=timezone.now() + timedelta(minutes=6, seconds=30), sync_error="Launchpad is down.")
-    page = words(page_of(client, review))
-    for said in (
-        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "It waits for a reviewer.", "A reviewer acts next.",
-        "Nobody holds the lock.", "charmers", "rev-2", "4 min ago", "in 6 min",
-        "Not up to date: Launchpad is down.", 'href="https://launchpad.net/3"',
-    ):  # fmt: skip
-        assert said in page
-    soon = timezone.now() + timedelta(seconds=30)
-    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=timezone.now(), due_at=soon)
-    page = words(page_of(client, review))
-    assert "eve</bdi></a> holds the lock, taken <time" in page
-    assert (">just now</time>" in page, "within a minute" in page, "0 min" in page) == (True, True, False)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("state", "kind", "expected"),
-    [
-        ("new", "new", "the new revision is tested by itself"),
-        ("reviewed", "new", "answer in a comment on the bug"),
-        ("in-progress", "update", "set the proposal on Launchpad to Needs review"),
-        ("in-progress", "new", "set the bug on Launchpad to New"),
-        ("follow-up", "new", "a reviewer looks at it again"),
-        ("ready", "update", "a reviewer merges it"),
-        ("abandoned", "update", "propose it again"),
-    ],
-)
-def test_submitters_find_out_what_is_expected_of_them(client, state, kind, expected):
-    review = make(1, state=state, kind=kind)
-    assert expected in page_of(client, review)
-    client.force_login(User.objects.create_user("ada", person=review.owner))
-    page = page_of(client, review)
-    assert "What is expected of you" in page
-    assert "New test" not in page
-
-
-@pytest.mark.django_db
-def test_every_state_says_what_is_expected(client):
-    review = make(1)
-    for state in State.values:
-        for kind in ("new", "update"):
-            Review.objects.update(state=state, kind=kind)
-            assert "What is expected of the submitter" in page_of(client, review)
 
 
 @pytest.mark.django_db
@@ -179,73 +129,6 @@ def test_a_run_is_not_shown_below_another_review(client):
     assert client.get(f"/reviews/{make(2).pk}/test-runs/{run.pk}/").status_code == 404
 
 
-@pytest.mark.django_db
-def test_the_timeline_reads_as_a_conversation(client):
-    review = make(1)
-    eve = Person.objects.create(username="eve", display_name="Eve")
-    long = "word " * FOLD_AFTER
-
-    def say(number, content, **more):
-        at = NOW - timedelta(hours=10 - number)
-        Comment.objects.create(
-            review=review, author=eve, api_url=f"c{number}", content=content, created_at=at, **more
-        )  # fmt: skip
-
-    say(
-        3,
-        "> " + "\n> ".join("abcdef") + "\nI disagree <b>strongly</b>: see https://example.com/x",
-        sentiment="negative",
-    )
-    say(4, "Automated words", is_automated=True)
-    say(5, long, sentiment="positive", vote="Approve")
-    say(6, "The description", is_description=True)
-    run = make_run(review)
-    for _ in range(4):
-        Event.objects.create(review=review, kind="run", old="retry", new="pending on lxc", at=NOW, run=run)
-    Event.objects.create(review=review, kind="state", old="NEW", new="PENDING", actor=eve, at=NOW - timedelta(hours=9))
-    page = page_of(client, review)
-    order = [
-        "The description",
-        "NEW → PENDING",
-        "Quoted text, 6 lines",
-        "Automated words",
-        "Approve",
-        "4 steps of test",
-    ]
-    places = [page.index(part) for part in order]
-    assert places == sorted(places)
-    assert "&lt;b&gt;strongly&lt;/b&gt;" in page
-    assert 'href="https://example.com/x" rel="nofollow"' in page
-    assert "automated: posted by this queue" in page
-    assert "Show the rest (" in page
-
-
-@pytest.mark.django_db
-def test_names_do_not_turn_the_text_behind_them(client):
-    review = make(1)
-    Person.objects.update(display_name="Ada\u202e\u2067 Lovelace")
-    assert "<bdi>Ada Lovelace</bdi>" in page_of(client, review)
-
-
-@pytest.mark.django_db
-def test_previous_and_next_follow_the_dashboard(client):
-    incoming = [make(9, state="new"), make(8, state="new")]
-    reviews = [make(7, state="ready"), make(6, state="pending"), make(5, state="follow-up")]
-    same = make(4, state="pending")
-    Review.objects.filter(pk=same.pk).update(updated_at=reviews[2].updated_at)
-    make(3, state="reviewed")
-    make(2, state="merged")
-    line = [*incoming, *reviews, same]
-    for before, review, after in zip([None, *line], line, [*line[1:], None], strict=False):
-        page = page_of(client, review)
-        assert ('rel="prev"' in page, 'rel="next"' in page) == (before is not None, after is not None)
-        if before:
-            assert f'<link rel="prev" href="/reviews/{before.pk}/">' in page
-        if after:
-            assert f'<link rel="next" href="/reviews/{after.pk}/">' in page
-    assert 'rel="next"' not in page_of(client, Review.objects.get(state="merged"))
-
-
 @pytest.mark.parametrize(("reviews", "runs"), [(10, 1), (10, 100), (10_000, 1)])
 def test_the_page_costs_the_same_however_much_there_is(client, reviewer, django_assert_num_queries, reviews, runs):
     owner = Person.objects.create(username="ada")
@@ -298,10 +181,9 @@ def test_an_unchanged_refresh_is_cheap(client, reviewer, django_assert_max_num_q
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("deed", ["lock", "unlock", "refresh", "test-runs"])
-def test_visitors_log_in_and_come_back_and_others_are_refused_in_words(client, deed):
+def test_visitors_log_in_before_they_launch_and_others_are_refused_in_words(client):
     review = make(1)
-    path = f"/reviews/{review.pk}/{deed}/"
+    path = f"/reviews/{review.pk}/test-runs/"
     assert client.post(path, {"substrates": "lxc"}).url == f"/login/?next=/reviews/{review.pk}/"
     client.force_login(User.objects.create_user("someone"))
     answer = client.post(path, {"substrates": "lxc"})
@@ -309,21 +191,6 @@ def test_visitors_log_in_and_come_back_and_others_are_refused_in_words(client, d
     assert b"Only " in answer.content
     assert client.get(path).status_code == 302
     assert not review.test_runs.exists()
-
-
-@pytest.mark.django_db
-def test_staff_ask_launchpad_now(client, django_capture_on_commit_callbacks, monkeypatch):
-    review = make(1)
-    Review.objects.update(due_at=NOW + timedelta(hours=1))
-    client.force_login(User.objects.create_user("boss", is_staff=True))
-    assert "Refresh now" in page_of(client, review)
-    with django_capture_on_commit_callbacks() as messages:
-        page = client.post(f"/reviews/{review.pk}/refresh/", follow=True).content.decode()
-    assert "Launchpad is being asked" in page
-    assert len(messages) == 1  # the message to a worker; should it get lost, the row says the same:
-    review.refresh_from_db()
-    assert review.due_at <= timezone.now()
-    assert review.events.get(kind="staff").actor.username == "boss"
 
 
 @pytest.mark.parametrize(
@@ -344,9 +211,11 @@ def test_nonsense_in_the_query_gives_the_page(client, query):
     assert client.get(f"/reviews/{run.review_id}/test-runs/{run.pk}/?{query}").status_code == 200
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("slash", ["", "/"])
-def test_old_paths_lead_to_the_new(client, slash):
-    assert client.get(f"/review/7{slash}").url == "/reviews/7/"
-    assert client.get(f"/user/o-brien{slash}").url == "/people/o-brien/"
-    assert client.get(f"/user/a%3Fb{slash}").url == "/people/a%3Fb/"
+def test_a_reviewer_launches_tests_on_substrates(client, reviewer):
+    review = make(1)
+    page = client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": ["lxc", "aws"]}, follow=True)
+    assert b"Launched on lxc, aws" in page.content
+    assert sorted(review.test_runs.values_list("substrate__name", flat=True)) == ["aws", "lxc"]
+    again = client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": ["lxc"]}, follow=True)
+    assert b"Already under way on lxc" in again.content
+    assert b"tick at least one" in client.post(f"/reviews/{review.pk}/test-runs/", follow=True).content

@@ -1,0 +1,195 @@
+"""The page of one review: the sentence, what is expected of whom, its neighbours, locking, refreshing."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Person, User
+from reviews.models import Review, Source, State
+from reviews.tests.factories import make_person, make_review
+
+pytestmark = pytest.mark.django_db
+
+
+def get_page(client, review, **more):
+    answer = client.get(f"/reviews/{review.pk}/", **more)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def test_one_sentence_says_what_it_is_and_who_acts_next(client):
+    now = timezone.now()
+    make_person(display_name="Ada")
+    review = make_review(
+        days=3, source=Source.objects.get(name="charmers"), revision="rev-2", synced_at=now - timedelta(minutes=4),
+        due_at=now + timedelta(minutes=6, seconds=30), sync_error="Launchpad is down.",
+    )  # fmt: skip
+    page = get_page(client, review)
+    for words in (
+        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "It waits for a reviewer.", "A reviewer acts next.",
+        "Nobody holds the lock.", "charmers", "rev-2", "4 min ago", "in 6 min",
+        "Not up to date: Launchpad is down.", f'href="{review.url}"',
+    ):  # fmt: skip
+        assert words in page
+
+
+def test_times_nearer_than_a_minute_are_not_zero_minutes(client):
+    now = timezone.now()
+    review = make_review(locked_by=make_person("eve"), locked_at=now, due_at=now + timedelta(seconds=30))
+    page = get_page(client, review)
+    assert "eve</bdi></a> holds the lock, taken <time" in page
+    assert (">just now</time>" in page, "within a minute" in page, "0 min" in page) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "expected"),
+    [
+        ("new", "new", "the new revision is tested by itself"),
+        ("reviewed", "new", "answer in a comment on the bug"),
+        ("in-progress", "update", "set the proposal on Launchpad to Needs review"),
+        ("in-progress", "new", "set the bug on Launchpad to New"),
+        ("follow-up", "new", "a reviewer looks at it again"),
+        ("ready", "update", "a reviewer merges it"),
+        ("abandoned", "update", "propose it again"),
+    ],
+)
+def test_everybody_reads_what_is_expected_of_the_submitter(client, state, kind, expected):
+    assert expected in get_page(client, make_review(state=state, kind=kind))
+
+
+def test_the_submitter_is_spoken_to(client):
+    review = make_review()
+    client.force_login(User.objects.create_user("ada", person=review.owner))
+    page = get_page(client, review)
+    assert "What is expected of you" in page
+    assert "New test" not in page
+
+
+@pytest.mark.parametrize("state", State.values)
+@pytest.mark.parametrize("kind", ["new", "update"])
+def test_every_state_says_what_is_expected(client, state, kind):
+    assert "What is expected of the submitter" in get_page(client, make_review(state=state, kind=kind))
+
+
+def test_names_do_not_turn_the_text_behind_them(client):
+    review = make_review()
+    Person.objects.update(display_name="Ada\u202e\u2067 Lovelace")
+    assert "<bdi>Ada Lovelace</bdi>" in get_page(client, review)
+
+
+@pytest.fixture
+def queue():
+    """What the dashboard shows, in its order, and two that it does not show."""
+    shown = [
+        make_review(days=9, state="new"), make_review(days=8, state="new"), make_review(days=7, state="ready"),
+        make_review(days=6, state="pending"), make_review(days=5, state="follow-up"),
+    ]  # fmt: skip
+    same_time = make_review(state="pending", updated_at=shown[-1].updated_at)
+    make_review(days=3, state="reviewed")
+    make_review(days=2, state="merged")
+    return [*shown, same_time]
+
+
+def test_previous_and_next_follow_the_dashboard(client, queue):
+    for before, review, after in zip([None, *queue], queue, [*queue[1:], None], strict=False):
+        page = get_page(client, review)
+        assert ('rel="prev"' in page, 'rel="next"' in page) == (before is not None, after is not None)
+        if before:
+            assert f'<link rel="prev" href="/reviews/{before.pk}/">' in page
+        if after:
+            assert f'<link rel="next" href="/reviews/{after.pk}/">' in page
+
+
+def test_what_is_not_on_the_dashboard_has_no_neighbours(client, queue):
+    page = get_page(client, Review.objects.get(state="merged"))
+    assert ('rel="prev"' in page, 'rel="next"' in page) == (False, False)
+
+
+def test_a_visitor_is_offered_no_buttons(client):
+    page = get_page(client, make_review())
+    assert "New test" not in page
+    assert "Lock</button>" not in page
+
+
+@pytest.mark.parametrize("button", ["lock", "unlock", "refresh"])
+def test_a_visitor_logs_in_and_comes_back(client, button):
+    review = make_review()
+    answer = client.post(f"/reviews/{review.pk}/{button}/")
+    assert answer.url == f"/login/?next=/reviews/{review.pk}/"
+
+
+@pytest.mark.parametrize("button", ["lock", "unlock", "refresh"])
+def test_who_may_not_is_refused_in_words(client, button):
+    review = make_review()
+    client.force_login(User.objects.create_user("someone"))
+    answer = client.post(f"/reviews/{review.pk}/{button}/")
+    assert answer.status_code == 403
+    assert b"Only " in answer.content
+
+
+def test_a_button_that_is_opened_by_hand_leads_to_the_page(client, reviewer):
+    review = make_review()
+    answer = client.get(f"/reviews/{review.pk}/lock/")
+    assert answer.url == f"/reviews/{review.pk}/"
+    review.refresh_from_db()
+    assert review.locked_by is None
+
+
+def test_a_reviewer_locks(client, reviewer):
+    review = make_review()
+    client.post(f"/reviews/{review.pk}/lock/")
+    review.refresh_from_db()
+    assert review.locked_by == reviewer.person
+
+
+def test_who_comes_second_is_told_who_was_faster(client, reviewer):
+    review = make_review(locked_by=make_person("eve", "Eve"), locked_at=timezone.now())
+    assert b"Eve was faster" in client.post(f"/reviews/{review.pk}/lock/", follow=True).content
+
+
+def test_only_staff_release_the_lock_of_another(client, reviewer):
+    review = make_review(locked_by=make_person("eve", "Eve"), locked_at=timezone.now())
+    assert b"Eve holds the lock. Staff" in client.post(f"/reviews/{review.pk}/unlock/", follow=True).content
+    client.force_login(User.objects.create_user("boss", is_staff=True))
+    client.post(f"/reviews/{review.pk}/unlock/")
+    review.refresh_from_db()
+    assert review.locked_by is None
+
+
+def test_staff_refresh_now(client, boss, django_capture_on_commit_callbacks):
+    review = make_review(due_at=timezone.now() + timedelta(hours=1))
+    assert "Refresh now" in get_page(client, review)
+    with django_capture_on_commit_callbacks() as messages:
+        page = client.post(f"/reviews/{review.pk}/refresh/", follow=True).content.decode()
+    assert "Launchpad is being asked" in page
+    assert len(messages) == 1  # the message to a worker; should it get lost, the row says the same:
+    review.refresh_from_db()
+    assert review.due_at <= timezone.now()
+    assert review.events.get(kind="staff").actor.username == "boss"
+
+
+def test_ten_queries_at_most(client, reviewer, django_assert_max_num_queries):
+    review = make_review()
+    client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": ["all"]})
+    with django_assert_max_num_queries(10):
+        page = get_page(client, review)
+    assert page.count('class="run run-retry"') == review.test_runs.count() > 0
+
+
+@pytest.mark.parametrize("path", ["7/", f"{'9' * 18}/", f"{'9' * 30}/"])
+def test_a_review_that_does_not_exist_is_not_found(client, path):
+    assert client.get(f"/reviews/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/review/7", "/reviews/7/"),
+        ("/user/o-brien", "/people/o-brien/"),
+        ("/user/a%3Fb", "/people/a%3Fb/"),
+    ],
+)
+def test_old_paths_lead_to_the_new(client, old, new, slash):
+    assert client.get(f"{old}{slash}").url == new

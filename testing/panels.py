@@ -1,0 +1,40 @@
+"""What test runs add to a review's page and to the top of every page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.models import User
+from core.notices import register_notice
+from reviews.models import Review
+from reviews.panels import Panel, register_panel
+from testing.ci import get_ci
+from testing.models import Substrate
+from testing.tables import runs_context
+
+
+def runs(request: HttpRequest, review: Review) -> dict[str, Any]:
+    """The review's runs, newest first. Three queries."""
+    return runs_context(review)
+
+
+def launch_form(request: HttpRequest, review: Review) -> dict[str, Any] | None:
+    """The form that launches tests, for reviewers of open items. One query."""
+    if not isinstance(request.user, User) or not request.user.is_reviewer or not review.is_open:
+        return None
+    return {"review": review, "substrates": list(Substrate.objects.filter(active=True))}
+
+
+def unconfigured_notice() -> str:
+    """Why nothing can be tested at all; empty when something can."""
+    reason = get_ci().unconfigured()
+    return f"Nothing is being tested. {reason}" if reason else ""
+
+
+def register() -> None:
+    """Called once, when the app is ready."""
+    register_panel(Panel("testing/_runs.html", runs, ("django_htmx/htmx-2.min.js", "testing/runs.js")))
+    register_panel(Panel("testing/_launch.html", launch_form))
+    register_notice(unconfigured_notice)
