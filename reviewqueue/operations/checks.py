@@ -1,4 +1,4 @@
-"""Start-up checks: wrong settings say which and how to mend it (SPEC section 10)."""
+"""Start-up checks: which setting is wrong and how to mend it (docs/specification.md, section 10)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from core.logging import FORMATS
 from integrations.jenkins.backend import is_web_url
 from testing.ci import get_ci
 
-SHORTEST_METRICS_TOKEN = 16  # characters: fewer can be guessed
+MIN_METRICS_TOKEN_LENGTH = 16  # characters: fewer can be guessed
 
 YEAR = 365 * 24 * 3600  # seconds
-# The least and the most that makes sense; the dates that come of it must be ones.
+# The least and the most that is accepted; dates that are calculated with them must exist.
 BOUNDS: dict[str, tuple[float, float]] = {
     "TESTING_TIMEOUT": (1, YEAR),
     "TESTING_MAX_ATTEMPTS": (1, 1000),
@@ -29,12 +29,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "JENKINS_TIMEOUT": (0.1, 3600),
     "AXES_FAILURE_LIMIT": (1, 1_000_000),
 }
-NAMES = {"AXES_FAILURE_LIMIT": "LOGIN_FAILURE_LIMIT"}  # where the environment's name is another
+ENVIRONMENT_NAMES = {"AXES_FAILURE_LIMIT": "LOGIN_FAILURE_LIMIT"}  # where it differs from the setting's
 
 
 def _out_of_bounds() -> Iterator[CheckMessage]:
     values: list[tuple[str, float, tuple[float, float]]] = [
-        (NAMES.get(name, name), getattr(settings, name), bounds) for name, bounds in BOUNDS.items()
+        (ENVIRONMENT_NAMES.get(name, name), getattr(settings, name), bounds) for name, bounds in BOUNDS.items()
     ]
     minutes = {"default": settings.REFRESH_DEFAULT_MINUTES, **settings.REFRESH_MINUTES}
     for state, value in minutes.items():
@@ -48,8 +48,8 @@ def _out_of_bounds() -> Iterator[CheckMessage]:
 
 
 @register()
-def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """Every setting of SPEC section 10 that has a form is of that form."""
+def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Every setting that has a form is of that form."""
     found: list[CheckMessage] = []
     if not is_web_url(settings.BASE_URL):
         found.append(Error("BASE_URL is not an http or https URL.", hint="Builds call back to it.", id="queue.E001"))
@@ -77,14 +77,14 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
         words = f"CELERY_VISIBILITY_TIMEOUT must be more than {settings.CELERY_TASK_TIME_LIMIT} seconds"
         found.append(Error(f"{words}: tasks under way would begin a second time.", id="queue.E007"))
     if settings.LOG_FORMAT not in FORMATS:
-        found.append(Error(f"LOG_FORMAT is none of {', '.join(FORMATS)}.", id="queue.E006"))
+        found.append(Error(f"LOG_FORMAT must be one of {', '.join(FORMATS)}.", id="queue.E006"))
     found += _out_of_bounds()
     for scope, rate in settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"].items():
         if not re.fullmatch(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)", rate):
-            words = f"API_THROTTLE_{scope.upper()} is no rate: every such request would fail."
+            words = f"API_THROTTLE_{scope.upper()} is not a rate: every such request would fail."
             found.append(Error(words, hint="Write it like 600/min; the units are s, min, hour, day.", id="queue.E009"))
-    if 0 < len(settings.METRICS_TOKEN) < SHORTEST_METRICS_TOKEN:
-        words = f"METRICS_TOKEN is shorter than {SHORTEST_METRICS_TOKEN} characters: it can be guessed."
+    if 0 < len(settings.METRICS_TOKEN) < MIN_METRICS_TOKEN_LENGTH:
+        words = f"METRICS_TOKEN is shorter than {MIN_METRICS_TOKEN_LENGTH} characters: it can be guessed."
         found.append(Warning(words, hint="Make one with: openssl rand -hex 32", id="queue.W002"))
     path = settings.LAUNCHPAD_CREDENTIALS_FILE
     if path.exists() and path.stat().st_mode & 0o077:

@@ -17,10 +17,10 @@ from reviewqueue.operations.models import Counter, Heartbeat
 from reviews.models import INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, Source
 from testing.models import UNFINISHED, Status, Substrate, TestRun
 
-FINISHED_KEPT = 60  # seconds that the counts of finished runs are kept: counting a million takes a while
+FINISHED_KEPT_SECONDS = 60  # for the counts of finished runs: counting a million takes a while
 COUNTERS: tuple[tuple[str, str, str, str], ...] = (
-    ("callbacks", "reviewqueue_callbacks", "result", "Callbacks of builds by what came of them."),
-    ("webhooks", "reviewqueue_webhooks", "result", "Webhook deliveries by what came of them."),
+    ("callbacks", "reviewqueue_callbacks", "result", "Callbacks of builds, by result."),
+    ("webhooks", "reviewqueue_webhooks", "result", "Webhook deliveries, by result."),
     ("task failures", "reviewqueue_task_failures", "task", "Background tasks that failed."),
 )
 
@@ -58,7 +58,7 @@ class QueueCollector(Collector):
             oldest.add_metric([section], max(0.0, (now - min(times)).total_seconds()) if times else 0.0)
         yield oldest
         locks = Review.objects.filter(locked_by__isnull=False).count()
-        yield GaugeMetricFamily("reviewqueue_locks", "Reviews that somebody has locked.", value=locks)
+        yield GaugeMetricFamily("reviewqueue_locks", "Locked reviews.", value=locks)
         due = Review.objects.filter(due_at__lte=now).count()
         yield GaugeMetricFamily("reviewqueue_reviews_due", "Reviews that are due to be brought up to date.", value=due)
 
@@ -72,10 +72,10 @@ class QueueCollector(Collector):
                 Count("pk"), Min("created_at")
             )
         }
-        finished = cache.get_or_set("metrics-finished-runs", _finished_runs, FINISHED_KEPT) or {}
+        finished = cache.get_or_set("metrics-finished-runs", _finished_runs, FINISHED_KEPT_SECONDS) or {}
         by_status = GaugeMetricFamily(
             "reviewqueue_test_runs",
-            f"Test runs by status and substrate; finished ones are counted every {FINISHED_KEPT} seconds.",
+            f"Test runs by status and substrate; finished ones are counted every {FINISHED_KEPT_SECONDS} seconds.",
             labels=["status", "substrate"],
         )
         for pk, name in substrates.items():
@@ -92,7 +92,7 @@ class QueueCollector(Collector):
         yield oldest
         due = TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lte=now).count()
         yield GaugeMetricFamily(
-            "reviewqueue_test_runs_due", "Unfinished test runs that the sweep has to do.", value=due
+            "reviewqueue_test_runs_due", "Unfinished test runs that the next sweep will take up.", value=due
         )
         failed = OutcomePost.objects.unposted().exclude(error="").count()
         yield GaugeMetricFamily(

@@ -7,23 +7,21 @@ They say which part fails and nothing more; ``manage.py check_queue`` and the ad
 from __future__ import annotations
 
 import hmac
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from reviewqueue.operations.health import Finding, broker_found, database_found
+from reviewqueue.operations.health import BackgroundChecks, Finding
+from reviewqueue.operations.health.services import check_broker, check_database
 from reviewqueue.operations.metrics import exposition
 
-PATIENCE = 4.0  # seconds; monitors give up after five or ten
-MIGRATED_FOR = 60.0  # seconds that tables which were found up to date are taken for it
+TIMEOUT_SECONDS = 4.0  # monitors give up after five or ten
+MIGRATED_SECONDS = 60.0  # that tables which were found up to date count as such
 
-Answerer = Callable[[HttpRequest], HttpResponse]
+View = Callable[[HttpRequest], HttpResponse]
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -31,67 +29,48 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
-class Readiness:
-    """The parts without which nothing works, each looked at from one thread at a time, bounded in time."""
+class DatabaseProbe:
+    """Whether the database answers; whether its tables are those of this version is looked at once a minute."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._asked: dict[str, Future[Finding]] = {}
-        self._migrated_until = 0.0
+        self._migrated_until = 0.0  # on the monotonic clock
 
-    def look(self) -> dict[str, str]:
-        """``ok`` or, in words, what is wrong, for each part."""
-        deadline = time.monotonic() + PATIENCE
-        asked = {name: self._ask(name, find) for name, find in self._parts().items()}
-        answers = {}
-        for name, future in asked.items():
-            try:
-                finding = future.result(max(0.0, deadline - time.monotonic()))
-                answers[name] = "ok" if finding.ok else " ".join(problem.words for problem in finding.problems)
-            except Late:
-                answers[name] = f"No answer within {PATIENCE:g} seconds."
-        return answers
-
-    def _parts(self) -> dict[str, Callable[[], Finding]]:
-        return {"database": self._database, "broker": broker_found}
-
-    def _ask(self, name: str, find: Callable[[], Finding]) -> Future[Finding]:
-        with self._lock:
-            running = self._asked.get(name)
-            if running and not running.done():
-                return running
-            self._pool = self._pool or ThreadPoolExecutor(max_workers=2, thread_name_prefix="ready")
-            self._asked[name] = self._pool.submit(find)
-            return self._asked[name]
-
-    def _database(self) -> Finding:
+    def __call__(self) -> Finding:
         try:
             if time.monotonic() < self._migrated_until:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
                 return Finding("database")
-            finding = database_found()
-            self._migrated_until = time.monotonic() + MIGRATED_FOR if finding.ok else 0.0
-            return finding
-        except Exception:
-            self._migrated_until = 0.0
-            return database_found()
+            return self.check_tables()
+        except DatabaseError:
+            return self.check_tables()
         finally:
             connection.close()  # this thread's own; nothing stays open for a monitor
 
+    def check_tables(self) -> Finding:
+        finding = check_database()
+        self._migrated_until = time.monotonic() + MIGRATED_SECONDS if finding.ok else 0.0
+        return finding
 
-readiness = Readiness()
+
+database_probe = DatabaseProbe()
+readiness = BackgroundChecks({"database": database_probe, "broker": check_broker}, kept_seconds=0.0)
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Database, its tables and the broker: 200 when all answer, 503 with what does not."""
-    answers = readiness.look()
+    answers = {finding.name: _words(finding) for finding in readiness.run(TIMEOUT_SECONDS)}
     ready = all(answer == "ok" for answer in answers.values())
     return JsonResponse({"ready": ready, **answers}, status=200 if ready else 503)
 
 
-def bearer_is_right(request: HttpRequest) -> bool:
+def _words(finding: Finding) -> str:
+    if not finding.known:
+        return f"No answer within {TIMEOUT_SECONDS:g} seconds."
+    return "ok" if finding.ok else " ".join(problem.words for problem in finding.problems)
+
+
+def has_metrics_token(request: HttpRequest) -> bool:
     """Whether the request brings METRICS_TOKEN, compared in constant time."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     expected = str(settings.METRICS_TOKEN)
@@ -102,7 +81,7 @@ def bearer_is_right(request: HttpRequest) -> bool:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus' text, for whoever brings METRICS_TOKEN, and for staff who are logged in."""
     user = getattr(request, "user", None)
-    if not (bearer_is_right(request) or (user and user.is_active and user.is_staff)):
+    if not (has_metrics_token(request) or (user and user.is_active and user.is_staff)):
         how = (
             "send METRICS_TOKEN as bearer token"
             if settings.METRICS_TOKEN
@@ -117,14 +96,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class ProbesMiddleware:
     """Stands first, and answers monitors before hosts, TLS and sessions are looked at."""
 
-    def __init__(self, get_response: Answerer) -> None:
+    def __init__(self, get_response: View) -> None:
         self.get_response = get_response
-        self.probes: dict[str, Answerer] = {"/healthz": healthz, "/readyz": readyz}
+        self.probes: dict[str, View] = {
+            "/healthz": healthz, "/healthz/": healthz, "/readyz": readyz, "/readyz/": readyz,
+        }  # fmt: skip
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        path = request.path_info.rstrip("/")
-        probe = self.probes.get(path)
-        if path == "/metrics" and bearer_is_right(request):
+        probe = self.probes.get(request.path_info)
+        if request.path_info == "/metrics" and has_metrics_token(request):
             probe = metrics
         if probe is None:
             return self.get_response(request)

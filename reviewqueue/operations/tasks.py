@@ -7,5 +7,5 @@ from reviewqueue.operations import pruning
 
 @shared_task(name="integrations.tasks.prune_queue")
 def prune_queue() -> None:
-    """Delete what nobody asks for any more."""
+    """Delete old rows that nobody needs any more."""
     pruning.prune_nightly()

@@ -6,26 +6,26 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from reviewqueue.operations.health import check_all, overview
+from reviewqueue.operations.health import check_all, get_overview
 
-PATIENCE = 5.0  # seconds that the page waits for what lies outside
+TIMEOUT_SECONDS = 5.0  # that the page waits for what is asked outside
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def health(request: HttpRequest) -> HttpResponse:
-    """Every check with its remedy, and the facts behind it. POST asks everything outside again."""
+    """Every check with its remedy, and the facts behind it. POST asks Launchpad, Jenkins and the broker again."""
     if request.method == "POST":
-        check_all(PATIENCE, fresh=True)
-        messages.success(request, "Everything was looked at again.")
+        check_all(TIMEOUT_SECONDS, fresh=True)
+        messages.success(request, "Everything was checked again.")
         return redirect("health")
-    findings = check_all(PATIENCE)
+    findings = check_all(TIMEOUT_SECONDS)
     context = {
         **admin.site.each_context(request),
         "title": "Health",
         "findings": findings,
         "problems": [(finding.name, problem) for finding in findings for problem in finding.problems],
         "unknown": [finding.name for finding in findings if not finding.known],
-        "overview": overview(),
+        "overview": get_overview(),
     }
     return render(request, "admin/health.html", context)

@@ -20,7 +20,7 @@ def job(names):
 
 @pytest.fixture
 def healthy(launchpad, jenkins, monkeypatch):
-    monkeypatch.setattr("reviewqueue.operations.health.BROKER_TIMEOUT", 60)
+    monkeypatch.setattr("reviewqueue.operations.health.services.BROKER_TIMEOUT_SECONDS", 60)
     PeriodicTask.objects.update(last_run_at=timezone.now())
     record_heartbeat("worker", "celery@here")
     facts = job(["url", "callback_url", "job_id", "envs", "revision"])

@@ -16,17 +16,22 @@ from accounts.models import Person, User
 from integrations.launchpad.importing import import_source
 from integrations.models import ImportReport, OutcomePost
 from integrations.sandbox.serving import Fault
-from reviewqueue.operations.health import asker
+from reviewqueue.operations.health import service_checks
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
+from reviewqueue.operations.probes import DatabaseProbe, readiness
 from reviews.models import Review, Source
 from testing.models import Substrate, TestRun
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch):
+def time_enough(monkeypatch):
     """On a busy machine an answer takes its time."""
-    for name, seconds in (("views.PATIENCE", 300.0), ("probes.PATIENCE", 300.0), ("health.BROKER_TIMEOUT", 60)):
+    for name, seconds in (
+        ("views.TIMEOUT_SECONDS", 300.0),
+        ("probes.TIMEOUT_SECONDS", 300.0),
+        ("health.services.BROKER_TIMEOUT_SECONDS", 60),
+    ):
         monkeypatch.setattr(f"reviewqueue.operations.{name}", seconds)
 
 
@@ -179,7 +184,7 @@ def test_a_jenkins_that_does_not_answer_holds_the_page_up_no_longer_than_its_tim
 
 
 def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well, monkeypatch):
-    monkeypatch.setattr("reviewqueue.operations.health.KEPT", 3600)
+    monkeypatch.setattr(service_checks, "kept_seconds", 3600)
     page(client)
     asked = len(well.jenkins.requests), len(well.launchpad.requests)
     for _ in range(3):
@@ -189,11 +194,11 @@ def test_what_lies_outside_is_asked_once_in_a_while(client, staff, well, monkeyp
 
 def test_an_answer_that_takes_its_time_is_there_for_the_next_who_asks(well):
     well.jenkins.faults.append(Fault("slow", seconds=300))
-    first = {finding.name: finding for finding in asker.ask(0.05, fresh=True)}
+    first = {finding.name: finding for finding in service_checks.run(0.05, fresh=True)}
     assert not first["Jenkins"].known
     assert not first["Jenkins"].problems
     well.jenkins.hurry.set()
-    assert {finding.name: finding for finding in asker.ask(300)}["Jenkins"].ok
+    assert {finding.name: finding for finding in service_checks.run(300)}["Jenkins"].ok
 
 
 def waiting_run(**facts):
@@ -210,7 +215,7 @@ def test_the_oldest_waiting_run_and_why(client, staff, well):
     text = page(client)
     assert "Jenkins refused (403): &lt;wrong&gt; token" in text
     assert "&lt;i&gt;mysql&lt;/i&gt;" in text
-    assert "nobody brought them on" in text
+    assert "no sweep has taken them up" in text
 
 
 def test_outcomes_that_could_not_be_posted(client, staff, well, settings):
@@ -256,7 +261,7 @@ def test_ready(client, settings):
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "black-hole"])
 def test_a_broker_that_is_away_or_never_answers(client, settings, monkeypatch, host):
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
-    monkeypatch.setattr("reviewqueue.operations.health.BROKER_TIMEOUT", 1)
+    monkeypatch.setattr("reviewqueue.operations.health.services.BROKER_TIMEOUT_SECONDS", 1)
     hole = socket.create_server(("127.0.0.1", 0))
     if host == "black-hole":
         host = f"127.0.0.1:{hole.getsockname()[1]}"
@@ -291,9 +296,7 @@ def test_a_cache_that_is_away_stops_nothing(client, settings, db, caplog):
 
 
 def test_tables_that_are_older_than_the_program(client, transactional_db, monkeypatch):
-    from reviewqueue.operations import probes
-
-    probes.readiness._migrated_until = 0.0
+    monkeypatch.setitem(readiness.checks, "database", DatabaseProbe())  # nothing counts as up to date yet
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, app, name, applied FROM django_migrations WHERE app = 'testing'")
         rows = cursor.fetchall()

@@ -12,7 +12,7 @@ from accounts.models import Person
 from integrations.models import ImportReport, WebhookDelivery
 from reviewqueue.operations import pruning
 from reviewqueue.operations.models import Heartbeat
-from reviewqueue.operations.pruning import PRUNED, prune
+from reviewqueue.operations.pruning import PRUNED_TEXT, prune
 from reviewqueue.operations.tasks import prune_queue
 from reviews.models import Comment, Event, QueueSample, Review, Source
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
@@ -54,7 +54,7 @@ def made(db):
 def holds(review):
     """What there is of a review: texts, events, attempts, results."""
     return (
-        review.comments.exclude(content=PRUNED).count(),
+        review.comments.exclude(content=PRUNED_TEXT).count(),
         review.events.count(),
         Attempt.objects.filter(run__review=review).count(),
         TestResult.objects.filter(run__review=review).count(),
@@ -141,7 +141,7 @@ def test_a_dry_run_says_the_same_and_touches_nothing(made, capsys):
 def test_batches_and_a_budget(made, monkeypatch):
     for _ in range(5):
         made("merged", OLD)
-    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 2)
     assert sum(prune(days=365, budget=0).values()) == 0
     assert prune(days=365)["single test results of long closed reviews"] == 5
 

@@ -1,4 +1,4 @@
-"""``manage.py check_queue``: a doctor for the queue. Says what is wrong and how to mend it."""
+"""``manage.py check_queue``: says what is wrong and how to mend it (docs/specification.md, section 9)."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Each request is bounded by itself; this is for a name server that never answers.
-        patience = 3 * settings.LAUNCHPAD_TIMEOUT + settings.JENKINS_TIMEOUT + 10
+        timeout = 3 * settings.LAUNCHPAD_TIMEOUT + settings.JENKINS_TIMEOUT + 10
         wrong = 0
-        for finding in check_all(patience, fresh=True):
+        for finding in check_all(timeout, fresh=True):
             if finding.ok:
                 self.stdout.write(f"{finding.name}: OK" + (f" ({finding.facts})" if finding.facts else ""))
             if not finding.known:
                 wrong += 1
-                self.stderr.write(f"{finding.name}: No answer within {patience:g} seconds. Check the network.")
+                self.stderr.write(f"{finding.name}: No answer within {timeout:g} seconds. Check the network.")
             for problem in finding.problems:
                 wrong += 1
                 self.stderr.write(f"{finding.name}: {problem}")

@@ -1,4 +1,4 @@
-"""``manage.py prune_queue``: let go of what nobody asks for any more."""
+"""``manage.py prune_queue``: delete old rows that nobody needs any more."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -24,13 +24,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days", type=number_of_days, default=default, help=f"older than so many days ({default}; PRUNE_DAYS)"
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would go, touch nothing")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be pruned, change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         verb = "would be pruned" if options["dry_run"] else "pruned"
 
-        def tell(words: str, count: int) -> None:
+        def report(words: str, count: int) -> None:
             self.stdout.write(f"{count:>9}  {words}")
 
-        done = prune(days=options["days"], dry_run=options["dry_run"], tell=tell)
-        self.stdout.write(f"{sum(done.values()):>9}  rows {verb}, older than {options['days']} days")
+        pruned = prune(days=options["days"], dry_run=options["dry_run"], report=report)
+        self.stdout.write(f"{sum(pruned.values()):>9}  rows {verb}, older than {options['days']} days")

@@ -1,0 +1,12 @@
+"""Is all well, and if not, what to do: one set of checks, shown by the admin's Health page and by ``check_queue``.
+
+``processes``, ``queue`` and ``services`` hold the checks by what they ask; ``overview`` the facts that the page shows
+beside them (docs/specification.md, sections 8 and 9).
+"""
+
+from reviewqueue.operations.health.background import BackgroundChecks
+from reviewqueue.operations.health.checks import check_all, service_checks
+from reviewqueue.operations.health.findings import Finding, Problem
+from reviewqueue.operations.health.overview import get_overview
+
+__all__ = ["BackgroundChecks", "Finding", "Problem", "check_all", "get_overview", "service_checks"]

@@ -1,0 +1,59 @@
+"""All checks together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from reviewqueue.operations.health.background import BackgroundChecks
+from reviewqueue.operations.health.findings import Finding, Problem, found
+from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
+from reviewqueue.operations.health.queue import check_posting, check_runs, check_sources
+from reviewqueue.operations.health.services import (
+    check_broker,
+    check_database,
+    check_jenkins,
+    check_launchpad,
+    check_settings,
+)
+
+KEPT_SECONDS = 30.0  # that an answer from outside is shown again
+
+LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
+    "settings": check_settings,
+    "database": check_database,
+    "worker": check_worker,
+    "beat": check_beat,
+    "schedules": check_schedules,
+    "sources": check_sources,
+    "test runs": check_runs,
+    "posting": check_posting,
+}
+service_checks = BackgroundChecks(
+    {"broker": check_broker, "Launchpad": check_launchpad, "Jenkins": check_jenkins}, kept_seconds=KEPT_SECONDS
+)
+
+
+def check_all(timeout: float, *, fresh: bool = False) -> list[Finding]:
+    """Every check; waits at most ``timeout`` seconds for those that ask outside."""
+    findings = []
+    for name, check in LOCAL_CHECKS.items():
+        try:
+            findings.append(check())
+        except DatabaseError:
+            findings.append(found(name, Problem("This check failed: the database is not ready.")))
+    return findings + service_checks.run(timeout, fresh=fresh, version=_version_of_settings())
+
+
+def _version_of_settings() -> str:
+    """Changes with whatever the outside checks depend on; no secret can be read from it."""
+    path = settings.LAUNCHPAD_CREDENTIALS_FILE
+    values = [
+        settings.CELERY_BROKER_URL, settings.LAUNCHPAD_SERVICE_ROOT, path, settings.JENKINS_JOB_URL,
+        settings.JENKINS_TOKEN, settings.JENKINS_USER, settings.JENKINS_API_TOKEN,
+        path.stat().st_mtime_ns if path.exists() else 0,
+    ]  # fmt: skip
+    return hashlib.sha256(repr(values).encode()).hexdigest()

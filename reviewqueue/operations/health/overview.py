@@ -1,0 +1,106 @@
+"""What the Health page shows beside the checks: imports, runs, processes, schedules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db.models import Count, OuterRef, Subquery
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from integrations.models import ImportReport
+from reviewqueue.operations.health.moments import utc
+from reviewqueue.operations.models import Heartbeat
+from reviews.models import Source
+from testing.models import ON_ENGINE, UNFINISHED, Status, TestRun
+
+MAX_SHOWN = 10
+
+
+@dataclass
+class Waiting:
+    """A run that waits, and why."""
+
+    run: TestRun
+    why: str
+
+
+@dataclass
+class Overview:
+    """The facts beside the findings: imports, runs, schedules, processes."""
+
+    sources: list[tuple[Source, ImportReport | None]] = field(default_factory=list)
+    runs: list[tuple[str, str, int]] = field(default_factory=list)  # status, in words, how many
+    oldest: list[Waiting] = field(default_factory=list)
+    schedules: list[PeriodicTask] = field(default_factory=list)
+    processes: list[Heartbeat] = field(default_factory=list)
+
+
+def get_overview() -> Overview:
+    """Eight queries, however much there is."""
+    sources = list(Source.objects.all())
+    newest = {
+        report.source_id: report
+        for report in ImportReport.objects.filter(pk__in=[pk for pk in _newest_reports() if pk])
+    }
+    return Overview(
+        sources=[(source, newest.get(source.pk)) for source in sources],
+        runs=_runs_by_status(),
+        oldest=oldest_waiting(),
+        schedules=list(
+            PeriodicTask.objects.exclude(task__startswith="celery.")
+            .select_related("interval", "crontab", "solar", "clocked")
+            .order_by("-enabled", "name")[:50]
+        ),
+        processes=list(Heartbeat.objects.filter(at__gt=timezone.now() - timedelta(days=1)).order_by("-at")[:50]),
+    )
+
+
+def _newest_reports() -> list[int | None]:
+    newest = ImportReport.objects.filter(source=OuterRef("pk")).order_by("-started_at").values("pk")[:1]
+    return list(Source.objects.annotate(newest=Subquery(newest)).values_list("newest", flat=True))
+
+
+def _runs_by_status() -> list[tuple[str, str, int]]:
+    """Unfinished runs exactly; outcomes of the last day."""
+    day = timezone.now() - timedelta(days=1)
+    unfinished = dict(
+        TestRun.objects.filter(status__in=UNFINISHED).order_by().values_list("status").annotate(Count("pk"))
+    )
+    ended = dict(
+        TestRun.objects.filter(created_at__gt=day)
+        .exclude(status__in=UNFINISHED)
+        .order_by()
+        .values_list("status")
+        .annotate(Count("pk"))
+    )
+    return [
+        (status, "now" if status in UNFINISHED else "of those begun in the last day",
+         (unfinished if status in UNFINISHED else ended).get(status, 0))
+        for status in Status.values
+    ]  # fmt: skip
+
+
+def oldest_waiting() -> list[Waiting]:
+    """The unfinished runs that wait longest, each with the reason.
+
+    A query for each status: over all of them at once PostgreSQL walks through the finished runs, oldest first.
+    """
+    runs = TestRun.objects.select_related("review", "substrate").order_by("created_at")
+    oldest = [run for status in UNFINISHED for run in runs.filter(status=status)[:MAX_SHOWN]]
+    oldest.sort(key=lambda run: run.created_at)
+    return [Waiting(run, why_waiting(run)) for run in oldest[:MAX_SHOWN]]
+
+
+def why_waiting(run: TestRun) -> str:
+    """Why an unfinished run is not finished, in a sentence."""
+    if run.error:
+        return run.error
+    if run.status == Status.RETRY:
+        return "It is sent with the next sweep."
+    if run.status in ON_ENGINE:
+        what = "builds it" if run.status == Status.RUNNING else "has queued it and did not begin yet"
+        then = f", at the latest {utc(run.next_attempt_at)} its outcome is looked for" if run.next_attempt_at else ""
+        return f"Jenkins {what}{then}."
+    return ""

@@ -1,0 +1,67 @@
+"""Checks of the work itself: imports, test runs, posting."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from integrations.models import OutcomePost
+from reviewqueue.operations.health.findings import Finding, Problem, found
+from reviewqueue.operations.health.moments import utc
+from reviews.models import Source
+from testing.models import UNFINISHED, TestRun
+
+MAX_IMPORT_AGE = timedelta(minutes=45)  # since a source's last good import
+MAX_RUN_DELAY = timedelta(minutes=15)  # how long a run that is due may be left alone
+MAX_POST_DELAY = timedelta(hours=1)
+
+
+def check_sources() -> Finding:
+    """Active sources whose last import failed, or that were not imported for too long."""
+    sources = list(Source.objects.filter(active=True))
+    problems, now = [], timezone.now()
+    for source in sources:
+        if source.last_error:
+            remedy = (
+                "Check the source's kind and target in the admin, and Launchpad below; it is tried again at the "
+                "next import."
+            )
+            problems.append(Problem(f"The last import of {source.name} failed: {source.last_error}", remedy))
+        elif source.last_success_at and source.last_success_at < now - MAX_IMPORT_AGE:
+            problems.append(
+                Problem(
+                    f"{source.name} was last imported at {utc(source.last_success_at)}.",
+                    "Check worker, beat and the schedule of the import, or import it now from the list of sources.",
+                )
+            )
+    if not sources:
+        problems.append(Problem("No source is active: nothing is imported.", "Activate or add one in the admin."))
+    waiting = [source.name for source in sources if not source.last_import_at]
+    facts = f"{len(sources)} active" + (f"; not imported yet: {', '.join(waiting)}" if waiting else "")
+    return found("sources", *problems, facts=facts)
+
+
+def check_runs() -> Finding:
+    """Runs that are due and that no sweep has taken up."""
+    due = TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lt=timezone.now() - MAX_RUN_DELAY).count()
+    if not due:
+        return found("test runs")
+    minutes = int(MAX_RUN_DELAY.total_seconds() / 60)
+    words = f"{due} test runs have been due for more than {minutes} minutes and no sweep has taken them up."
+    return found("test runs", Problem(words, "Check worker, beat and the schedule of the sweep."))
+
+
+def check_posting() -> Finding:
+    """Outcomes that should be on Launchpad by now."""
+    if not settings.TESTING_COMMENTS and not Source.objects.filter(comments=Source.Comments.ON).exists():
+        return found("posting", facts="switched off")
+    late = OutcomePost.objects.wanted().filter(created_at__lt=timezone.now() - MAX_POST_DELAY)
+    if failed := late.exclude(error="").order_by("created_at").first():
+        words = f"{late.count()} outcomes wait to be posted for more than an hour: {failed.error}"
+        return found("posting", Problem(words, "They are tried again every 15 minutes."))
+    if not settings.LAUNCHPAD_CREDENTIALS_FILE.exists():
+        words = "Outcomes can't be posted: nobody is logged in to Launchpad."
+        return found("posting", Problem(words, "Run: manage.py setup_launchpad_credentials"))
+    return found("posting", facts="switched on")
