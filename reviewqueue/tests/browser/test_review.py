@@ -74,6 +74,7 @@ def full(make_review):
 def test_a_reviewer_launches_on_two_substrates_and_sees_them_turn_green(queue, page, reviewer, make_review, sandbox):
     review = make_review("Port the hooks to Python 3")
     queue.log_in(page, reviewer)
+    page.clock.install()  # so that the page's next look does not have to be waited for
     page.goto(f"/reviews/{review.pk}/")
     expect(page.get_by_text("Not tested yet")).to_be_visible()
     for name in ("lxc", "aws"):
@@ -88,11 +89,13 @@ def test_a_reviewer_launches_on_two_substrates_and_sees_them_turn_green(queue, p
     for number in list(sandbox.jenkins.builds):
         sandbox.jenkins.begin(number)
         assert sandbox.jenkins.call_back(number, "RUNNING") == 200
+    page.clock.fast_forward("01:00")
     expect(runs.locator(".badge-running")).to_have_count(2)
     assert page.locator("#tests details[open]").count() == 1  # what was open is open still
     for number in list(sandbox.jenkins.builds):
         sandbox.jenkins.end(number)
         assert sandbox.jenkins.call_back(number, "SUCCESS") == 200
+    page.clock.fast_forward("01:00")
     expect(runs.locator(".badge-pass").first).to_be_visible()
     expect(page.locator("#tests .square-green")).to_be_visible()
     expect(page.locator("#tests[hx-get]")).to_have_count(0)  # all is finished: nothing more is asked for
