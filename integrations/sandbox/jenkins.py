@@ -180,16 +180,6 @@ class SandboxJenkins(SandboxServer):
         self._callers.shutdown(wait=False, cancel_futures=True)
         super().stop()
 
-    def forget(self) -> None:
-        super().forget()
-        with self.lock:
-            self.job = Job((JOB,))
-            self.jobs = [self.job]
-            self.items, self.unfinished, self.queued = {}, {}, {}
-            self.callbacks.clear()
-            self.calls_itself, self.remembered_for = self.url, REMEMBERED_FOR
-            self.user, self.api_token = USER, API_TOKEN
-
     # --- builds --------------------------------------------------------------------------------------------
 
     def begin(self, number: int, job: Job | None = None) -> Build:

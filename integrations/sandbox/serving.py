@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 KINDS = ("status", "html", "cut", "slow", "hang up", "lost")
+POLL_SECONDS = 0.005  # between two looks whether to stop
 LARGEST_BODY = 10 * 1024 * 1024  # bytes
 
 
@@ -131,7 +132,7 @@ class SandboxServer:
 
     def start(self) -> None:
         """Serve from a thread."""
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": POLL_SECONDS}, daemon=True).start()
 
     def stop(self) -> None:
         self.hurry.set()
@@ -141,13 +142,6 @@ class SandboxServer:
     def respond(self, request: Request) -> Answer:
         """The answer to a request."""
         raise NotImplementedError
-
-    def forget(self) -> None:
-        """Forget what was asked and which faults were answered, and take the faults back."""
-        with self.lock:
-            self.requests.clear()
-            self.faults = []
-            self.faulted.clear()
 
     def facts(self) -> dict[str, Any]:
         """What ``GET /+control`` tells."""

@@ -383,7 +383,7 @@ class LaunchpadWorld:
                 return link
             bug = self.path_of(entry["bug_link"])
             messages = self.collections[bug + "/messages"]
-            position = 1 + max((int(message.rsplit("/", 1)[-1]) for message in messages), default=-1)
+            position = self.entries[bug]["message_count"]  # no number is given twice, whatever was deleted
             # Addressed through the bug's default task, as Launchpad does: its target is part of the address.
             link = f"{path}/comments/{position}"
             self.put("message", link, subject=self.entries[bug]["title"], **said)

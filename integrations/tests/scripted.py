@@ -4,12 +4,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-import launchpadlib.testing
+from integrations.sandbox.launchpad import WADL_BASE
+from integrations.sandbox.world import wadl
 
+POLL_SECONDS = 0.005  # between two looks whether to stop: there is a server for nearly every test
 Answer = tuple[int, dict[str, str], bytes | Iterator[bytes]]
 
 
@@ -56,7 +57,7 @@ class ScriptedServer:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": POLL_SECONDS}, daemon=True).start()
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -84,17 +85,15 @@ class ScriptedLaunchpad(ScriptedServer):
     def __init__(self) -> None:
         super().__init__()
         self.root = self.url + "devel/"
-        wadl = (Path(launchpadlib.testing.__file__).parent / "launchpad-wadl.xml").read_text()
-        wadl = wadl.replace("https://api.launchpad.test/1.0/", self.root)
-        service_root = {"resource_type_link": self.root + "#service-root"}
-
-        def front(request: dict[str, Any]) -> Answer:
-            if "wadl" in request["headers"].get("Accept", ""):
-                return 200, {"Content-Type": "application/vnd.sun.wadl+xml"}, wadl.encode()
-            return 200, {"Content-Type": "application/json"}, json.dumps(service_root).encode()
-
-        self.answers["/devel/"] = front
+        self.answers["/devel/"] = self._service_root
         self.collection("~charmers/participants", [{"name": "rev", "display_name": "Rev", "is_team": False}])
+
+    def _service_root(self, request: dict[str, Any]) -> Answer:
+        if "wadl" in request["headers"].get("Accept", ""):
+            text = wadl().replace(WADL_BASE, self.root)
+            return 200, {"Content-Type": "application/vnd.sun.wadl+xml"}, text.encode()
+        front = {"resource_type_link": self.root + "#service-root"}
+        return 200, {"Content-Type": "application/json"}, json.dumps(front).encode()
 
     def put(self, path: str, entry: dict[str, Any]) -> dict[str, Any]:
         """An entry at a path below the service root."""

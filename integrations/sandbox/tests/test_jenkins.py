@@ -1,0 +1,133 @@
+"""The sandbox's Jenkins answers as Jenkins does."""
+
+import time
+
+import pytest
+import requests
+
+from integrations.sandbox import SandboxJenkins
+
+
+@pytest.fixture
+def jenkins(sandbox):
+    return sandbox.jenkins
+
+
+def ask_for_build(jenkins, job=None, **parameters):
+    job = job or jenkins.job
+    query = {"token": job.token, "url": "lp:x", "job_id": "1", **parameters}
+    return requests.get(jenkins.url_of(job) + "/buildWithParameters", params=query, timeout=60, allow_redirects=False)
+
+
+def get(url):
+    return requests.get(url + "api/json", timeout=60)
+
+
+def test_a_queue_item_becomes_a_build_with_a_number_of_its_own(jenkins):
+    item = ask_for_build(jenkins).headers["Location"]
+    assert get(item).json()["why"]
+    build = jenkins.begin(1)
+    assert get(item).json()["executable"] == {"number": 1, "url": jenkins.build_url(build)}
+    assert not item.endswith("/1/")
+
+
+def test_a_queue_item_is_forgotten_some_time_after_it_left_the_queue(jenkins):
+    item = ask_for_build(jenkins).headers["Location"]
+    jenkins.remembered_for = 0
+    assert get(item).status_code == 200
+    jenkins.begin(1)
+    assert get(item).status_code == 404
+
+
+def test_two_requests_that_are_alike_are_merged(jenkins):
+    first, second = ask_for_build(jenkins), ask_for_build(jenkins)
+    assert (first.status_code, second.status_code) == (201, 303)
+    assert first.headers["Location"] == second.headers["Location"]
+
+
+def test_what_is_cancelled_in_the_queue_never_becomes_a_build(jenkins):
+    item = ask_for_build(jenkins).headers["Location"]
+    jenkins.cancel_in_queue(1)
+    assert get(item).json()["cancelled"] is True
+    assert get(jenkins.job_url + "/1/").status_code == 404
+
+
+def test_a_jenkins_that_knows_itself_by_another_name_says_so_everywhere(jenkins):
+    jenkins.calls_itself = "https://ci.example.com/jenkins/"
+    assert ask_for_build(jenkins).headers["Location"].startswith("https://ci.example.com/jenkins/queue/item/")
+    jenkins.begin(1)
+    assert get(jenkins.job_url + "/1/").json()["url"] == "https://ci.example.com/jenkins/job/charm-test/1/"
+
+
+def test_the_newest_builds_come_first_with_their_parameters(jenkins):
+    for number in (1, 2, 3):
+        ask_for_build(jenkins, job_id=str(number))
+        jenkins.begin(number)
+    job = requests.get(jenkins.job_url + "/api/json", params={"tree": "builds[number]{0,2}"}, timeout=60).json()
+    assert [build["number"] for build in job["builds"]] == [3, 2]
+    assert {"name": "job_id", "value": "3"} in job["builds"][0]["actions"][0]["parameters"]
+
+
+def test_jobs_have_builds_and_numbers_of_their_own(jenkins):
+    branch = jenkins.add_job("charms", "feature%2Fx", first=70)
+    assert jenkins.url_of(branch) == jenkins.url + "job/charms/job/feature%252Fx"
+    ask_for_build(jenkins, branch)
+    jenkins.begin(70, branch)
+    assert get(jenkins.url_of(branch) + "/70/").json()["number"] == 70
+    assert get(jenkins.job_url + "/70/").status_code == 404
+
+
+def test_a_cell_of_a_matrix_build_has_a_result_of_its_own(jenkins):
+    ask_for_build(jenkins)
+    build = jenkins.begin(1)
+    build.cells = {"label=a": "SUCCESS", "label=b": "FAILURE"}
+    assert get(jenkins.build_url(build, "label=b")).json()["result"] == "FAILURE"
+    assert get(jenkins.build_url(build)).json()["result"] is None
+
+
+def test_a_build_may_have_a_test_report(jenkins):
+    ask_for_build(jenkins)
+    build = jenkins.begin(1)
+    url = jenkins.build_url(build) + "testReport/"
+    assert get(url).status_code == 404
+    build.report = {"suites": []}
+    assert get(url).json() == {"suites": []}
+
+
+def test_the_console_is_read_from_where_one_left_off(jenkins):
+    ask_for_build(jenkins)
+    build = jenkins.begin(1)
+    answer = requests.get(jenkins.build_url(build) + "logText/progressiveText?start=8", timeout=60)
+    assert (answer.text, answer.headers["X-More-Data"]) == ("Testing lp:x\n", "true")
+    assert answer.headers["X-Text-Size"] == str(len(build.console))
+
+
+def test_a_deleted_build_is_not_found(jenkins):
+    ask_for_build(jenkins)
+    jenkins.begin(1)
+    jenkins.delete_build(1)
+    assert get(jenkins.job_url + "/1/").status_code == 404
+
+
+def test_wrong_credentials_are_refused_though_the_token_is_right(jenkins):
+    query = {"token": jenkins.token, "url": "lp:x"}
+    answer = requests.get(jenkins.job_url + "/buildWithParameters", params=query, auth=("ada", "x"), timeout=60)
+    assert answer.status_code == 401
+
+
+def test_builds_run_by_themselves_in_seconds(settings):
+    jenkins = SandboxJenkins()
+    jenkins.waiting_seconds = jenkins.building_seconds = (0.0, 0.05)
+    jenkins.losing = 1.0
+    jenkins.start()
+    try:
+        for number in range(3):
+            query = {"token": jenkins.token, "job_id": number, "url": f"lp:{number}"}
+            answer = requests.get(jenkins.job_url + "/buildWithParameters", params=query, timeout=60)
+            assert answer.status_code == 201
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not all(build.result for build in jenkins.builds.values()):
+            time.sleep(0.05)
+        assert {build.state for build in jenkins.builds.values()} == {"ended"}
+    finally:
+        jenkins.stop()

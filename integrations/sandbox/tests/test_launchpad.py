@@ -1,0 +1,235 @@
+"""The sandbox's Launchpad answers as Launchpad does, whatever people did there."""
+
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+NOW = datetime(2026, 11, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def launchpad(sandbox):
+    """With two people, a team of one of them, and a trunk."""
+    launchpad = sandbox.launchpad
+    launchpad.add_person("ada", "Ada")
+    launchpad.add_person("rev", "Rev")
+    launchpad.add_team("reviewers", "Reviewers", ["rev"])
+    launchpad.add_branch("reviewers", "thing/trunk")
+    return launchpad
+
+
+@pytest.fixture
+def proposal(launchpad):
+    """A proposal by ada that the team is asked to review."""
+    source = launchpad.add_branch("ada", "thing/fix")
+    return launchpad.add_proposal(
+        source, "~reviewers/thing/trunk", registrant="ada", created=NOW, asked=["reviewers"], description="Fixes it."
+    )
+
+
+@pytest.fixture
+def task(launchpad):
+    """A bug's task with a linked branch."""
+    branch = launchpad.add_branch("ada", "charms/trusty/new/trunk")
+    return launchpad.add_bug("charms", "New charm: new", owner="ada", branch=branch, created=NOW)
+
+
+def get(launchpad, path, **parameters):
+    return requests.get(launchpad.root + path, params=parameters, timeout=60, allow_redirects=False)
+
+
+def entries(launchpad, path, **parameters):
+    return get(launchpad, path, **parameters).json()["entries"]
+
+
+def votes(launchpad, proposal):
+    return [
+        (vote["reviewer_link"].rsplit("~", 1)[-1], vote["is_pending"], (vote["comment_link"] or "").rpartition("/")[2])
+        for vote in entries(launchpad, proposal + "/votes")
+    ]
+
+
+# --- The same thing under another name -------------------------------------------------------------------
+
+
+def test_a_renamed_persons_proposal_redirects_to_its_new_address(launchpad, proposal):
+    launchpad.rename_person("ada", "lovelace")
+    answer = get(launchpad, proposal)
+    moved = proposal.replace("~ada/", "~lovelace/")
+    assert (answer.status_code, answer.headers["Location"]) == (301, launchpad.root + moved)
+    entry = get(launchpad, moved).json()
+    assert entry["registrant_link"] == launchpad.root + "~lovelace"
+    assert entry["source_branch_link"] == launchpad.root + "~lovelace/thing/fix"
+
+
+def test_an_operation_on_a_renamed_team_redirects_with_its_parameters(launchpad, proposal):
+    launchpad.rename_person("reviewers", "old-reviewers")
+    answer = get(launchpad, "~reviewers", **{"ws.op": "getRequestedReviews"})
+    assert answer.headers["Location"] == launchpad.root + "~old-reviewers?ws.op=getRequestedReviews"
+    assert len(requests.get(answer.headers["Location"], timeout=60).json()["entries"]) == 1
+
+
+def test_a_renamed_project_takes_its_items_along(launchpad, proposal):
+    launchpad.rename_project("thing", "gadget")
+    assert get(launchpad, "thing", **{"ws.op": "getMergeProposals"}).status_code == 301
+    [entry] = entries(launchpad, "gadget", **{"ws.op": "getMergeProposals"})
+    assert entry["self_link"] == launchpad.root + proposal.replace("/thing/", "/gadget/")
+
+
+def test_a_moved_branch_keeps_the_number_of_its_proposal(launchpad, proposal):
+    launchpad.move_branch("~ada/thing/fix", "~rev/thing/better-fix")
+    number = proposal.rpartition("/")[2]
+    assert get(launchpad, proposal).headers["Location"].endswith(f"~rev/thing/better-fix/+merge/{number}")
+
+
+def test_a_retargeted_bug_redirects_and_its_messages_move_along(launchpad, task):
+    moved = launchpad.retarget(task, "other")
+    assert get(launchpad, task).headers["Location"] == launchpad.root + moved
+    assert get(launchpad, moved).json()["target_link"] == launchpad.root + "other"
+    bug = get(launchpad, moved).json()["bug_link"].removeprefix(launchpad.root)
+    assert [message["self_link"] for message in entries(launchpad, bug + "/messages")] == [
+        f"{launchpad.root}{moved}/comments/0"
+    ]
+    assert entries(launchpad, "charms", **{"ws.op": "searchTasks"}) == []
+
+
+def test_a_duplicate_keeps_its_status_and_names_the_other(launchpad, task):
+    other = launchpad.add_bug("charms", "The first", owner="rev", branch=None, created=NOW)
+    launchpad.mark_duplicate(task, of=other)
+    bug = get(launchpad, get(launchpad, task).json()["bug_link"].removeprefix(launchpad.root)).json()
+    assert bug["duplicate_of_link"] == launchpad.entries[other]["bug_link"]
+    assert get(launchpad, task).json()["status"] == "New"
+
+
+# --- Private, hidden, gone -------------------------------------------------------------------------------
+
+
+def test_a_private_bug_says_so_in_the_bug(launchpad, task):
+    launchpad.set_private(task)
+    bug = get(launchpad, get(launchpad, task).json()["bug_link"].removeprefix(launchpad.root)).json()
+    assert (bug["private"], bug["information_type"]) == (True, "Private")
+
+
+def test_a_private_proposal_can_become_public_again(launchpad, proposal):
+    launchpad.set_private(proposal)
+    assert get(launchpad, proposal).json()["private"] is True
+    launchpad.set_private(proposal, False)
+    assert get(launchpad, proposal).json()["private"] is False
+
+
+def test_what_our_account_may_not_see_is_left_out_of_a_batch_after_it_was_cut(launchpad):
+    tasks = [launchpad.add_bug("charms", str(n), owner="ada", branch=None, created=NOW) for n in range(6)]
+    for path in tasks[2:4]:
+        launchpad.hide(path, 403)
+    page = get(launchpad, "charms", **{"ws.op": "searchTasks", "ws.start": 2, "ws.size": 2}).json()
+    assert (page["entries"], page["total_size"], "next_collection_link" in page) == ([], 6, True)
+    assert get(launchpad, tasks[2]).status_code == 403
+
+
+def test_a_deleted_item_is_gone(launchpad, proposal):
+    launchpad.delete(proposal)
+    assert get(launchpad, proposal).status_code == 404
+    assert entries(launchpad, "thing", **{"ws.op": "getMergeProposals"}) == []
+
+
+def test_what_never_was_is_not_found(launchpad):
+    assert get(launchpad, "~nobody", **{"ws.op": "getBranches"}).status_code == 404
+    assert get(launchpad, "nothing", **{"ws.op": "getMergeProposals"}).status_code == 404
+
+
+# --- Collections -----------------------------------------------------------------------------------------
+
+
+def test_items_can_move_between_two_batches(launchpad):
+    tasks = [launchpad.add_bug("charms", str(n), owner="ada", branch=None, created=NOW) for n in range(4)]
+    launchpad.before_next_batch(lambda: launchpad.set_status(tasks[0], "Fix Released"))
+    first = get(launchpad, "charms", **{"ws.op": "searchTasks", "status": "New", "ws.size": 2}).json()
+    second = requests.get(first["next_collection_link"], timeout=60).json()
+    assert (first["total_size"], second["total_size"], len(second["entries"])) == (4, 3, 1)
+
+
+def test_a_batch_that_is_too_large_runs_out_of_time(launchpad):
+    for number in range(3):
+        launchpad.add_bug("charms", str(number), owner="ada", branch=None, created=NOW)
+    launchpad.largest_batch = 2
+    assert get(launchpad, "charms", **{"ws.op": "searchTasks", "ws.size": 300}).status_code == 503
+    assert get(launchpad, "charms", **{"ws.op": "searchTasks", "ws.size": 2}).status_code == 200
+
+
+def test_the_size_alone_can_be_asked_for(launchpad, proposal):
+    launchpad.comment(proposal, "rev", "Looks good.")
+    assert get(launchpad, "thing", **{"ws.op": "getMergeProposals", "ws.show": "total_size"}).json() == 1
+    assert get(launchpad, proposal + "/all_comments", **{"ws.show": "total_size"}).json() == {"total_size": 1}
+
+
+def test_bugs_can_be_asked_for_since_they_changed(launchpad, task):
+    since = datetime.now(UTC).isoformat()
+    assert entries(launchpad, "charms", **{"ws.op": "searchTasks", "modified_since": since}) == []
+    launchpad.comment(task, "rev", "Looks good.")
+    assert len(entries(launchpad, "charms", **{"ws.op": "searchTasks", "modified_since": since})) == 1
+
+
+# --- What people say -------------------------------------------------------------------------------------
+
+
+def test_an_edited_comment_says_when_it_was_edited(launchpad, proposal):
+    comment = launchpad.comment(proposal, "rev", "-1")
+    launchpad.edit_comment(comment, "+1")
+    [entry] = entries(launchpad, proposal + "/all_comments")
+    assert (entry["content"], bool(entry["date_last_edited"])) == ("+1", True)
+
+
+def test_a_hidden_comment_says_so(launchpad, task):
+    launchpad.hide_comment(launchpad.comment(task, "rev", "spam"))
+    bug = launchpad.entries[task]["bug_link"].removeprefix(launchpad.root)
+    assert [message["visible"] for message in entries(launchpad, bug + "/messages")] == [True, False]
+
+
+def test_a_deleted_message_leaves_its_number_unused(launchpad, task):
+    launchpad.delete(launchpad.comment(task, "rev", "first"))
+    launchpad.comment(task, "rev", "second")
+    launchpad.comment(task, "rev", "third")
+    bug = launchpad.entries[task]["bug_link"].removeprefix(launchpad.root)
+    numbers = [message["self_link"].rpartition("/")[2] for message in entries(launchpad, bug + "/messages")]
+    assert numbers == ["0", "2", "3"]
+
+
+def test_a_later_vote_of_the_same_person_replaces_the_earlier_one(launchpad, proposal):
+    launchpad.comment(proposal, "ada", "no", "Needs Fixing", vote_tag="lxc")
+    last = launchpad.comment(proposal, "ada", "yes", "Approve", vote_tag="aws")
+    assert votes(launchpad, proposal) == [("reviewers", True, ""), ("ada", False, last.rpartition("/")[2])]
+
+
+def test_a_members_vote_answers_for_the_team_that_was_asked(launchpad, proposal):
+    asked = {"ws.op": "getRequestedReviews"}
+    assert len(entries(launchpad, "~reviewers", **asked)) == 1
+    comment = launchpad.comment(proposal, "rev", "yes", "Approve")
+    assert votes(launchpad, proposal) == [("rev", False, comment.rpartition("/")[2])]
+    assert entries(launchpad, "~reviewers", **asked) == []
+
+
+def test_a_comment_without_a_vote_claims_nothing(launchpad, proposal):
+    launchpad.comment(proposal, "rev", "I will look at it.")
+    assert votes(launchpad, proposal) == [("reviewers", True, "")]
+
+
+# --- What is proposed ------------------------------------------------------------------------------------
+
+
+def test_a_push_makes_a_new_preview_diff(launchpad, proposal):
+    before = get(launchpad, proposal).json()["preview_diff_link"]
+    launchpad.push(proposal, "--- a\n+++ a\n@@ -1 +1,2 @@\n-x\n+y\n+z\n", conflicts="CONFLICT in a")
+    link = get(launchpad, proposal).json()["preview_diff_link"]
+    diff = requests.get(link, timeout=60).json()
+    assert link != before
+    assert (diff["added_lines_count"], diff["removed_lines_count"], diff["conflicts"]) == (2, 1, "CONFLICT in a")
+    assert requests.get(diff["diff_text_link"], timeout=60).text.startswith("--- a")
+
+
+def test_a_linked_bug_is_found_from_its_branch_and_its_proposal(launchpad, proposal, task):
+    launchpad.link_bug(task, "~ada/thing/fix")
+    launchpad.link_bug(task, proposal)
+    bug = launchpad.entries[task]["bug_link"]
+    assert [entry["self_link"] for entry in entries(launchpad, "~ada/thing/fix/linked_bugs")] == [bug]
+    assert [entry["self_link"] for entry in entries(launchpad, proposal + "/bugs")] == [bug]
