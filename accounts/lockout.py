@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from core.error_views import in_words
+from core.error_views import error_response
 from core.middleware import client_address
 
 LONGEST_NAME = 255  # characters; what the tables of failed logins hold
@@ -32,4 +32,6 @@ def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
     left = last + timedelta(hours=settings.AXES_COOLOFF_TIME) - timezone.now()
     minutes = max(1, ceil(left.total_seconds() / 60))
     wait = "a minute" if minutes == 1 else f"{minutes} minutes"
-    return in_words(request, 429, f"Too many failed logins as this user. Wait {wait} and try again, or ask staff.")
+    return error_response(
+        request, 429, f"Too many failed logins as this user. Wait {wait} and try again, or ask staff."
+    )

@@ -1,10 +1,12 @@
-"""What people and programs are told when something goes wrong: words, never a trace, and nothing secret."""
+"""Error pages and JSON errors: words, never a traceback, and nothing secret."""
 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString
@@ -13,17 +15,19 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from core.redaction import HIDDEN, is_secret_name, redact, redact_value
 
+RETRY_AFTER_SECONDS = 5
 TITLES = {
-    400: "That request makes no sense",
+    400: "The request is not valid",
     403: "Not allowed",
     404: "Not found",
     413: "Too large",
     429: "Too many tries",
     500: "Something broke",
+    503: "Not available at the moment",
 }
 
 
-def in_words(request: HttpRequest, status: int, words: str) -> HttpResponse:
+def error_response(request: HttpRequest, status: int, words: str) -> HttpResponse:
     """An error as JSON below ``/api/``, else as a page that needs no database, no session and no other template."""
     number = str(request.META.get("REQUEST_ID", ""))
     if request.path.startswith("/api/"):
@@ -34,27 +38,49 @@ def in_words(request: HttpRequest, status: int, words: str) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400. What Django found is for the log, not for whoever sent it."""
-    return in_words(request, 400, "The queue could not read what was sent. Go back, reload the page and try again.")
+    return error_response(
+        request, 400, "Review Queue could not read what was sent. Go back, reload the page and try again."
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403 with the reason that the view gave."""
     words = str(exception) or "You may not do this."
     if request.path.startswith("/api/"):
-        return in_words(request, 403, words)
+        return error_response(request, 403, words)
     return render(request, "core/403.html", {"exception": words}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
     if request.path.startswith("/api/"):
-        return in_words(request, 404, "There is nothing at this address.")
+        return error_response(request, 404, "There is nothing at this address.")
     return render(request, "core/404.html", status=404)
 
 
-def broken(request: HttpRequest) -> HttpResponse:
-    """500. The request's number finds the trace in the log."""
-    return in_words(request, 500, "The queue made a mistake and has written it down. What was saved is not lost.")
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, or 503 where the database was away. The request's number finds the traceback in the log."""
+    if is_database_away(sys.exc_info()[1]):
+        return database_away(request)
+    return error_response(request, 500, "Review Queue made a mistake and has logged it. What was saved is not lost.")
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether it is the connection to the database that failed (it restarts, or can't be reached), not a query."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    code = getattr(error.__cause__, "pgcode", "")
+    if code is None:  # the driver itself: no connection, or the connection was lost
+        return True
+    return code[:2] == "08" or code[:3] == "57P" or code == "53300"  # connection; shut down, starting; too many clients
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    """503. Whoever asks again after ``Retry-After`` loses nothing; ``curl --retry`` does."""
+    words = "The queue's database can't be reached at the moment. Nothing was changed; try again in a few seconds."
+    response = error_response(request, 503, words)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -62,7 +88,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     if request.path.startswith("/api/"):
         return csrf_failure(request, reason)
     words = "This page was too old, or its cookie is blocked. Go back, reload the page and try again."
-    return in_words(request, 403, words)
+    return error_response(request, 403, words)
 
 
 class ReporterFilter(SafeExceptionReporterFilter):

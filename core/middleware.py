@@ -13,7 +13,9 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from core.error_views import in_words
+from core.error_views import database_away, error_response, is_database_away
+
+logger = structlog.get_logger(__name__)
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -56,28 +58,44 @@ class BodyLimit:
         try:
             length = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:
-            return in_words(request, 400, "Content-Length is not a number.")
+            return error_response(request, 400, "Content-Length is not a number.")
         if length > limit:
-            return in_words(request, 413, f"The body is too large: at most {limit} bytes are read.")
+            return error_response(request, 413, f"The body is too large: at most {limit} bytes are read.")
         return self.get_response(request)
 
 
-class ConsoleQuery:
-    """Refuses addresses of the admin whose query no database can look up, in every list, also of others' models."""
+class AdminFilterCheck:
+    """Refuses admin addresses with a filter that no database can evaluate; also for models of libraries."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        asked = ((name, value) for name, values in request.GET.lists() for value in values)
-        if request.path.startswith("/admin/") and not all(_can_be_asked(*pair) for pair in asked):
-            return in_words(request, 400, "The address asks for what can't be. Open the list anew and filter there.")
+        filters = ((name, value) for name, values in request.GET.lists() for value in values)
+        if request.path.startswith("/admin/") and not all(_is_valid_filter(*pair) for pair in filters):
+            return error_response(request, 400, "This filter is not valid. Open the list again and filter there.")
         return self.get_response(request)
 
 
-def _can_be_asked(name: str, value: str) -> bool:
+def _is_valid_filter(name: str, value: str) -> bool:
     """PostgreSQL stores no NUL, and dates have years from 1 to 9999."""
     return "\0" not in name + value and not (name.endswith("__year") and not re.fullmatch("0*[1-9][0-9]{0,3}", value))
+
+
+class DatabaseAway:
+    """Answers 503 instead of 500 while the database restarts or can't be reached."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not is_database_away(exception):
+            return None
+        logger.warning("database is away", path=request.path, reason=type(exception).__name__)
+        return database_away(request)
 
 
 class BoundedChunks:

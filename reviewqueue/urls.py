@@ -1,4 +1,4 @@
-"""Every URL of the program in one place (SPEC sections 5 to 8)."""
+"""Every URL of the program in one place (docs/specification.md, sections 5 to 8)."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -33,4 +33,4 @@ urlpatterns = [
 handler400 = "core.error_views.bad_request"
 handler403 = "core.error_views.forbidden"
 handler404 = "core.error_views.not_found"
-handler500 = "core.error_views.broken"
+handler500 = "core.error_views.server_error"
