@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.permissions import actor_of
 from core.admin import ConsoleAdmin, ReadOnly, Section, SourceFilter, chosen, column, counted
-from core.enqueue import hint, hint_each
+from core.enqueue import enqueue_each_on_commit
 from core.signals import is_worker_alive
 from integrations.models import ImportReport, OutcomePost, WebhookDelivery
-from integrations.tasks import import_from_launchpad, refresh_active
 from reviews import admin as reviews_admin
-from reviews.history import line, record_all
-from reviews.models import Event, Review, Source
+from reviews.models import Review, Source
+from reviews.refresh import request_refresh
 from testing import admin as testing_admin
 
 logger = logging.getLogger(__name__)
@@ -83,7 +80,7 @@ class SourceAdmin(reviews_admin.SourceAdmin):
         sources = chosen(request, queryset)
         for source in sources:
             self.log_change(request, source, "Import now")
-        hint_each(import_from_launchpad, [source.pk for source in sources])
+        enqueue_each_on_commit("integrations.tasks.import_from_launchpad", [source.pk for source in sources])
         words = f"{counted(len(sources), 'import')} will begin now; their reports appear under import reports."
         messages.success(request, words)
         if not is_worker_alive():
@@ -98,14 +95,9 @@ class ReviewAdmin(testing_admin.ReviewAdmin):
 
     @admin.action(description="Refresh from Launchpad", permissions=["operate"])
     def refresh_now(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-        """Make each review due, and let the worker know: whatever becomes of the message, the next round finds them."""
+        """Have each review brought up to date now."""
         reviews, actor = chosen(request, queryset), actor_of(request)
-        with transaction.atomic():
-            Review.objects.filter(pk__in=[review.pk for review in reviews]).update(due_at=timezone.now())
-            record_all(
-                [line(review, Event.Kind.STAFF, new="refresh from Launchpad", actor=actor) for review in reviews]
-            )
-            hint(refresh_active)
+        request_refresh(reviews, actor)
         messages.success(request, f"{counted(len(reviews), 'refresh', 'refreshes')} will begin now.")
 
 

@@ -6,4 +6,5 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Launchpad and Jenkins"
 
     def ready(self) -> None:
-        from integrations import receivers  # noqa: F401  (connects the signals)
+        # Connects the signals; registers the tasks, which the rooms below wake by name.
+        from integrations import receivers, tasks  # noqa: F401

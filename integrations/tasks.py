@@ -9,7 +9,7 @@ from reviews.models import Source
 @shared_task(name="integrations.tasks.import_from_launchpad")
 def import_from_launchpad(source_id: int | None = None) -> None:
     """Import every active source, or one."""
-    sources = Source.objects.filter(pk=source_id) if source_id else Source.objects.filter(active=True)
+    sources = Source.objects.filter(pk=source_id) if source_id else Source.objects.active()
     for source in sources:
         importing.import_source(source)
 
@@ -17,8 +17,8 @@ def import_from_launchpad(source_id: int | None = None) -> None:
 @shared_task(name="integrations.tasks.refresh_active")
 def refresh_active() -> None:
     """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
-    for pk, claim, just_imported in refreshing.claim_due():
-        refresh_review.apply_async((pk, claim, just_imported), queue="refreshes")
+    for claimed in refreshing.claim_due():
+        refresh_review.apply_async(tuple(claimed), queue="refreshes")
 
 
 @shared_task(name="integrations.tasks.refresh_review")

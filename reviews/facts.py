@@ -1,4 +1,4 @@
-"""What the reviews layer needs to hear from outside: plain, frozen facts. ``integrations`` produces them."""
+"""What is known of an item, its people and its comments outside: plain, frozen facts, made by ``integrations``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,9 +41,9 @@ class CommentFacts:
 class ItemFacts:
     """One item as it is outside, in our words. Times are aware UTC.
 
-    ``state`` is what its status alone says (SPEC section 3); the rules that need more (series, last comment) are
-    applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is whatever the outside
-    changes with every new tip, so that an unchanged marker means an unchanged revision without asking again.
+    ``state`` is what its status alone says (docs/specification.md, section 3); the rules that need more (series, last
+    comment) are applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is whatever the
+    outside changes with every new tip, so that an unchanged marker means an unchanged revision without asking again.
     """
 
     api_url: str

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from accounts.models import Person
-from core.compiled_queries import insert
 from reviews.models import Event, Review
 
 
@@ -17,16 +16,16 @@ def record(
     note: str = "",
     run_id: int | None = None,
 ) -> None:
-    """Write one line of history: what, from, to, who (None: the queue itself). Call it in the change's transaction."""
-    insert(line(review, kind, old=old, new=new, actor=actor, note=note, run_id=run_id))
+    """Write one event: what, from, to, who (None: the queue itself). Call it in the change's transaction."""
+    build_event(review, kind, old=old, new=new, actor=actor, note=note, run_id=run_id).save(force_insert=True)
 
 
-def record_all(lines: Iterable[Event]) -> None:
-    """Write many lines, made by ``line``, at once."""
-    Event.objects.bulk_create(lines)
+def record_all(events: Iterable[Event]) -> None:
+    """Write many events, made by ``build_event``, at once."""
+    Event.objects.bulk_create(events)
 
 
-def line(
+def build_event(
     review: Review,
     kind: str,
     *,
@@ -36,5 +35,5 @@ def line(
     note: str = "",
     run_id: int | None = None,
 ) -> Event:
-    """A line of history that is still to be written, by ``record_all``."""
+    """An event that is still to be written, by ``record_all``."""
     return Event(review=review, kind=kind, old=old[:255], new=new[:255], actor=actor, note=note, run_id=run_id)

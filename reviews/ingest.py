@@ -1,20 +1,24 @@
-"""Bringing an item's facts into the line of work: the one place that changes a review's state (SPEC 3 and 4)."""
+"""From an item's facts to its review: the one place that changes a review's state.
+
+The rules are those of docs/specification.md, sections 3 and 4.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import Person
 from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
-from reviews.history import line, record, record_all
+from reviews.history import build_event, record, record_all
+from reviews.locks import release
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Review, Series, Source, State
+from reviews.refresh import due_after
 from reviews.signals import review_closed, reviews_opened, revision_changed
-from reviews.votes import sentiment, tally
+from reviews.votes import keep_votes, sentiment
 
 # A line that our own comments end with; what carries it is never a vote.
 MARKER = "-- posted by Review Queue, run "
@@ -68,21 +72,14 @@ def _ingest(
             return Ingested(None)
         review = _new_review(source, item, state, now)
     before = (review.state, review.updated_at, review.revision)
-    review.owner = upsert_person(item.owner, now)
-    review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
-    review.series = series or review.series
-    review.test_url, review.branch = item.test_url or review.test_url, item.branch or review.branch
-    review.comments_url = item.comments_url or review.comments_url
-    if item.revision:
-        review.revision, review.diff_marker = item.revision, item.diff_marker
-    review.updated_at = max(review.updated_at, item.updated_at)
+    _apply_facts(review, item, upsert_person(item.owner, now), series)
     if added:
         review.save()
         record_all([_imported(review, source)])
-    return _conclude(review, state, comments, before, added, now, service_account)
+    return _finish(review, state, comments, before, added, now, service_account)
 
 
-def _conclude(
+def _finish(
     review: Review,
     state: str,
     comments: Sequence[CommentFacts] | None,
@@ -91,27 +88,25 @@ def _conclude(
     now: datetime,
     service_account: str,
 ) -> Ingested:
-    """What follows from the facts: comments and votes, the state, the lock, history and signals."""
+    """What follows from the facts: comments and votes, the state, the lock, history and signals. Saves the review."""
     first_reading = comments is not None and review.synced_at is None
     moved = state != before[0]  # by Launchpad's own word, whatever was said
     if comments is not None:
-        _keep_comments(review, comments, now, service_account)
+        _add_comments(review, comments, now, service_account)
         review.synced_at = now
     review.sync_error = ""
     if state == State.REVIEWED and _submitter_spoke_last(review):
         state = State.FOLLOW_UP
     review.state = state
-    # One that was closed when first seen did not close today: its last activity is the best that is known.
-    closed = review.closed_at or (before[1] if added else now)
-    review.closed_at = closed if state in CLOSED_STATES else None
+    review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     review.due_at = due_after(state, now) if comments is not None else min(review.due_at, due_after(state, now))
     changed = (review.state, review.updated_at) != before[:2]
     if first_reading and review.locked_at:  # what was said before the lock was taken is no reason to release it
         changed = moved or review.updated_at > review.locked_at
     if changed and not added:
-        _release_lock(review, "Released: the item changed on Launchpad.")
+        release(review, "Released: the item changed on Launchpad.")
     review.save()
-    _tell(review, before, added)
+    _announce(review, before, added)
     return Ingested(review, added, not added and before != (review.state, review.updated_at, review.revision))
 
 
@@ -120,15 +115,30 @@ def _state_of(item: ItemFacts, series: Series | None) -> str:
     return State.ABANDONED if item.excluded or (series and not series.active) else item.state
 
 
+def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None) -> None:
+    """Put an item's facts on its review: the one place where a new fact of an item is added.
+
+    What the item leaves out stays as it is known. State, comments and what follows from them are not facts.
+    """
+    review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
+    review.owner, review.series = owner, series or review.series
+    for name in ("test_url", "branch", "comments_url"):
+        setattr(review, name, getattr(item, name) or getattr(review, name))
+    if item.revision:
+        review.revision, review.diff_marker = item.revision, item.diff_marker
+    review.updated_at = max(review.updated_at, item.updated_at)
+
+
 def _new_review(source: Source | None, item: ItemFacts, state: str, now: datetime) -> Review:
+    """A review that is still to be written. One that is closed did not close today: its last activity counts."""
     return Review(
         api_url=item.api_url, source=source, kind=item.kind, created_at=item.created_at, updated_at=item.updated_at,
-        state=state, imported_at=now, due_at=now,
+        state=state, imported_at=now, due_at=now, closed_at=item.updated_at if state in CLOSED_STATES else None,
     )  # fmt: skip
 
 
 def _imported(review: Review, source: Source | None) -> Event:
-    return line(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
+    return build_event(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
 
 
 def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, include_closed: bool = False) -> int:
@@ -141,17 +151,12 @@ def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, inc
         series = {facts.api_url: upsert_series(facts, now) for facts in {item.series for item in items} if facts}
         reviews = []
         for item in sorted(items, key=lambda item: item.api_url):  # in one order, so that no two imports deadlock
-            of = series[item.series.api_url] if item.series else None
-            state = _state_of(item, of)
+            of_series = series[item.series.api_url] if item.series else None
+            state = _state_of(item, of_series)
             if state in CLOSED_STATES and not include_closed:
                 continue
             review = _new_review(source, item, state, now)
-            review.owner, review.series = people[item.owner.username], of
-            review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
-            review.test_url, review.branch, review.comments_url = item.test_url, item.branch, item.comments_url
-            if item.revision:
-                review.revision, review.diff_marker = item.revision, item.diff_marker
-            review.closed_at = item.updated_at if state in CLOSED_STATES else None
+            _apply_facts(review, item, people[item.owner.username], of_series)
             reviews.append(review)
         Review.objects.bulk_create(reviews)
         record_all(_imported(review, source) for review in reviews)
@@ -168,10 +173,10 @@ def add_comments(
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
         before = (review.state, review.updated_at, review.revision)
-        return _conclude(review, review.state, comments, before, False, now, service_account)
+        return _finish(review, review.state, comments, before, False, now, service_account)
 
 
-def _tell(review: Review, before: tuple[str, datetime, str], added: bool) -> None:
+def _announce(review: Review, before: tuple[str, datetime, str], added: bool) -> None:
     """History and signals for what has changed, in the same transaction."""
     old_state, _, old_revision = before
     if added:
@@ -203,42 +208,32 @@ def move(review_id: int, api_url: str, *, now: datetime) -> bool:
 
 
 def abandon(review_id: int, reason: str, *, now: datetime) -> None:
-    """The item is gone, or no longer ours to see: ABANDONED (SPEC section 3)."""
+    """The item is gone, or no longer ours to see: ABANDONED (docs/specification.md, section 3)."""
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
         before = (review.state, review.updated_at, review.revision)
         review.state, review.synced_at, review.sync_error = State.ABANDONED, now, reason
         review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
-        _release_lock(review, "Released: the item is gone from Launchpad.")
+        release(review, "Released: the item is gone from Launchpad.")
         review.save()
-        _tell(review, before, added=False)
-
-
-def _release_lock(review: Review, note: str) -> None:
-    """Take the lock off, if there is one, and write that down; the caller saves the review."""
-    if review.locked_by:
-        record(review, Event.Kind.LOCK, old=review.locked_by.username, note=note)
-    review.locked_by = review.locked_at = None
-
-
-def due_after(state: str, now: datetime) -> datetime:
-    """When a review in this state is due again after a sync (SPEC section 4)."""
-    return now + timedelta(minutes=settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
+        _announce(review, before, added=False)
 
 
 def upsert_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person]:
     """The people of those names, created or brought up to date. One query when all are known and unchanged."""
-    told = {one.username: one for one in sorted(facts, key=lambda one: (one.username, one.display_name))}
-    people: dict[str, Person] = Person.objects.in_bulk(told, field_name="username")
-    if missing := [name for name in told if name not in people]:
+    # In one order, so that no two imports deadlock.
+    wanted = {one.username: one for one in sorted(facts, key=lambda one: (one.username, one.display_name))}
+    people: dict[str, Person] = Person.objects.in_bulk(wanted, field_name="username")
+    if missing := [name for name in wanted if name not in people]:
         Person.objects.bulk_create([Person(username=name) for name in missing], ignore_conflicts=True)
         people |= Person.objects.in_bulk(missing, field_name="username")
     changed = []
-    for name, one in told.items():
+    for name, one in wanted.items():
         person = people[name]
-        known, says = (person.display_name, person.url), (one.display_name, one.url or person.url)
-        if one.display_name and (known != says or person.fetched_at is None):
-            (person.display_name, person.url), person.is_team, person.fetched_at = says, one.is_team, now
+        url = one.url or person.url
+        is_same = (person.display_name, person.url) == (one.display_name, url)
+        if one.display_name and (person.fetched_at is None or not is_same):
+            person.display_name, person.url, person.is_team, person.fetched_at = one.display_name, url, one.is_team, now
             changed.append(person)
     if changed:
         Person.objects.bulk_update(changed, ["display_name", "url", "is_team", "fetched_at"])
@@ -269,7 +264,7 @@ def upsert_series(facts: SeriesFacts, now: datetime) -> Series:
     return series
 
 
-def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
+def _add_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
     known = set(review.comments.values_list("api_url", flat=True))
     unknown = {facts.api_url: facts for facts in comments if facts.api_url not in known}
     people = upsert_people((facts.author for facts in unknown.values()), now) if unknown else {}
@@ -291,7 +286,7 @@ def _keep_comments(review: Review, comments: Sequence[CommentFacts], now: dateti
     if not new:
         return
     Comment.objects.bulk_create(new)
-    tally(review)
+    keep_votes(review)
     said = [comment for comment in new if not comment.is_description]
     if said:
         review.updated_at = max(review.updated_at, max(comment.created_at for comment in said))

@@ -1,4 +1,4 @@
-"""Locks: one person's claim on a review (SPEC section 2)."""
+"""Locks: one person's claim on a review (docs/specification.md, section 2)."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,7 +17,7 @@ class LockedByOther(Exception):
 
 
 def lock(review_id: int, person: Person) -> Review:
-    """Claim a review; harmless when one holds it already. Raises LockedByOther, or Review.DoesNotExist."""
+    """Claim a review; harmless when they hold it already. Raises LockedByOther, or Review.DoesNotExist."""
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
         if review.locked_by_id == person.pk:
@@ -31,7 +31,7 @@ def lock(review_id: int, person: Person) -> Review:
 
 
 def unlock(review_id: int, person: Person, *, force: bool = False) -> Review:
-    """Give a review back. ``force`` is for staff: another's lock too; without it that raises LockedByOther."""
+    """Give a review back. ``force``, for staff, releases another's lock too; without it that raises LockedByOther."""
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
         holder = review.locked_by
@@ -39,7 +39,13 @@ def unlock(review_id: int, person: Person, *, force: bool = False) -> Review:
             return review
         if holder.pk != person.pk and not force:
             raise LockedByOther(holder)
-        review.locked_by = review.locked_at = None
+        release(review, "Released.", actor=person)
         review.save(update_fields=["locked_by", "locked_at"])
-        record(review, Event.Kind.LOCK, old=holder.username, actor=person, note="Released.")
     return review
+
+
+def release(review: Review, reason: str, *, actor: Person | None = None) -> None:
+    """Take the lock off, if there is one, and record why. The caller holds the row and saves it."""
+    if review.locked_by:
+        record(review, Event.Kind.LOCK, old=review.locked_by.username, actor=actor, note=reason)
+    review.locked_by = review.locked_at = None

@@ -1,4 +1,4 @@
-"""What a comment counts for: the one place that reads votes (SPEC section 3)."""
+"""What a comment counts for: the one place that reads votes (docs/specification.md, section 3)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sentiment(text: str, vote: str = "") -> str:
     return Sentiment.POSITIVE if POSITIVE.search(words) else Sentiment.NEUTRAL
 
 
-def tally(review: Review) -> None:
+def keep_votes(review: Review) -> None:
     """Keep the counts of a review's votes on the review. One query to count, one to write."""
     counts = review.comments.filter(is_description=False, is_automated=False).aggregate(
         positive=Count("id", filter=Q(sentiment=Sentiment.POSITIVE)),

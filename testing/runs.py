@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts.models import Person
 from core.compiled_queries import Given, change, prepared, update
 from core.urls import is_web_url
-from reviews.history import line, record, record_all
+from reviews.history import build_event, record, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Square
 from testing.callback_tokens import attempt_of, callback_token
 from testing.models import ON_ENGINE, UNFINISHED, Attempt, Status, Substrate, TestRun
@@ -177,7 +177,8 @@ def launch_default_runs(
             if (review.pk, substrate.pk) not in known
         )
         record_all(
-            line(run.review, Event.Kind.RUN, new=_words_of(run), actor=requested_by, run_id=run.pk) for run in runs
+            build_event(run.review, Event.Kind.RUN, new=_words_of(run), actor=requested_by, run_id=run.pk)
+            for run in runs
         )
         tested = {review_id for review_id, _ in known}
         launched = {run.review_id for run in runs}

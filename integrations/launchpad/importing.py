@@ -1,182 +1,182 @@
-"""Imports and refreshes: from Launchpad's entries to reviews, in as few requests as batches allow (SPEC section 4)."""
+"""Imports: what a source holds on Launchpad becomes reviews, in as few requests as its batches allow.
+
+An import is one walk (docs/specification.md, section 4): a batch of entries is read, those that say something new are
+picked, their facts are found out (``resolve``), and ``reviews.ingest`` writes them.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.entries import state_of, text_of, time_of
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
-from integrations.launchpad.resolve import Item, gather
+from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
 from integrations.models import ImportReport
 from reviews.ingest import ingest, ingest_new
 from reviews.models import CLOSED_STATES, Review, Source
 from reviews.stats import sample_queue
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100  # that a report keeps
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
+# What is read of a review to see whether its entry says something new, and to find out what that is.
+KNOWN_FIELDS = (
+    "api_url", "kind", "launchpad_status", "updated_at", "revision", "diff_marker", "sync_error", "test_url",
+)  # fmt: skip
 
 Progress = Callable[[int], None]
 
 
-class _Known(NamedTuple):
-    """What an import needs to know of a review to see whether its entry says something new."""
+class ImportRun:
+    """One import of a source. It writes reviews, and counts in its ``report``, which ``finish`` saves."""
 
-    api_url: str
-    pk: int
-    launchpad_status: str
-    updated_at: datetime
-    revision: str
-    diff_marker: str
-    sync_error: str
+    def __init__(self, source: Source, *, include_closed: bool = False, dry_run: bool = False) -> None:
+        self.source, self.include_closed, self.dry_run = source, include_closed, dry_run
+        self.report = ImportReport(source=source, started_at=timezone.now())
 
+    def add_batch(self, launchpad: Launchpad, batch: list[Any]) -> None:
+        """Import a batch of entries: one query for all that are unchanged, new items together, changed ones each."""
+        items = self._changed_items(batch)
+        if self.dry_run:
+            self.report.added += sum(item.review is None for item in items)
+            self.report.changed += sum(item.review is not None for item in items)
+        elif items:
+            resolve_items(launchpad, items, self.source)
+            self._write(items)
 
-class _Import:
-    """One import of one source, and what it reports."""
-
-    def __init__(self, source: Source, launchpad: Launchpad, report: ImportReport, *, all_items: bool) -> None:
-        self.source, self.launchpad, self.report, self.all_items = source, launchpad, report, all_items
-
-    def note(self, words: str) -> None:
-        """Something that staff should read."""
-        if len(self.report.problems) < MOST_PROBLEMS:
-            self.report.problems.append(words[:500])
-
-    def left_out(self, words: str) -> None:
-        """Something could not be brought in: it has to come again next time."""
-        self.report.failed += 1
-        self.note(words)
-
-    def take(self, batch: list[Any], *, dry_run: bool) -> None:
-        """Bring a batch in: one query for what is known, nothing more for what is unchanged, the rest together."""
-        links = [link for entry in batch if isinstance(entry, dict) and isinstance(link := entry.get("self_link"), str)]
-        rows = Review.objects.filter(api_url__in=links).order_by().values_list(*_Known._fields)
-        known = {row[0]: _Known(*row) for row in rows}
-        changed: dict[str, dict[str, Any]] = {}
+    def _changed_items(self, batch: list[Any]) -> list[Item]:
+        """Those of a batch that say something new. One query, no request."""
+        links = {link for entry in batch if isinstance(entry, dict) and isinstance(link := entry.get("self_link"), str)}
+        rows = Review.objects.filter(api_url__in=links).order_by().only(*KNOWN_FIELDS)
+        known = {review.api_url: review for review in rows}
+        items: dict[str, Item] = {}
         for entry in batch:
             self.report.seen += 1
             try:
                 if not isinstance(entry, dict):
                     raise InvalidEntry("It is not an object.")
                 link = str(entry.get("self_link"))
-                if self.says_news(entry, known.get(link)):
-                    changed[link] = entry
+                if self._is_news(entry, known.get(link)):
+                    items[link] = Item(entry, known.get(link))
             except Exception as error:  # whatever is wrong with one item, the others go on
-                self.failed(entry, error)
-        if dry_run:
-            self.report.added += len(set(changed) - set(known))
-            self.report.changed += len(set(changed) & set(known))
-        elif changed:
-            pks = [known[link].pk for link in changed if link in known]
-            reviews = {review.api_url: review for review in Review.objects.filter(pk__in=pks)} if pks else {}
-            self.bring_in([Item(entry, reviews.get(link)) for link, entry in changed.items()])
+                self._item_failed(entry, error)
+        return list(items.values())
 
-    def says_news(self, entry: dict[str, Any], known: _Known | None) -> bool:
-        """Whether an entry is to be brought in. Costs neither a query nor a request."""
+    def _is_news(self, entry: dict[str, Any], review: Review | None) -> bool:
+        """Whether an entry says something that its review does not. Raises InvalidEntry."""
         kind = Review.Kind.NEW if "bug_link" in entry else Review.Kind.UPDATE
         status = text_of(entry, "status" if kind == Review.Kind.NEW else "queue_status", 64)
         state, is_known = state_of(kind, status)
         if not is_known:
-            self.note(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
-        if known is None:
-            return self.all_items or state not in CLOSED_STATES
-        if known.sync_error:  # it was out of reach, and now it is here
+            self.add_problem(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
+        if review is None:
+            return self.include_closed or state not in CLOSED_STATES
+        if review.sync_error:  # it was out of reach, and now it is here
             return True
-        if kind == Review.Kind.NEW or known.launchpad_status != status or not known.revision:
+        if kind == Review.Kind.NEW or review.launchpad_status != status or not review.revision:
             return True
         times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
-        newer = any(moment and moment > known.updated_at for moment in times)
-        return newer or known.diff_marker != text_of(entry, "preview_diff_link")
+        newer = any(moment and moment > review.updated_at for moment in times)
+        return newer or review.diff_marker != text_of(entry, "preview_diff_link")
 
-    def bring_in(self, items: list[Item]) -> None:
-        """Find out what there is to know, then write it: new items together, changed ones each on their own."""
-        good = gather(self.launchpad, items, self.source)
-        for item in items:
-            if item.problem:
-                self.failed(item.entry, item.problem)
-        new = [item.facts for item in good if item.facts and item.review is None]
+    def _write(self, items: list[Item]) -> None:
+        now = timezone.now()
+        new = [item.facts for item in items if item.facts and item.review is None]
+        written = False
         if len(new) > 1:
             try:
-                self.report.added += ingest_new(self.source, new, now=timezone.now(), include_closed=self.all_items)
-                good = [item for item in good if item.review]
+                self.report.added += ingest_new(self.source, new, now=now, include_closed=self.include_closed)
+                written = True
             except Exception as error:  # another import was faster with one, or one can't be written: one by one
-                logger.info("items taken one by one source=%s error=%s", self.source.name, type(error).__name__)
-        for item in good:
+                logger.info("items imported one by one", source=self.source.name, reason=type(error).__name__)
+        for item in items:
             try:
-                self.take_one(item)
+                if item.problem:
+                    raise item.problem
+                if item.facts and not (written and item.review is None):
+                    done = ingest(self.source, item.facts, None, now=now, include_closed=self.include_closed)
+                    self.report.added += done.added
+                    self.report.changed += done.changed
             except Exception as error:
-                self.failed(item.entry, error)
+                self._item_failed(item.entry, error)
 
-    def take_one(self, item: Item) -> None:
-        if item.facts:
-            done = ingest(self.source, item.facts, None, now=timezone.now(), include_closed=self.all_items)
-            self.report.added += done.added
-            self.report.changed += done.changed
+    def add_problem(self, words: str) -> None:
+        """Something that staff should read."""
+        if len(self.report.problems) < MAX_PROBLEMS:
+            self.report.problems.append(words[:500])
 
-    def failed(self, entry: Any, error: Exception) -> None:
-        """One item could not be brought in: the report says which, and why."""
+    def part_failed(self, words: str) -> None:
+        """Something could not be imported: the next import of the source has to read it again."""
+        self.report.failed += 1
+        self.add_problem(words)
+
+    def _item_failed(self, entry: Any, error: Exception) -> None:
         name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
-        if not isinstance(error, LaunchpadError):
-            logger.error("item not imported source=%s", self.source.name, exc_info=error)
-        self.left_out(f"{name}: {error if isinstance(error, LaunchpadError) else type(error).__name__}")
+        if isinstance(error, LaunchpadError):
+            self.part_failed(f"{name}: {error}")
+        else:
+            logger.error("item not imported", source=self.source.name, exc_info=error)
+            self.part_failed(f"{name}: {type(error).__name__}")
+
+    def finish(self, problem: str, requests: int) -> None:
+        """Save the report, and on the source what it says. ``problem``: why the source could not be read, in words."""
+        report = self.report
+        report.ok, report.requests, report.finished_at = not problem, requests, timezone.now()
+        if problem:
+            report.problems.append(f"{self.source.name}: {problem}")
+        if self.dry_run:
+            return
+        changes: dict[str, Any] = {"last_import_at": report.finished_at, "last_error": problem}
+        if report.ok:
+            changes["last_success_at"] = report.finished_at
+            if not report.failed:  # the cursor waits for what failed, so that it comes again
+                changes["cursor"] = report.started_at
+        with transaction.atomic():
+            report.save()
+            Source.objects.filter(pk=self.source.pk).update(**changes)
+        sample_queue(timezone.now())
 
 
 def import_source(
     source: Source, *, include_closed: bool = False, dry_run: bool = False, progress: Progress | None = None
 ) -> ImportReport:
     """Import a source now. Never raises for what Launchpad does: the report says it, and the rest carries on."""
-    report = ImportReport(source=source, started_at=timezone.now())
-    launchpad = None
-    before = 0
+    run = ImportRun(source, include_closed=include_closed, dry_run=dry_run)
+    launchpad: Launchpad | None = None
+    problem, requests_before = "", 0
     try:
         launchpad = get_launchpad()
-        before = launchpad.requests
+        requests_before = launchpad.requests
         if not dry_run:
             sync_reviewers(launchpad)
-        work = _Import(source, launchpad, report, all_items=include_closed)
         since = source.cursor - OVERLAP if source.cursor and not include_closed else None
-        for batch in launchpad.source_batches(
-            source, include_closed=include_closed, since=since, skipped=work.left_out
-        ):
-            work.take(batch, dry_run=dry_run)
+        batches = launchpad.source_batches(source, include_closed=include_closed, since=since, skipped=run.part_failed)
+        for batch in batches:
+            run.add_batch(launchpad, batch)
             if progress:
-                progress(report.seen)
-        report.ok = True
+                progress(run.report.seen)
     except NotAccessible as gone:
-        report.problems.append(f"{source.name}: {_refusal_of(source, launchpad, gone.status)}")
-    except LaunchpadError as problem:
-        report.problems.append(f"{source.name}: {problem}")
+        problem = _explain_refusal(source, launchpad, gone.status)
+    except LaunchpadError as error:
+        problem = str(error)
     except Exception as error:  # whatever is wrong with one source, the others go on
-        logger.exception("source not imported source=%s", source.name)
-        report.problems.append(f"{source.name}: {type(error).__name__}; the log says where.")
-    report.requests = launchpad.requests - before if launchpad else 0
-    report.finished_at = timezone.now()
-    if not dry_run:
-        with transaction.atomic():
-            report.save()
-            changes: dict[str, Any] = {"last_import_at": report.finished_at}
-            changes["last_error"] = "" if report.ok else report.problems[-1].removeprefix(f"{source.name}: ")
-            if report.ok:
-                changes["last_success_at"] = report.finished_at
-                # The cursor moves only when nothing was left out, so that a failed item comes again.
-                if not report.failed:
-                    changes["cursor"] = report.started_at
-            Source.objects.filter(pk=source.pk).update(**changes)
-        sample_queue(timezone.now())
-    return report
+        logger.exception("source not imported", source=source.name)
+        problem = f"{type(error).__name__}; the log says where."
+    run.finish(problem, launchpad.requests - requests_before if launchpad else 0)
+    return run.report
 
 
-def _refusal_of(source: Source, launchpad: Launchpad | None, status: int) -> str:
+def _explain_refusal(source: Source, launchpad: Launchpad | None, status: int) -> str:
     """What it means that Launchpad refuses a source as a whole."""
     if launchpad and status == 401:
         return launchpad.refusal(status)
@@ -188,24 +188,23 @@ def import_item(source: Source, path: str) -> str:
 
     A failure is left to the next import of the source.
     """
-    report = ImportReport(source=source, started_at=timezone.now())
+    run = ImportRun(source)
     try:
         launchpad = get_launchpad()
         entry = launchpad.get(path)
-        if not _belongs(launchpad, entry, source):
-            return ""
-        _Import(source, launchpad, report, all_items=False).take([entry], dry_run=False)
+        if _belongs(launchpad, entry, source):
+            run.add_batch(launchpad, [entry])
     except NotAccessible:
         return ""  # created and deleted since, or not ours to see
     except LaunchpadError as problem:
-        report.problems.append(str(problem))
-    for words in report.problems:
-        logger.warning("item not imported source=%s reason=%s", source.name, words)
-    return " ".join(report.problems)
+        run.add_problem(str(problem))
+    for words in run.report.problems:
+        logger.warning("item not imported", source=source.name, reason=words)
+    return " ".join(run.report.problems)
 
 
 def _belongs(launchpad: Launchpad, entry: dict[str, Any], source: Source) -> bool:
-    """Whether a source holds an item, as ``source_batches`` would find it (SPEC section 4)."""
+    """Whether a source holds an item, as ``source_batches`` would find it (docs/specification.md, section 4)."""
     target = source.target.strip("/")
     if source.kind == Source.Kind.DISTRIBUTION_BUGS:
         if "bug_link" not in entry or "+source" in text_of(entry, "web_link"):

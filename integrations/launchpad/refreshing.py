@@ -1,31 +1,35 @@
-"""Bringing reviews up to date from Launchpad."""
+"""Bringing reviews up to date from Launchpad, comments included (docs/specification.md, section 4)."""
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import get_launchpad
-from integrations.launchpad.comments import _comments_at, comments_of
+from integrations.launchpad.comments import read_comments, read_comments_of
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
-from integrations.launchpad.resolve import Item, gather, know_people
-from reviews.ingest import abandon, add_comments, due_after, ingest, move
-from reviews.models import CLOSED_STATES, Review
+from integrations.launchpad.resolve import Item, read_people, resolve_items
+from reviews.ingest import abandon, add_comments, ingest, move
+from reviews.models import Review
+from reviews.refresh import due_after
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
-
-MOST_REFRESHES = 500  # that one round claims
-
-
-CLAIM = timedelta(minutes=5)  # when a claimed review that nobody refreshed is free again
-
-
+MAX_CLAIMED = 500  # reviews, in one round
+CLAIM = timedelta(minutes=5)  # after which a claimed review that nobody refreshed is due again
 JUST_IMPORTED = timedelta(minutes=10)
+
+
+class ClaimedReview(NamedTuple):
+    """A review that a task is to refresh, and the claim that the task has to show."""
+
+    review_id: int
+    claim: str
+    just_imported: bool  # its entry was read moments ago, its comments never
 
 
 def refresh(review: Review) -> str:
@@ -33,13 +37,12 @@ def refresh(review: Review) -> str:
     now = timezone.now()
     try:
         _refresh(review, now)
+        return ""
     except LaunchpadError as problem:
         words = str(problem)
     except Exception as error:  # whatever is wrong with one review, the others go on
-        logger.exception("review not refreshed review=%s", review.pk)
+        logger.exception("review not refreshed", review=review.pk)
         words = f"{type(error).__name__}; the log says where."
-    else:
-        return ""
     Review.objects.filter(pk=review.pk).update(sync_error=words, due_at=due_after(review.state, now))
     return words
 
@@ -49,7 +52,7 @@ def _refresh(review: Review, now: datetime) -> None:
     try:
         entry = launchpad.get_again(review.api_url)
         item = Item(entry, review)
-        gather(launchpad, [item], review.source)
+        resolve_items(launchpad, [item], review.source)
         if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell
             raise item.problem
     except NotAccessible as gone:
@@ -62,41 +65,44 @@ def _refresh(review: Review, now: datetime) -> None:
         raise LaunchpadError("Launchpad answered another kind of item.")
     if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
         return
-    comments = comments_of(launchpad, item.bug or entry)
-    know_people(launchpad, {comment.author.username for comment in comments})
+    comments = read_comments_of(launchpad, item.bug or entry)
+    read_people(launchpad, {comment.author.username for comment in comments})
     ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
 
 
-def read_comments(review: Review) -> str:
-    """Read what was said on a review that the import has just seen: its entry is not fetched a second time."""
+def refresh_comments(review: Review) -> str:
+    """Read what was said on a review that the import has just seen: its entry is not fetched a second time.
+
+    Returns what is wrong, in words; empty when nothing is.
+    """
     now = timezone.now()
     try:
         launchpad = get_launchpad()
-        comments = _comments_at(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
-        know_people(launchpad, {comment.author.username for comment in comments})
+        comments = read_comments(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
+        read_people(launchpad, {comment.author.username for comment in comments})
         add_comments(review.pk, comments, now=now, service_account=launchpad.me())
     except LaunchpadError:
         return refresh(review)
     return ""
 
 
-def claim_due() -> list[tuple[int, str, bool]]:
-    """The reviews to refresh now: id, claim, and whether the import has just seen them. No review is claimed twice.
+def claim_due() -> list[ClaimedReview]:
+    """Claim the reviews that are due, for a few minutes: none is claimed twice.
 
     Open ones first: a long past that is all due at once, as after an outage, keeps nobody's open item waiting.
     """
     now = timezone.now()
     claim = now + CLAIM
+    claimed: list[ClaimedReview] = []
     with transaction.atomic():
-        due: list[tuple[Any, ...]] = []
-        for rows in (Review.objects.due().open(), Review.objects.due().filter(state__in=CLOSED_STATES)):
-            free = rows.order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
-            due += free.values_list("pk", "due_at", "imported_at", "synced_at")[: MOST_REFRESHES - len(due)]
-        Review.objects.filter(pk__in=[row[0] for row in due]).update(due_at=claim)
-    return [
-        (pk, claim.isoformat(), synced is None and due_at == imported_at > now - JUST_IMPORTED)
-        for pk, due_at, imported_at, synced in due
-    ]
+        for reviews in (Review.objects.due(now).open(), Review.objects.due(now).closed()):
+            free = reviews.order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
+            rows = free.values_list("pk", "due_at", "imported_at", "synced_at")[: MAX_CLAIMED - len(claimed)]
+            for pk, due_at, imported_at, synced_at in rows:
+                just_imported = synced_at is None and due_at == imported_at > now - JUST_IMPORTED
+                claimed.append(ClaimedReview(pk, claim.isoformat(), just_imported))
+        Review.objects.filter(pk__in=[review.review_id for review in claimed]).update(due_at=claim)
+    return claimed
 
 
 def refresh_by_id(review_id: int, claim: str = "", just_imported: bool = False) -> None:
@@ -105,6 +111,6 @@ def refresh_by_id(review_id: int, claim: str = "", just_imported: bool = False) 
     if review is None or (claim and review.due_at != datetime.fromisoformat(claim)):
         return
     if just_imported and review.comments_url:
-        read_comments(review)
+        refresh_comments(review)
     else:
         refresh(review)

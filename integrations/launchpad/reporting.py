@@ -19,7 +19,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.comments import comments_of
+from integrations.launchpad.comments import read_comments_of
 from integrations.launchpad.entries import text_of
 from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible
 from integrations.models import OutcomePost, posting_sources, posts_outcomes
@@ -140,7 +140,7 @@ def _post(post: OutcomePost, deadline: float) -> None:
 
 def _is_posted(launchpad: Launchpad, entry: dict[str, Any], post: OutcomePost) -> bool:
     """Whether an earlier try did reach Launchpad."""
-    return any(_marker(post) in comment.content for comment in comments_of(launchpad, entry))
+    return any(_marker(post) in comment.content for comment in read_comments_of(launchpad, entry))
 
 
 def _mark_posted(post: OutcomePost) -> None:

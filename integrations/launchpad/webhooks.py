@@ -1,8 +1,7 @@
 """Launchpad's webhooks: an item is brought up to date seconds after it changed there (docs/launchpad.md).
 
-A delivery is only ever a hint. Nothing in it is believed but which item it speaks of: that item is then read from
-Launchpad itself. So deliveries may come twice, late or out of order, and one that is lost costs minutes: polling is
-the safety net.
+Nothing in a delivery is believed but which item it is about: that item is then read from Launchpad itself. So
+deliveries may come twice, late or out of order, and one that is lost costs minutes, until the next import.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import logging
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError, PermissionDenied
@@ -27,16 +25,16 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from core.counters import count
-from core.enqueue import hint
+from core.enqueue import enqueue_on_commit
 from integrations.launchpad.client import api_root
 from integrations.models import WebhookDelivery
-from integrations.tasks import import_item, refresh_review
 from reviews.models import Review, Source
+from reviews.refresh import make_due
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 COUNTED = {200: "ignored", 202: "accepted", 400: "unreadable", 403: "wrong signature", 413: "too large"}
-MOST_REVIEWS = 100  # reviews that one push may concern
+MAX_REVIEWS = 100  # reviews that one push may concern
 # A path as Launchpad writes it: no host, no query, nothing that leads elsewhere.
 _PATH = re.compile(r"/[A-Za-z0-9~][A-Za-z0-9~+@%._/-]{0,900}")
 _BUG = re.compile(r"/(?:[a-z0-9+.-]+/(?:\+source/[a-z0-9+.-]+/)?\+bug|bugs)/([0-9]{1,12})")
@@ -52,11 +50,11 @@ class BodyTooLarge(APIException):
 
 @dataclass
 class Effect:
-    """What a delivery asks for: known reviews to refresh, paths of items to take, and that in words."""
+    """What a delivery asks for: known reviews to refresh, paths of items to look at, and that in words."""
 
-    reviews: list[int] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    words: str = ""
+    words: str
+    review_ids: list[int] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -64,10 +62,10 @@ def signature(secret: str, body: bytes) -> str:
     return "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()
 
 
-def sources_of(body: bytes, signed: str) -> list[Source]:
+def find_signers(body: bytes, signed: str) -> list[Source]:
     """The active sources whose secret signed the body. Every secret is tried, each in constant time."""
     given = signed.encode("utf-8", "replace")
-    sources = Source.objects.filter(active=True).exclude(webhook_secret="")
+    sources = Source.objects.active().exclude(webhook_secret="")
     return [source for source in sources if hmac.compare_digest(signature(source.webhook_secret, body).encode(), given)]
 
 
@@ -97,41 +95,32 @@ class LaunchpadWebhookView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Take a delivery. 202: something is brought up to date; 200: ignored, and `detail` says why."""
-        body = _body_of(request)
-        sources = sources_of(body, request.headers.get("X-Hub-Signature", ""))
+        body = _read_body(request)
+        sources = find_signers(body, request.headers.get("X-Hub-Signature", ""))
         if not sources:
             raise PermissionDenied(
                 "The signature fits no active source's webhook secret. Set the same secret on the source and on "
                 "Launchpad's webhook."
             )
-        payload = _payload_of(body)
         event = request.headers.get("X-Launchpad-Event-Type", "")[:64]
         number = request.headers.get("X-Launchpad-Delivery", "").strip()[:64]
-        effect = effect_of(event, payload, sources)
-        if not _remember(sources[0], event, number, effect):
+        effect = find_effect(event, _parse_payload(body), sources)
+        if not _apply(effect, sources, event, number):
             return Response({"detail": f"Ignored: delivery {number} was received already."})
-        for pk in effect.reviews:
-            hint(refresh_review, pk)
-        for path in effect.items:
-            for source in sources:
-                hint(import_item, source.pk, path)
-        logger.info("webhook received event=%s delivery=%s source=%s", event, number, sources[0].name)
-        return Response({"detail": effect.words}, status=202 if effect.reviews or effect.items else 200)
+        logger.info("webhook received", event_type=event, delivery=number, source=sources[0].name)
+        return Response({"detail": effect.words}, status=202 if effect.review_ids or effect.paths else 200)
 
 
-def _body_of(request: Request) -> bytes:
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        length = 0
-    if length > limit:
+def _read_body(request: Request) -> bytes:
+    """The body as it was signed. Raises BodyTooLarge."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdecimal() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise BodyTooLarge
-    body: bytes = request._request.body
+    body: bytes = request.body
     return body
 
 
-def _payload_of(body: bytes) -> dict[str, Any]:
+def _parse_payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
@@ -141,56 +130,65 @@ def _payload_of(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _remember(source: Source, event: str, number: str, effect: Effect) -> bool:
-    """Keep the delivery and make its reviews due, both or neither; false when it was received before."""
+def _apply(effect: Effect, sources: list[Source], event: str, number: str) -> bool:
+    """Keep the delivery and start what it asks for, both or neither. False when it was received before."""
     try:
         with transaction.atomic():
-            WebhookDelivery.objects.create(source=source, number=number or None, event=event, note=effect.words[:255])
-            # The row is the truth, the message a hint: whatever becomes of the message, refresh_active finds it due.
-            Review.objects.filter(pk__in=effect.reviews).update(due_at=timezone.now())
+            WebhookDelivery.objects.create(
+                source=sources[0], number=number or None, event=event, note=effect.words[:255]
+            )
+            make_due(effect.review_ids)
+            for path in effect.paths:
+                for source in sources:
+                    enqueue_on_commit("integrations.tasks.import_item", source.pk, path)
     except IntegrityError:
         return False
     return True
 
 
-def effect_of(event: str, payload: dict[str, Any], sources: list[Source]) -> Effect:
-    """What an event asks for. Reads the database, writes nothing."""
-    if event == "ping":
-        return Effect(words="Pong: the secret fits.")
-    if event == "merge-proposal:0.1":
-        return _of_proposal(payload)
-    if event in ("bug:0.1", "bug:comment:0.1"):
-        return _of_bug(payload, sources)
-    if event == "git:push:0.1":
-        changes = payload.get("ref_changes")
-        return _of_push(_path(payload, "git_repository"), set(changes) if isinstance(changes, dict) else set())
-    if event == "bzr:push:0.1":
-        return _of_push(_path(payload, "bzr_branch"), None)
-    return Effect(words="Ignored: the event is none that this queue knows.")
+# --- what an event asks for --------------------------------------------------------------------------------------
 
 
-def _path(payload: dict[str, Any], name: str) -> str:
+def find_effect(event: str, payload: dict[str, Any], sources: list[Source]) -> Effect:
+    """What an event asks for. A part of an event (``merge-proposal:0.1::push``) carries the payload of the whole.
+
+    Whatever an event says happened, even something that Launchpad adds tomorrow, the item is looked at. Reads the
+    database, writes nothing. Raises ParseError.
+    """
+    match event.partition("::")[0]:
+        case "ping":
+            return Effect("Pong: the secret fits.")
+        case "merge-proposal:0.1":
+            return _effect_of_proposal(payload)
+        case "bug:0.1" | "bug:comment:0.1":
+            return _effect_of_bug(payload, sources)
+        case "git:push:0.1":
+            changes = payload.get("ref_changes")
+            refs = set(changes) if isinstance(changes, dict) else set()
+            return _effect_of_push(_path_in(payload, "git_repository"), refs)
+        case "bzr:push:0.1":
+            return _effect_of_push(_path_in(payload, "bzr_branch"), None)
+        case _:
+            return Effect("Ignored: unknown event type.")
+
+
+def _path_in(payload: dict[str, Any], name: str) -> str:
     """A path out of the payload, without its slash. Raises ParseError for anything that is not plainly one."""
     value = payload.get(name)
-    if (
-        not isinstance(value, str)
-        or not _PATH.fullmatch(value)
-        or ".." in value
-        or "//" in value
-        or "%2e" in value.lower()
-    ):
+    is_path = isinstance(value, str) and _PATH.fullmatch(value)
+    if not isinstance(value, str) or not is_path or ".." in value or "//" in value or "%2e" in value.lower():
         raise ParseError(f"{name} is not a path on Launchpad.")
     return value.strip("/")
 
 
-def _of_proposal(payload: dict[str, Any]) -> Effect:
-    path = _path(payload, "merge_proposal")
+def _effect_of_proposal(payload: dict[str, Any]) -> Effect:
+    path = _path_in(payload, "merge_proposal")
     if "/+merge/" not in path:
         raise ParseError("merge_proposal is not the path of a merge proposal.")
-    return _effect([path], gone=payload.get("action") == "deleted")
+    return _effect_on_items([path], deleted=payload.get("action") == "deleted")
 
 
-def _of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
+def _effect_of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
     bug = payload.get("bug")
     found = _BUG.fullmatch(bug) if isinstance(bug, str) else None
     if not found:
@@ -198,26 +196,27 @@ def _of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
     # A review is a task of the bug, and a task lies below what it is a task of.
     targets = {source.target.strip("/") for source in sources if source.kind == Source.Kind.DISTRIBUTION_BUGS}
     if "target" in payload:
-        targets.add(_path(payload, "target"))
-    return _effect([f"{target}/+bug/{found.group(1)}" for target in sorted(targets)], gone=False)
+        targets.add(_path_in(payload, "target"))
+    return _effect_on_items([f"{target}/+bug/{found.group(1)}" for target in sorted(targets)], deleted=False)
 
 
-def _effect(paths: list[str], *, gone: bool) -> Effect:
+def _effect_on_items(paths: list[str], *, deleted: bool) -> Effect:
+    """Known items are refreshed, others are looked at: whether a source holds them is found out then."""
     root = api_root()
     known = dict(Review.objects.filter(api_url__in=[root + path for path in paths]).values_list("api_url", "pk"))
-    new = [] if gone else [path for path in paths if root + path not in known]
-    words = f"{len(known)} known items are brought up to date, {len(new)} are looked at."
-    if not known and not new:
-        words = "Ignored: it speaks of nothing that is in the queue."
-    return Effect(list(known.values()), new, words)
+    unknown = [] if deleted else [path for path in paths if root + path not in known]
+    if not known and not unknown:
+        return Effect("Ignored: the item is not in the queue.")
+    words = f"{len(known)} known items are brought up to date, {len(unknown)} are looked at."
+    return Effect(words, list(known.values()), unknown)
 
 
-def _of_push(path: str, refs: set[str] | None) -> Effect:
+def _effect_of_push(path: str, refs: set[str] | None) -> Effect:
     """The open proposals out of a branch, or out of the pushed refs of a repository."""
-    reviews = Review.objects.open().filter(api_url__startswith=f"{api_root()}{path}/+merge/")
+    proposals = Review.objects.open().filter(api_url__startswith=f"{api_root()}{path}/+merge/")
     # Compared here: names of refs are anything, and a database takes neither any character nor any number of them.
-    branches = reviews.values_list("pk", "branch")
-    known = [pk for pk, branch in branches if refs is None or branch in refs][:MOST_REVIEWS]
-    if not known:
-        return Effect(words="Ignored: nothing in the queue is proposed from there.")
-    return Effect(known, words=f"{len(known)} known items are brought up to date.")
+    branches = proposals.values_list("pk", "branch")
+    pushed = [pk for pk, branch in branches if refs is None or branch in refs][:MAX_REVIEWS]
+    if not pushed:
+        return Effect("Ignored: nothing in the queue is proposed from there.")
+    return Effect(f"{len(pushed)} known items are brought up to date.", pushed)

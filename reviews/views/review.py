@@ -9,7 +9,6 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -19,11 +18,10 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.permissions import reviewer
 from reviews.dashboard import neighbours
-from reviews.history import record
 from reviews.locks import LockedByOther, lock, unlock
-from reviews.models import Event, Review
+from reviews.models import Review
 from reviews.panels import panel_scripts, render_panels
-from reviews.signals import refresh_asked
+from reviews.refresh import request_refresh
 from reviews.tables import votes
 from reviews.texts import EXPLANATIONS, expected_of_submitter
 from reviews.timeline import get_timeline
@@ -100,11 +98,7 @@ def refresh_review(request: HttpRequest, pk: int) -> HttpResponse:
     user = request.user
     if not isinstance(user, User) or not user.is_staff:
         raise PermissionDenied("Only staff can refresh a review. It is refreshed by itself when it is due.")
-    with transaction.atomic():
-        review = get_object_or_404(Review.objects.select_for_update(of=("self",)), pk=pk)
-        review.due_at = timezone.now()  # should the message get lost, the next round finds it
-        review.save(update_fields=["due_at"])
-        record(review, Event.Kind.STAFF, new="refresh from Launchpad", actor=user.as_person())
-        refresh_asked.send(Review, review=review)
+    review = get_object_or_404(Review, pk=pk)
+    request_refresh([review], user.as_person())
     messages.success(request, "Launchpad is being asked. Reload the page in a few seconds.")
     return redirect(review)
