@@ -96,9 +96,16 @@ class OutcomePostQuerySet(models.QuerySet["OutcomePost"]):
         return self.exclude(state=OutcomePost.State.POSTED)
 
     def wanted(self) -> OutcomePostQuerySet:
-        """Those that are to be posted: outcomes that still hold, of current revisions, where the source says so."""
+        """Those that are to be posted: outcomes that still hold, of current revisions, where the source says so.
+
+        Not of an item that is hidden here because it is private, nor of one that Launchpad does not show at the moment:
+        these wait until that has changed.
+        """
+        hidden = Q(run__review__private=True, run__review__source__private_items=Source.PrivateItems.NO)
         return self.unposted().filter(
             posting_sources("run__review__source"),
+            ~hidden,
+            run__review__missing_since=None,
             run__revision=F("run__review__revision"),
             outcome=F("run__status"),
         )
@@ -156,16 +163,19 @@ class OutcomePost(models.Model):
 
 
 def posting_sources(path: str) -> Q:
-    """A condition on what ``path`` leads to: sources whose outcomes are posted (docs/specification.md, section 5)."""
-    wanted = Q(**{f"{path}__comments": Source.Comments.ON})
+    """A condition on the source that ``path`` leads to: it is on, and its outcomes are posted.
+
+    docs/specification.md, section 5.
+    """
+    switches = [Source.Comments.ON]
     if settings.TESTING_COMMENTS:
-        wanted |= Q(**{f"{path}__comments": Source.Comments.DEFAULT})
-    return wanted
+        switches.append(Source.Comments.DEFAULT)
+    return Q(**{f"{path}__active": True, f"{path}__comments__in": switches})
 
 
 def posts_outcomes(source: Source | None) -> bool:
     """The same of one source; nothing is posted of an item that has none."""
-    if source is None:
+    if source is None or not source.active:
         return False
     return source.comments == Source.Comments.ON or (
         settings.TESTING_COMMENTS and source.comments == Source.Comments.DEFAULT

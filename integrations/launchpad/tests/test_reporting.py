@@ -177,6 +177,47 @@ def test_nothing_is_posted_unless_it_is_switched_on(posted, run, settings):
     assert publish_results() == 1
 
 
+def hold(review, **facts):
+    """Change the review's facts, which hold the outcome back, and let them be as they were."""
+    before = {name: getattr(review, name) for name in facts}
+    Review.objects.filter(pk=review.pk).update(**facts)
+    assert publish_results() == 0
+    Review.objects.filter(pk=review.pk).update(**before)
+
+
+def test_the_outcome_of_a_hidden_item_is_posted_once_it_is_shown_again(posted, run):
+    hold(run.review, private=True)
+    assert posted == []
+    assert publish_results() == 1
+
+
+def test_the_outcome_of_a_private_item_that_reviewers_see_is_posted_where_only_those_in_the_know_read_it(posted, run):
+    Source.objects.filter(pk=run.review.source_id).update(private_items="reviewers")
+    Review.objects.filter(pk=run.review_id).update(private=True)
+    assert publish_results() == 1
+
+
+def test_the_outcome_of_an_item_out_of_reach_waits_until_launchpad_shows_it_again(posted, run):
+    hold(run.review, missing_since=timezone.now(), missing_looks=1)
+    assert posted == []
+    assert publish_results() == 1
+
+
+def test_nothing_is_posted_of_a_source_that_is_switched_off(posted, run):
+    Source.objects.filter(pk=run.review.source_id).update(active=False)
+    assert publish_results() == 0
+    assert not OutcomePost.objects.exists()
+
+
+def test_what_could_not_be_posted_of_a_hidden_item_is_no_alarm(posted, run):
+    OutcomePost.objects.create(
+        run=run, outcome=run.status, error="Launchpad answered 500.", created_at=timezone.now() - timedelta(hours=2)
+    )
+    assert OutcomePost.objects.wanted().exists()
+    Review.objects.filter(pk=run.review_id).update(private=True)
+    assert not OutcomePost.objects.wanted().exists()
+
+
 def test_an_outdated_outcome_is_not_posted(posted, run):
     Review.objects.filter(pk=run.review_id).update(revision="newer")
     assert publish_results() == 0
