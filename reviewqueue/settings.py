@@ -326,11 +326,11 @@ REST_FRAMEWORK: dict[str, Any] = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Review Queue",
     "DESCRIPTION": (
-        "What waits for review on Launchpad, and how its tests on Jenkins went. Reading needs no account. To launch "
-        "tests, be a reviewer and send `Authorization: Token <yours>`; [make or revoke it on your token page]"
+        "What waits for review on Launchpad, and the results of its tests on Jenkins. Reading needs no account. To "
+        "launch tests, be a reviewer and send `Authorization: Token <yours>`; [make or revoke it on your token page]"
         "(/me/token/). Pages that you are logged in to may use their session instead, with the CSRF token in "
         "`X-CSRFToken`. Lists hold `count`, `next`, `previous`, `results`; `page_size` goes up to 500. Times are UTC. "
-        "What is refused is answered in JSON, with `detail` or messages per field."
+        "Errors are JSON, with `detail` or a message per field."
     ),
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -42,7 +42,7 @@ class QueueCollector(Collector):
 
     def _reviews(self) -> Iterator[Metric]:
         now = timezone.now()
-        rows = Review.objects.filter(state__in=OPEN_STATES).order_by().values_list("state")
+        rows = Review.objects.open().order_by().values_list("state")
         facts = {state: (count, oldest) for state, count, oldest in rows.annotate(Count("pk"), Min("updated_at"))}
         length = GaugeMetricFamily("reviewqueue_reviews", "Open reviews by state.", labels=["state"])
         for state in OPEN_STATES:
@@ -57,9 +57,9 @@ class QueueCollector(Collector):
             times = [facts[state][1] for state in states if state in facts]
             oldest.add_metric([section], max(0.0, (now - min(times)).total_seconds()) if times else 0.0)
         yield oldest
-        locks = Review.objects.filter(locked_by__isnull=False).count()
+        locks = Review.objects.locked().count()
         yield GaugeMetricFamily("reviewqueue_locks", "Locked reviews.", value=locks)
-        due = Review.objects.filter(due_at__lte=now).count()
+        due = Review.objects.due(now).count()
         yield GaugeMetricFamily("reviewqueue_reviews_due", "Reviews that are due to be brought up to date.", value=due)
 
     def _runs(self) -> Iterator[Metric]:

@@ -1,0 +1,55 @@
+"""Texts, ages and durations in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.text import age, ago, duration, shorten, until
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "shown"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 3, ""), ("👩‍👧", 2, "👩…")]
+)
+def test_a_text_that_is_too_long_ends_with_an_ellipsis(text, length, shown):
+    assert shorten(text, length) == shown
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [
+        (timedelta(seconds=59), "now"),
+        (timedelta(seconds=60), "1 min"),
+        (timedelta(minutes=59, seconds=59), "59 min"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(hours=23), "23 hours"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=20), "20 days"),
+        (timedelta(days=21), "3 weeks"),
+        (timedelta(days=60), "2 months"),
+        (timedelta(days=729), "24 months"),
+        (timedelta(days=730), "2 years"),
+        (timedelta(days=-3), "now"),
+    ],
+)
+def test_an_age_is_one_number_and_one_unit(passed, words):
+    assert age(NOW - passed, NOW) == words
+
+
+def test_an_age_in_a_sentence():
+    assert ago(NOW - timedelta(days=3), NOW) == "3 days ago"
+    assert ago(NOW - timedelta(seconds=20), NOW) == "just now"
+
+
+def test_a_time_to_come_in_a_sentence():
+    assert until(NOW + timedelta(days=3), NOW) == "in 3 days"
+    assert until(NOW + timedelta(seconds=20), NOW) == "within a minute"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0, "0 s"), (12.5, "12.5 s"), (60, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_a_duration(seconds, words):
+    assert duration(seconds) == words

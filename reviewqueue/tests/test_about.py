@@ -1,0 +1,24 @@
+"""The page about the queue is told from the tables that it works by."""
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from reviews.models import Square, State
+from testing.models import Status
+
+pytestmark = pytest.mark.django_db
+
+
+def test_about_tells_every_state_square_and_status(client):
+    PeriodicTask.objects.filter(task="testing.tasks.sweep_test_runs").update(enabled=False)
+    page = client.get("/about/").content.decode()
+    for state in State:
+        assert f'badge-{state}">{state.label}<' in page
+    for square in Square:
+        assert f"square-{square}" in page
+    for status in Status:
+        assert f"badge-{status}" in page
+    assert "Needs review" in page
+    assert "Import from Launchpad" in page
+    assert "Sweep test runs" not in page
+    assert "charmers" in page

@@ -1,0 +1,68 @@
+"""Rows and headings of the tables of reviews."""
+
+import pytest
+from django.http import QueryDict
+
+from reviews.tables import MAX_NAME, MAX_TITLE, column_headers, page_link
+from reviews.tests.factories import make_person, make_review
+
+pytestmark = pytest.mark.django_db
+
+
+def get_row(client):
+    return client.get("/search/").context["page"].object_list[0]
+
+
+def test_a_long_title_is_shortened(client):
+    make_review("x" * 10_000)
+    assert get_row(client)["title"] == "x" * (MAX_TITLE - 1) + "…"
+
+
+def test_a_long_name_is_shortened(client):
+    make_person("ada", "y" * 255)
+    make_review()
+    assert get_row(client)["submitter"] == "y" * (MAX_NAME - 1) + "…"
+
+
+def test_who_has_no_shown_name_stands_by_username(client):
+    make_review(owner="ada")
+    assert get_row(client)["submitter"] == "ada"
+
+
+def test_an_empty_title_is_said(client):
+    review = make_review()
+    type(review).objects.update(title="")
+    assert get_row(client)["title"] == "(no title)"
+
+
+def test_the_state_says_in_words_what_it_means(client):
+    make_review()
+    assert "It waits for a reviewer." in get_row(client)["state"]
+
+
+def test_the_square_is_a_symbol_and_words(client):
+    make_review(square="green")
+    assert get_row(client)["tests"] == '<i aria-hidden="true">✓</i> passed'
+
+
+@pytest.mark.parametrize(
+    ("sort", "href", "direction"),
+    [
+        ("title", "?sort=-title", "ascending"),
+        ("-title", "?sort=title", "descending"),
+        ("age", "?sort=title", ""),
+    ],
+)
+def test_a_heading_sorts_and_once_more_the_other_way_round(sort, href, direction):
+    header = next(header for header in column_headers(QueryDict(f"sort={sort}"), sort) if header["column"] == "title")
+    assert (header["href"], header["direction"]) == (href, direction)
+
+
+def test_a_heading_keeps_the_filter_and_begins_at_page_one():
+    headers = column_headers(QueryDict("q=a&state=new&state=ready&page=3&incoming=2&reviews=4"), "age")
+    assert headers[2]["href"] == "?q=a&state=new&state=ready&sort=title"
+
+
+def test_a_link_to_another_page_keeps_all_but_the_page():
+    assert page_link(QueryDict("q=a&page=2"), "page") == "?q=a&"
+    assert page_link(QueryDict("")) == "?"
