@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 CLIENTS = {"callback": 4, "dashboard": 2}
-MOST = 60_000  # requests in all
+MAX_REQUESTS = 60_000  # requests in all
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Measured:
 def load(port: int, callbacks: list[str], seconds: float, seed: int) -> dict[str, Measured]:
     """Ask for ``seconds``. ``callbacks`` are paths with their tokens, of runs that have their outcome already."""
     measured = {name: Measured() for name in CLIENTS}
-    until, left = time.monotonic() + seconds, [MOST]
+    until, left = time.monotonic() + seconds, [MAX_REQUESTS]
     lock = threading.Lock()
 
     def ask(name: str, number: int) -> None:

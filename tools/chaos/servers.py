@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import redis
 
-PATIENCE = 20.0  # seconds until a server has to answer
+START_TIMEOUT_SECONDS = 20.0  # seconds until a server has to answer
 
 
 class CantRun(Exception):
@@ -106,14 +106,14 @@ def _redis(folder: Path) -> Iterator[str]:
 
 
 def _wait(name: str, try_it: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while True:
         try:
             try_it()
             return
         except (psycopg2.Error, redis.RedisError) as error:
             if time.monotonic() > deadline:
-                raise CantRun(f"{name} did not answer within {PATIENCE:g} seconds: {error}") from None
+                raise CantRun(f"{name} did not answer within {START_TIMEOUT_SECONDS:g} seconds: {error}") from None
             time.sleep(0.1)
 
 
