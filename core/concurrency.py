@@ -1,50 +1,29 @@
-"""Asking an outside system about many things at once, a few at a time, without touching a row from a thread."""
+"""Asking an outside system about several things at once."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 Problem = TypeVar("Problem", bound=Exception)
 
-PATIENCE = 4  # failures in a row after which the other side counts as down
 
+def ask_all(
+    jobs: Sequence[Job], ask: Callable[[Job], Answer], *, at_once: int, problem: type[Problem]
+) -> list[tuple[Job, Answer | Problem]]:
+    """Call ``ask`` for each job, in so many threads at once, and wait for all of them.
 
-def ask_each(
-    jobs: Iterator[Job],
-    ask: Callable[[Job], Answer],
-    *,
-    width: int,
-    until: float,
-    problem: type[Problem],
-    is_down: Callable[[Problem], bool],
-) -> Iterator[tuple[Job, Answer | Problem]]:
-    """Call ``ask`` for each job in ``width`` threads; yields each job with its answer, or the problem it raised.
-
-    Takes no more jobs after ``until`` (``time.monotonic()``), nor once the other side is down. What was taken is
-    always yielded.
+    Returns each job with its answer, or with the ``problem`` that it raised, in the order of the jobs; any other
+    exception is raised here. ``ask`` bounds its own time and touches no row: a thread has no transaction of its caller.
     """
-    under_way: dict[Future[Answer], Job] = {}
-    failures = 0
-    with ThreadPoolExecutor(max_workers=width) as pool:
-        while True:
-            while len(under_way) < width and failures < PATIENCE and time.monotonic() < until:
-                job = next(jobs, None)
-                if job is None:
-                    break
-                under_way[pool.submit(ask, job)] = job
-            if not under_way:
-                return
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                answer: Answer | Problem
-                try:
-                    answer = future.result()
-                    failures = 0
-                except problem as error:
-                    answer = error
-                    failures = failures + 1 if is_down(error) else 0
-                yield under_way.pop(future), answer
+    answers: list[tuple[Job, Answer | Problem]] = []
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        for job, future in [(job, pool.submit(ask, job)) for job in jobs]:
+            try:
+                answers.append((job, future.result()))
+            except problem as error:
+                answers.append((job, error))
+    return answers

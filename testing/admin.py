@@ -29,15 +29,13 @@ from core.admin import (
     link,
     tell,
 )
-from core.enqueue import hint, hint_each
 from core.text import shorten
 from reviews import admin as reviews_admin
 from reviews.history import record
 from reviews.models import Event, Review
-from testing.models import ON_ENGINE, Substrate, TestRun
+from testing.models import Substrate, TestRun
 from testing.runs import NotAllowed, cancel_run, launch_default_runs, launch_runs, retrigger
 from testing.sweep.outcomes import recover
-from testing.tasks import stop_build, sweep_test_runs
 
 MOST_RECOVERIES = 20  # each asks Jenkins twice while the page waits
 MOST_RESULTS, MOST_OUTPUT = 300, 2_000  # single tests on a run's page, characters of the output of each
@@ -118,7 +116,7 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         events = Event.objects.filter(review=row.review_id, run_id=row.pk).select_related("actor")[:100]
         return [
             Section(
-                "Attempts", ["Number", "Begun", "Accepted", "Queue", "Console", "Ended", "Note"],
+                "Attempts", ["Number", "Outcome", "Begun", "Accepted", "Queue", "Console", "Ended", "Note"],
                 [(a.number, age_cell(a.created_at), age_cell(a.accepted_at), link(a.queue_url, "queue"),
                   link(a.build_url, "console"), age_cell(a.ended_at), a.note) for a in row.attempts.all()[:100]],
             ),
@@ -150,7 +148,6 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
                 done += 1
             except NotAllowed as reason:
                 skipped[str(reason)] += 1
-        hint(sweep_test_runs)
         tell(request, f"{done} retriggered", skipped)
         return None
 
@@ -158,17 +155,15 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[TestRun]) -> HttpResponse | None:
         if page := confirmation(
             self, request, queryset, question="Cancel the chosen test runs ({count})?", button="Yes, cancel",
-            cost="Their builds are stopped on Jenkins where that is possible, and what they have done so far is lost.",
+            cost="Their builds are stopped where that is possible, and what they have done so far is lost.",
         ):  # fmt: skip
             return page
-        done, skipped, to_stop = 0, Counter[str](), []
+        done, skipped = 0, Counter[str]()
         for run in chosen(request, queryset):
             if cancel_run(run, actor=actor_of(request), note="Cancelled by staff."):
                 done += 1
-                to_stop += [run.pk] if run.status in ON_ENGINE else []
             else:
                 skipped["It was finished already."] += 1
-        hint_each(stop_build, to_stop)
         tell(request, f"{done} cancelled", skipped)
         return None
 
@@ -225,7 +220,6 @@ class ReviewAdmin(reviews_admin.ReviewAdmin):
             return page
         reviews = chosen(request, queryset)
         runs = launch_default_runs(reviews, requested_by=actor_of(request))
-        hint(sweep_test_runs)
         without = len(reviews) - len({run.review_id for run in runs})
         reason = "tested already, or neither NEW nor PENDING."
         tell(request, f"{counted(len(runs), 'run')} launched", Counter({reason: without} if without else {}))
@@ -249,7 +243,6 @@ class ReviewAdmin(reviews_admin.ReviewAdmin):
                 skipped.update(f"A run on {run.substrate.name} is under way already." for run in result.already)
             except NotAllowed as reason:
                 skipped[str(reason)] += 1
-        hint(sweep_test_runs)
         tell(request, f"{counted(launched, 'run')} launched", skipped)
         return None
 

@@ -6,28 +6,17 @@ from typing import ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Person
 from reviews.models import Review
+from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status
+from testing.managers import AttemptQuerySet, TestRunQuerySet
 
-
-class Status(models.TextChoices):
-    """Status of a test run (SPEC section 5)."""
-
-    RETRY = "retry", "retry"
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    PASS = "pass", "pass"
-    FAIL = "fail", "fail"
-    ERROR = "error", "error"
-    CANCELED = "canceled", "canceled"
-
-
-UNFINISHED: tuple[str, ...] = (Status.RETRY, Status.PENDING, Status.RUNNING)
-ON_ENGINE: tuple[str, ...] = (Status.PENDING, Status.RUNNING)
-OUTCOMES: tuple[str, ...] = (Status.PASS, Status.FAIL, Status.ERROR)
+__all__ = [
+    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Status", "Substrate", "TestResult", "TestRun",
+]  # fmt: skip
 
 
 class Substrate(models.Model):
@@ -49,15 +38,6 @@ class Substrate(models.Model):
         return self.name
 
 
-class TestRunQuerySet(models.QuerySet["TestRun"]):
-    def unfinished(self) -> TestRunQuerySet:
-        return self.filter(status__in=UNFINISHED)
-
-    def current(self) -> TestRunQuerySet:
-        """Runs of their review's current revision."""
-        return self.filter(revision=F("review__revision"))
-
-
 class TestRun(models.Model):
     """One request to test one review on one substrate, through however many attempts it takes."""
 
@@ -76,17 +56,21 @@ class TestRun(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     next_attempt_at = models.DateTimeField(
         null=True, blank=True, default=timezone.now,
-        help_text="retry: when it is sent. pending, running: when it is looked after unless Jenkins calls back first.",
+        help_text="retry: when it is sent. pending, running: when its outcome is looked for unless it reports first.",
     )  # fmt: skip
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the current attempt was accepted.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # When its single tests are to be collected; of a cancelled run, when its build is to be stopped.
+    # When its single tests are to be collected; null when they were, or when there are none.
     results_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     results_tries = models.PositiveIntegerField(default=0, editable=False)
     posted_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was posted.")
 
     objects: ClassVar = TestRunQuerySet.as_manager()
+
+    # Of what is read by ``with_test_counts``.
+    test_count: int
+    failed_count: int
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -99,12 +83,17 @@ class TestRun(models.Model):
             ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="run_status_known"),
             models.CheckConstraint(
-                condition=Q(status__in=UNFINISHED) | Q(finished_at__isnull=False),
-                name="finished_run_has_a_time",
+                condition=Q(status__in=UNFINISHED, finished_at__isnull=True)
+                | (~Q(status__in=UNFINISHED) & Q(finished_at__isnull=False)),
+                name="only_finished_run_has_a_time",
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=UNFINISHED) | Q(next_attempt_at__isnull=False),
                 name="unfinished_run_has_a_next_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(results_due_at__isnull=True) | Q(status__in=[Status.PASS, Status.FAIL]),
+                name="results_of_tested_runs_only",
             ),
         ]
         indexes = [
@@ -135,22 +124,49 @@ class TestRun(models.Model):
         """Whether it tested another revision than the current one (reads the review)."""
         return self.revision != self.review.revision
 
+    @property
+    def why_pointless(self) -> str:
+        """Why nobody needs this unfinished run any more, in a sentence; empty when somebody does (reads the review)."""
+        if not self.review.is_open:
+            return f"The item is {self.review.get_state_display()}."
+        return "A newer revision is proposed." if self.outdated else ""
+
 
 class Attempt(models.Model):
-    """One build request sent to the CI engine, and what became of it."""
+    """One build request to the CI engine, and what became of it."""
 
     run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
+    outcome = models.CharField(max_length=16, choices=AttemptOutcome.choices, default=AttemptOutcome.SENDING)
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
     queue_url = models.CharField(max_length=1000, blank=True)
     build_url = models.CharField(max_length=1000, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    note = models.TextField(blank=True, help_text="Why it was refused, lost or superseded.")
+    note = models.TextField(blank=True, help_text="Why it was refused, lost or cancelled, in words.")
+    # When its build is to be stopped: the run was cancelled, or the attempt was given up.
+    stop_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    stop_tries = models.PositiveIntegerField(default=0, editable=False)
+
+    objects: ClassVar = AttemptQuerySet.as_manager()
 
     class Meta:
         ordering = ["run", "number"]
-        constraints = [models.UniqueConstraint(fields=["run", "number"], name="one_row_per_attempt")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="one_row_per_attempt"),
+            models.CheckConstraint(condition=Q(outcome__in=AttemptOutcome.values), name="attempt_outcome_known"),
+            models.CheckConstraint(
+                condition=~Q(outcome__in=[AttemptOutcome.ACCEPTED, AttemptOutcome.LOST]) | Q(accepted_at__isnull=False),
+                name="accepted_attempt_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(stop_due_at__isnull=True) | Q(ended_at__isnull=False), name="only_ended_attempt_is_stopped"
+            ),
+        ]
+        indexes = [
+            # The sweep: builds that are still to be stopped.
+            models.Index(fields=["stop_due_at"], name="attempt_stop_due", condition=Q(stop_due_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.run_id}, attempt {self.number}"

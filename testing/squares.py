@@ -1,10 +1,7 @@
-"""The Square: the one place that works it out (SPEC section 5)."""
+"""The Square: the one place that works it out (docs/specification.md, section 5)."""
 
 from collections.abc import Iterable
 
-from django.db.models import F, QuerySet
-
-from core.compiled_queries import Given, prepared, update
 from reviews.models import Review, Square
 from testing.models import UNFINISHED, Status, TestRun
 
@@ -22,25 +19,25 @@ def square_of(statuses: Iterable[str]) -> str:
 
 
 def update_square(review_id: int) -> None:
-    """Keep the Square on the review. Call it with the review's row locked, so that two outcomes can't cross."""
-    runs = TestRun.objects.filter(review_id=review_id, revision=F("review__revision"))
-    square = square_of(runs.order_by().values_list("status", flat=True).distinct())
+    """Work out the Square of a review and keep it there.
+
+    Call it with the review's row locked, so that two outcomes can't cross. Two queries.
+    """
+    runs = TestRun.objects.filter(review_id=review_id).current().order_by()
+    square = square_of(runs.values_list("status", flat=True).distinct())
     Review.objects.filter(pk=review_id).exclude(square=square).update(square=square)
 
 
-def keep_square(run: TestRun) -> None:
-    """The same after a run was saved, its review locked and read before. A pass that changes nothing costs no query."""
+def update_square_after(run: TestRun) -> None:
+    """The same after the status of a run was saved whose review was read when it was locked.
+
+    At most two queries: a pass is green whatever the other runs say, and a Square that stays is not written.
+    """
     review = run.review
-    if run.status == Status.PASS and run.revision == review.revision:
-        square: str = Square.GREEN  # whatever the other runs say
-    else:
-        statuses = prepared("statuses of revision", _statuses, review_id=review.pk, revision=review.revision)
-        square = square_of(statuses)
+    square: str = Square.GREEN
+    if run.status != Status.PASS or run.outdated:
+        runs = TestRun.objects.filter(review=review, revision=review.revision).order_by()
+        square = square_of(runs.values_list("status", flat=True).distinct())
     if review.square != square:
         review.square = square
-        update(review, "square")
-
-
-def _statuses() -> QuerySet[TestRun, str]:
-    runs = TestRun.objects.filter(review_id=Given(TestRun, "review_id"), revision=Given(TestRun, "revision"))
-    return runs.order_by().values_list("status", flat=True).distinct()
+        review.save(update_fields=["square"])

@@ -7,23 +7,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, Count, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models import Case, F, IntegerField, When, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from core.compiled_queries import Given, prepared
 from reviews.models import Review
 from reviews.tables import SQUARE_CELLS
-from testing.models import UNFINISHED, Attempt, Status, TestResult, TestRun
+from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.signals import runs_shown
 
-OfRun = TypeVar("OfRun", Attempt, TestResult)
+MAX_RUNS = 100  # newest runs of a review that its page shows
+MAX_RESULTS = 25  # single tests of a run that the review's page shows, failed ones first; the run's page has all
 
-MOST_RUNS = 100  # newest runs of a review that its page shows
-MOST_RESULTS = 25  # single tests of a run that the review's page shows, failed ones first; the run's page has all
+# What of a run changes the version of the part of the page that shows it.
+VERSION_FIELDS = (
+    "pk", "status", "attempt", "refusals", "build_url", "result_url", "error", "next_attempt_at", "sent_at",
+    "started_at", "finished_at", "results_due_at", "posted_at",
+)  # fmt: skip
 
 # What each status means, in words beside the status itself.
 MEANINGS: dict[str, str] = {
@@ -41,9 +44,22 @@ SYMBOLS: dict[str, str] = {
 }  # fmt: skip
 
 
+# What became of an attempt, of a run that has ended and otherwise.
+ENDED_WORDS: dict[str, str] = {
+    Status.PASS: "Passed.", Status.FAIL: "Failed.", Status.ERROR: "No usable outcome.", Status.CANCELED: "Cancelled.",
+}  # fmt: skip
+ATTEMPT_WORDS: dict[str, str] = {
+    AttemptOutcome.SENDING: "Being sent.",
+    AttemptOutcome.UNKNOWN: "Sent, but the answer was lost:",
+    AttemptOutcome.ACCEPTED: "Accepted; no build has reported yet.",
+    AttemptOutcome.REFUSED: "Refused:",
+    AttemptOutcome.LOST: "Lost:",
+}
+
+
 @dataclass(frozen=True)
 class AttemptRow:
-    """One attempt and what became of it."""
+    """One attempt, and what became of it in words."""
 
     attempt: Attempt
     story: str
@@ -113,61 +129,41 @@ class Runs:
         return any(row.run.status in UNFINISHED or row.run.results_due_at for row in rows)
 
 
-def runs_of(review: Review) -> Runs:
-    """The newest ``MOST_RUNS`` runs of a review. Three queries however many there are."""
-    found = prepared("runs of review", _runs, review_id=review.pk)
-    if not found:
+def get_runs(review: Review) -> Runs:
+    """The newest ``MAX_RUNS`` runs of a review. Three queries however many there are."""
+    runs = list(review.test_runs.select_related("substrate", "requested_by").with_test_counts()[: MAX_RUNS + 1])
+    shown = runs[:MAX_RUNS]
+    if not shown:
         return Runs([], [], False, [])
-    attempts = _by_run(prepared("attempts of review", _attempts, review_id=review.pk))
-    results = _by_run(prepared("results of review", _results, review_id=review.pk, revision=review.revision))
-    notes = notes_of(review, found[:MOST_RUNS])
-    rows = [row_of(run, review, attempts[run.pk], results[run.pk], notes.get(run.pk, "")) for run in found[:MOST_RUNS]]
+    attempts, results = attempts_by_run(shown), results_by_run(review, shown)
+    notes = notes_of(review, shown)
+    rows = [build_row(run, review, attempts[run.pk], results[run.pk], notes.get(run.pk, "")) for run in shown]
     return Runs(
         [row for row in rows if not row.outdated],
         [row for row in rows if row.outdated],
-        len(found) > MOST_RUNS,
-        [tuple(getattr(run, name) for name in SHOWN) for run in found],
+        len(runs) > MAX_RUNS,
+        [tuple(getattr(run, name) for name in VERSION_FIELDS) for run in runs],
     )
 
 
-def _runs() -> QuerySet[TestRun]:
-    runs = TestRun.objects.filter(review_id=Given(TestRun, "review_id")).select_related("substrate", "requested_by")
-    return with_counts(runs)[: MOST_RUNS + 1]
-
-
-def _newest() -> QuerySet[TestRun]:
-    return TestRun.objects.filter(review_id=Given(TestRun, "review_id"))[:MOST_RUNS]
-
-
-def _attempts() -> QuerySet[Attempt]:
-    return Attempt.objects.filter(run__in=_newest().values("pk")).order_by("run_id", "number")
-
-
-def _results() -> QuerySet[TestResult]:
-    """The first single tests of each run of the current revision, failed ones first."""
-    failed_first = Case(When(returncode=0, then=1), default=0, output_field=IntegerField())
-    place = Window(RowNumber(), partition_by=F("run_id"), order_by=[failed_first, F("position")])
-    results = TestResult.objects.defer("output").filter(
-        run__in=_newest().values("pk"), run__revision=Given(TestRun, "revision")
-    )
-    return results.annotate(place=place).filter(place__lte=MOST_RESULTS).order_by("run_id", "place")
-
-
-def _by_run(rows: Iterable[OfRun]) -> dict[int, list[OfRun]]:
-    found: dict[int, list[OfRun]] = defaultdict(list)
-    for row in rows:
-        found[row.run_id].append(row)
+def attempts_by_run(runs: list[TestRun]) -> dict[int, list[Attempt]]:
+    """The attempts of the runs in their order, by the run's id. One query."""
+    found: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in Attempt.objects.filter(run__in=runs).order_by("run_id", "number"):
+        found[attempt.run_id].append(attempt)
     return found
 
 
-def with_counts(runs: QuerySet[TestRun]) -> QuerySet[TestRun]:
-    """How many single tests each run has, and how many of them failed."""
-    results = TestResult.objects.filter(run=OuterRef("pk")).order_by().values("run")
-
-    def count(of: QuerySet[TestResult, Any]) -> Coalesce:
-        return Coalesce(Subquery(of.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), Value(0))
-
-    return runs.annotate(tests=count(results), failed=count(results.exclude(returncode=0)))
+def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestResult]]:
+    """The first single tests of each run of the current revision, failed ones first, by the run's id. One query."""
+    failed_first = Case(When(returncode=0, then=1), default=0, output_field=IntegerField())
+    place = Window(RowNumber(), partition_by=F("run_id"), order_by=[failed_first, F("position")])
+    current = [run for run in runs if run.revision == review.revision]
+    results = TestResult.objects.filter(run__in=current).annotate(place=place).filter(place__lte=MAX_RESULTS)
+    found: dict[int, list[TestResult]] = defaultdict(list)
+    for result in results.defer("output").order_by("run_id", "place"):
+        found[result.run_id].append(result)
+    return found
 
 
 def notes_of(review: Review, runs: list[TestRun]) -> dict[int, str]:
@@ -179,38 +175,31 @@ def notes_of(review: Review, runs: list[TestRun]) -> dict[int, str]:
     return notes
 
 
-def row_of(
+def build_row(
     run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult], note: str = ""
 ) -> RunRow:
-    """The row of a run that ``with_counts`` read."""
-    told = [AttemptRow(attempt, story_of(attempt, run)) for attempt in attempts]
-    counts: tuple[int, int] = run.tests, run.failed  # type: ignore[attr-defined]
-    return RunRow(run, run.revision != review.revision, *counts, results, told, note)
+    """The row of a run that ``with_test_counts`` read."""
+    rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
+    outdated = run.revision != review.revision
+    return RunRow(run, outdated, run.test_count, run.failed_count, results, rows, note)
 
 
-def story_of(attempt: Attempt, run: TestRun) -> str:
-    """What became of an attempt, in a sentence."""
-    if attempt.number < run.attempt:
-        return f"Lost: {attempt.note}" if attempt.note else "Lost."
-    if run.status == Status.RETRY:
-        return f"Refused: {attempt.note}" if attempt.note else "Not accepted yet."
-    if run.status in (Status.PENDING, Status.RUNNING):
-        return "Building." if run.status == Status.RUNNING else "Accepted; no build has reported yet."
-    words = {Status.PASS: "Passed.", Status.FAIL: "Failed.", Status.CANCELED: "Cancelled."}
-    said = words.get(Status(run.status), "No usable outcome.")
-    return f"{said} {attempt.note}".strip()
-
-
-SHOWN = (
-    "pk", "status", "attempt", "refusals", "build_url", "result_url", "error", "next_attempt_at", "sent_at",
-    "started_at", "finished_at", "results_due_at", "posted_at",
-)  # fmt: skip
+def describe_attempt(attempt: Attempt, run: TestRun) -> str:
+    """What became of an attempt, in a sentence or two."""
+    is_current = attempt.number == run.attempt
+    if is_current and run.status in ENDED_WORDS:
+        words = ENDED_WORDS[run.status]
+    elif is_current and run.status == Status.RUNNING:
+        return "Building."
+    else:
+        words = ATTEMPT_WORDS[attempt.outcome]
+    return f"{words} {attempt.note}".strip()
 
 
 def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) -> str:
     """Changes whenever what a page shows of the review's runs does; so it does once a minute, for the ages on it.
-    ``rows`` are the runs' values of ``SHOWN``, newest first; reading them costs one query."""
-    shown = list(review.test_runs.values_list(*SHOWN)[: MOST_RUNS + 1] if rows is None else rows)
+    ``rows`` are the runs' values of ``VERSION_FIELDS``, newest first; reading them costs one query."""
+    shown = list(review.test_runs.values_list(*VERSION_FIELDS)[: MAX_RUNS + 1] if rows is None else rows)
     minute = timezone.now().replace(second=0, microsecond=0)
     facts = (shown, review.revision, review.state, review.square, minute, settings.TESTING_MAX_ATTEMPTS)
     return sha256(repr(facts).encode()).hexdigest()[:32]
@@ -218,12 +207,12 @@ def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) ->
 
 def runs_context(review: Review) -> dict[str, Any]:
     """All that ``testing/_runs.html`` needs, on the page and in its refresh. Three queries."""
-    runs = runs_of(review)
+    runs = get_runs(review)
     return {
         "review": review,
         "square": SQUARE_CELLS[review.square],
         "runs": runs,
         "version": version_of(review, runs.versions),
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
-        "most_runs": MOST_RUNS,
+        "most_runs": MAX_RUNS,
     }

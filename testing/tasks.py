@@ -1,14 +1,15 @@
-"""Celery tasks of the testing layer. Each loads, calls one function, and may run twice without harm."""
+"""Celery tasks of the testing room. Each calls one function, and may run twice without harm."""
 
 from celery import shared_task
 
-from testing.sweep import results, stopping, sweeping
+from testing import sweep
+from testing.sweep import results, stopping
 
 
 @shared_task(name="testing.tasks.sweep_test_runs")
 def sweep_test_runs() -> None:
     """Bring every due test run on."""
-    sweeping.sweep()
+    sweep.sweep()
 
 
 @shared_task(name="testing.tasks.collect_results")

@@ -13,12 +13,10 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.permissions import reviewer
-from core.enqueue import hint
 from reviews.models import Review
 from testing.models import Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
-from testing.tables import notes_of, row_of, runs_context, version_of, with_counts
-from testing.tasks import sweep_test_runs
+from testing.tables import build_row, notes_of, runs_context, version_of
 
 PAGE = 200  # single tests
 
@@ -61,7 +59,6 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(reason))
         return redirect(page)
     if result.launched:
-        hint(sweep_test_runs)
         messages.success(request, f"Launched on {', '.join(run.substrate.name for run in result.launched)}.")
     if result.already:
         names = [run.substrate.name for run in result.already]
@@ -72,13 +69,13 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and all its single tests, in their order."""
-    runs = with_counts(TestRun.objects.select_related("review__owner", "substrate", "requested_by"))
+    runs = TestRun.objects.select_related("review__owner", "substrate", "requested_by").with_test_counts()
     run = get_object_or_404(runs, pk=run_pk, review_id=pk)
     results = run.results.defer("output").order_by("position")
     page = Paginator(results, PAGE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
-        "row": row_of(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
+        "row": build_row(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
         "page": page,
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }

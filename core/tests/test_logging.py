@@ -38,7 +38,7 @@ def written(style, name):
         logger.removeHandler(handler)
 
 
-def logged(style, event, *, name="testing.sweep.sweeping", exc_info=None, **fields):
+def logged(style, event, *, name="testing.sweep", exc_info=None, **fields):
     """What our own modules' logger writes."""
     with written(style, name) as text:
         structlog.get_logger(name).warning(event, exc_info=exc_info, **fields)
@@ -55,13 +55,13 @@ def logged_by_a_library(style, *message, exc_info=None):
 def test_fields_of_an_event_are_fields_of_json():
     line = json.loads(logged("json", "run sent", run=7, attempt=2))
     assert (line["event"], line["run"], line["attempt"]) == ("run sent", 7, 2)
-    assert (line["level"], line["logger"]) == ("warning", "testing.sweep.sweeping")
+    assert (line["level"], line["logger"]) == ("warning", "testing.sweep")
     assert line["timestamp"].endswith("Z")
 
 
 def test_the_console_writes_one_line_an_event():
     line = logged("console", "run sent", run=7, note="two\nlines")
-    assert line.endswith("WARNING testing.sweep.sweeping run sent run=7 note='two\\nlines'")
+    assert line.endswith("WARNING testing.sweep run sent run=7 note='two\\nlines'")
     assert len(line.splitlines()) == 1
 
 

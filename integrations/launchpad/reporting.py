@@ -8,8 +8,8 @@ the comment's marker before it posts.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from core.concurrency import ask_all
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import read_comments_of
 from integrations.launchpad.entries import text_of
@@ -26,8 +27,8 @@ from integrations.models import OutcomePost, posting_sources, posts_outcomes
 from reviews.history import record
 from reviews.ingest import MARKER
 from reviews.models import Event, Review
-from testing.models import OUTCOMES, Status, TestRun
-from testing.runs import lock_run
+from testing.models import Status, TestRun
+from testing.transitions import lock_run
 
 logger = structlog.get_logger(__name__)
 
@@ -43,14 +44,15 @@ def publish_results() -> int:
     started, posted = time.monotonic(), 0
     create_posts()
     while time.monotonic() - started < TIME_LIMIT_SECONDS and (posts := claim_posts()):
-        problems = _post_all(posts)
-        for post, problem in zip(posts, problems, strict=True):
+        deadline = time.monotonic() + claim_time().total_seconds() / 2
+        answers = ask_all(posts, partial(_post, deadline=deadline), at_once=AT_ONCE, problem=LaunchpadError)
+        for post, problem in answers:
             if problem is None:
                 _mark_posted(post)
                 posted += 1
             else:
                 _try_later(post, problem)
-        if all(problem and _may_be_down(problem) for problem in problems):
+        if all(problem and _may_be_down(problem) for _, problem in answers):
             break  # the others would only wait longer for their turn
     return posted
 
@@ -62,12 +64,13 @@ def create_posts() -> None:
     states: its clock may be wrong.
     """
     since = timezone.now() - MAX_AGE
-    runs = TestRun.objects.filter(
-        posting_sources("review__source"),
-        Q(finished_at__gte=since) | Q(created_at__gte=since),
-        status__in=OUTCOMES,
-        posted_at=None,
-        revision=F("review__revision"),
+    runs = (
+        TestRun.objects.unposted()
+        .current()
+        .filter(
+            posting_sources("review__source"),
+            Q(finished_at__gte=since) | Q(created_at__gte=since),
+        )
     )
     known = OutcomePost.objects.filter(run=OuterRef("pk"), outcome=OuterRef("status"))
     found = runs.exclude(Exists(known)).order_by("finished_at", "pk").values_list("pk", "status")
@@ -98,23 +101,8 @@ def claim_time() -> timedelta:
     return timedelta(seconds=5 * settings.CLAIM_SECONDS)
 
 
-def _post_all(posts: list[OutcomePost]) -> list[LaunchpadError | None]:
-    """Post claimed outcomes, all at once. Returns for each what went wrong, or None. Reads and writes no row."""
-    deadline = time.monotonic() + claim_time().total_seconds() / 2
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(_try_to_post, posts, [deadline] * len(posts)))
-
-
-def _try_to_post(post: OutcomePost, deadline: float) -> LaunchpadError | None:
-    try:
-        _post(post, deadline)
-    except LaunchpadError as problem:
-        return problem
-    return None
-
-
 def _post(post: OutcomePost, deadline: float) -> None:
-    """Comment on the proposal, or on the bug of a task, unless the comment is there already.
+    """Comment on the proposal, or on the bug of a task, unless the comment is there already. Touches no row.
 
     Raises LaunchpadError, also when ``deadline`` (of ``time.monotonic()``) has passed: then another process may soon
     claim the row.

@@ -13,10 +13,11 @@ from integrations.launchpad.refreshing import claim_due
 from integrations.launchpad.reporting import publish_results
 from integrations.sandbox.data import many
 from reviews.models import Event, Review, Source
-from testing.callback_tokens import callback_token
+from testing.callbacks import apply_callback, callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
-from testing.runs import apply_callback, finish, launch_runs, lock_run
-from testing.sweep.sweeping import sweep
+from testing.runs import launch_runs
+from testing.sweep import sweep
+from testing.transitions import Trigger, finish, lock_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PROCESSES = 4
@@ -113,7 +114,7 @@ def test_publishers_at_once_post_each_outcome_once(sandbox, runs, settings):
     settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o600)
     for run in runs[:8]:
         with transaction.atomic():
-            finish(lock_run(run.pk), Status.PASS)
+            finish(lock_run(run.pk), Status.PASS, Trigger.CALLBACK)
     assert sum(at_once(lambda _: publish_results())) == 8
     posts = [path for method, path in sandbox.launchpad.requests if method == "POST" and "+merge" in path]
     assert len(posts) == len(set(posts)) == 8

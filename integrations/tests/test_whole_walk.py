@@ -9,7 +9,7 @@ from integrations.launchpad.reporting import publish_results
 from integrations.sandbox.data import many
 from reviews.models import Comment, Review, Source
 from testing.models import Status, TestRun
-from testing.sweep.sweeping import sweep
+from testing.sweep import sweep
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.core.cache import cache
-from django.db.models import Count, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Min, OuterRef, Subquery
 from django.utils import timezone
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -65,7 +65,7 @@ class QueueCollector(Collector):
     def _runs(self) -> Iterator[Metric]:
         now = timezone.now()
         substrates = dict(Substrate.objects.values_list("pk", "name"))
-        runs = TestRun.objects.filter(status__in=UNFINISHED).order_by()
+        runs = TestRun.objects.unfinished().order_by()
         waiting = {
             (status, substrate): (count, oldest)
             for status, substrate, count, oldest in runs.values_list("status", "substrate").annotate(
@@ -90,7 +90,7 @@ class QueueCollector(Collector):
             times = [since for (at, _), (_, since) in waiting.items() if at == status]
             oldest.add_metric([status], max(0.0, (now - min(times)).total_seconds()) if times else 0.0)
         yield oldest
-        due = TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lte=now).count()
+        due = TestRun.objects.due().count()
         yield GaugeMetricFamily(
             "reviewqueue_test_runs_due", "Unfinished test runs that the next sweep will take up.", value=due
         )
@@ -155,7 +155,7 @@ class QueueCollector(Collector):
 
 
 def _finished_runs() -> dict[tuple[str, int], int]:
-    rows = TestRun.objects.filter(~Q(status__in=UNFINISHED)).order_by().values_list("status", "substrate")
+    rows = TestRun.objects.finished().order_by().values_list("status", "substrate")
     return {(status, substrate): count for status, substrate, count in rows.annotate(Count("pk"))}
 
 

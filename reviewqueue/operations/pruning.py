@@ -22,7 +22,7 @@ from django.utils import timezone
 from integrations.models import ImportReport, WebhookDelivery
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Comment, Event, QueueSample, Review
-from testing.models import UNFINISHED, Attempt, TestResult, TestRun
+from testing.models import Attempt, TestResult, TestRun
 
 logger = structlog.get_logger(__name__)
 
@@ -73,12 +73,11 @@ def prune_nightly() -> None:
 def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, QuerySet[Any], Callable[[Any], Any]]]:
     """What is pruned, in words; the rows; and what is done to a batch of them."""
     old = Review.objects.closed_before(cutoff)
-    runs = TestRun.objects.filter(review__in=old, finished_at__lt=cutoff, results_due_at__isnull=True)
-    runs = runs.exclude(status__in=UNFINISHED)
+    runs = TestRun.objects.finished().filter(review__in=old, finished_at__lt=cutoff, results_due_at__isnull=True)
     yield "single test results of long closed reviews", TestResult.objects.filter(run__in=runs), _delete
-    yield "attempts of long closed reviews", Attempt.objects.filter(run__in=runs), _delete
+    yield "attempts of long closed reviews", Attempt.objects.filter(run__in=runs, stop_due_at=None), _delete
     # The history of a run that is kept whole is kept whole too.
-    unfinished = TestRun.objects.filter(review=OuterRef("review"), status__in=UNFINISHED)
+    unfinished = TestRun.objects.unfinished().filter(review=OuterRef("review"))
     events = Event.objects.filter(review__in=old, at__lt=cutoff).exclude(kind__in=KEPT_EVENTS)
     yield "history of long closed reviews", events.exclude(Exists(unfinished)), _delete
     newest = (

@@ -11,10 +11,8 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from core.counters import count
-from core.enqueue import hint
 from testing.api.serializers import TestRunSerializer, facts_of
-from testing.runs import ACCEPTED, BadCallback, UnknownRun, WrongToken, apply_callback
-from testing.tasks import collect_results
+from testing.callbacks import ACCEPTED, InvalidCallback, UnknownRun, WrongToken, apply_callback
 
 LARGEST_ID = 2**63 - 1
 REFUSALS = {400: "unreadable", 403: "wrong token", 404: "no such run"}
@@ -88,12 +86,10 @@ class CallbackView(APIView):
             raise PermissionDenied(
                 "The token does not belong to this test run. Use callback_url as the build was given it."
             ) from None
-        except BadCallback as error:
+        except InvalidCallback as error:
             if not complete:
                 raise ValidationError(said.errors) from None
             raise ValidationError({error.field: [str(error)]}) from None
-        if result.applied and result.run.results_due_at:
-            hint(collect_results, result.run.pk)
         # Single tests are collected after an outcome: a run that has just changed has none.
         if not result.applied:
             result.run.shown_results = list(result.run.results.defer("output"))  # type: ignore[attr-defined]

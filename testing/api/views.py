@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
@@ -18,25 +18,22 @@ from rest_framework.response import Response
 from accounts.models import User
 from accounts.permissions import IsReviewer
 from core.api.pagination import ApiPagination
-from core.enqueue import hint
 from reviews.api.reviews import ReviewSerializer
 from reviews.models import Review
 from testing.api.serializers import TestRunSerializer
+from testing.managers import TestRunQuerySet
 from testing.models import Status, Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
-from testing.tasks import sweep_test_runs
 
 MOST_TESTS = 100  # single tests of each run in a list; the run itself has all of them
 MOST_RUNS = 100  # newest runs in a review's own answer; the list of test runs has all of them
 
 
-def runs_with_everything(most_tests: int | None = MOST_TESTS) -> QuerySet[TestRun]:
+def runs_with_everything(most_tests: int | None = MOST_TESTS) -> TestRunQuerySet:
     """Runs with all that their JSON shows, newest first. Two queries."""
-    runs: QuerySet[TestRun] = TestRun.objects.select_related("review", "substrate", "requested_by")
+    runs: TestRunQuerySet = TestRun.objects.select_related("review", "substrate", "requested_by").newest_first()
     tests = TestResult.objects.defer("output").order_by("position")[:most_tests]
-    return runs.prefetch_related(Prefetch("results", queryset=tests, to_attr="shown_results")).order_by(
-        "-created_at", "-id"
-    )
+    return runs.prefetch_related(Prefetch("results", queryset=tests, to_attr="shown_results"))
 
 
 class Conflict(APIException):
@@ -81,9 +78,8 @@ class TestRunFilter(django_filters.FilterSet):
         model = TestRun
         fields: list[str] = []
 
-    def by_revision(self, runs: QuerySet[TestRun], name: str, value: bool) -> QuerySet[TestRun]:
-        current = {"revision": F("review__revision")}
-        return runs.exclude(**current) if value else runs.filter(**current)
+    def by_revision(self, runs: TestRunQuerySet, name: str, value: bool) -> TestRunQuerySet:
+        return runs.outdated() if value else runs.current()
 
 
 class TestRunList(ListAPIView[TestRun]):
@@ -147,8 +143,6 @@ class ReviewTestRuns(ListAPIView[TestRun]):
             )
         except NotAllowed as reason:
             raise Conflict(str(reason)) from reason
-        if result.launched:
-            hint(sweep_test_runs)
         ids = [run.pk for run in (*result.launched, *result.already)]
         runs = {run.pk: run for run in runs_with_everything().filter(pk__in=ids)}
         answer = {

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('result_url', models.CharField(blank=True, max_length=1000)),
                 ('error', models.TextField(blank=True, help_text='Why it waits, or why it was given up.')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('next_attempt_at', models.DateTimeField(blank=True, default=django.utils.timezone.now, help_text='retry: when it is sent. pending, running: when it is looked after unless Jenkins calls back first.', null=True)),
+                ('next_attempt_at', models.DateTimeField(blank=True, default=django.utils.timezone.now, help_text='retry: when it is sent. pending, running: when its outcome is looked for unless it reports first.', null=True)),
                 ('sent_at', models.DateTimeField(blank=True, help_text='When the current attempt was accepted.', null=True)),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
@@ -77,12 +77,15 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
+                ('outcome', models.CharField(choices=[('sending', 'being sent'), ('unknown', 'answer lost'), ('accepted', 'accepted'), ('refused', 'refused'), ('lost', 'lost')], default='sending', max_length=16)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('accepted_at', models.DateTimeField(blank=True, null=True)),
                 ('queue_url', models.CharField(blank=True, max_length=1000)),
                 ('build_url', models.CharField(blank=True, max_length=1000)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('note', models.TextField(blank=True, help_text='Why it was refused, lost or superseded.')),
+                ('note', models.TextField(blank=True, help_text='Why it was refused, lost or cancelled, in words.')),
+                ('stop_due_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('stop_tries', models.PositiveIntegerField(default=0, editable=False)),
                 ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='testing.testrun')),
             ],
             options={
@@ -119,10 +122,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='testrun',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ('retry', 'pending', 'running')), ('finished_at__isnull', False), _connector='OR'), name='finished_run_has_a_time'),
-        ),
-        migrations.AddConstraint(
-            model_name='testrun',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ('retry', 'pending', 'running')), _negated=True), ('next_attempt_at__isnull', False), _connector='OR'), name='unfinished_run_has_a_next_time'),
         ),
         migrations.AddConstraint(
@@ -132,5 +131,29 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='attempt',
             constraint=models.UniqueConstraint(fields=('run', 'number'), name='one_row_per_attempt'),
+        ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(condition=models.Q(('stop_due_at__isnull', False)), fields=['stop_due_at'], name='attempt_stop_due'),
+        ),
+        migrations.AddConstraint(
+            model_name='attempt',
+            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['sending', 'unknown', 'accepted', 'refused', 'lost'])), name='attempt_outcome_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='attempt',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome__in', ['accepted', 'lost']), _negated=True), ('accepted_at__isnull', False), _connector='OR'), name='accepted_attempt_has_a_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='attempt',
+            constraint=models.CheckConstraint(condition=models.Q(('stop_due_at__isnull', True), ('ended_at__isnull', False), _connector='OR'), name='only_ended_attempt_is_stopped'),
+        ),
+        migrations.AddConstraint(
+            model_name='testrun',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__in', ('retry', 'pending', 'running'))), models.Q(models.Q(('status__in', ('retry', 'pending', 'running')), _negated=True), ('finished_at__isnull', False)), _connector='OR'), name='only_finished_run_has_a_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='testrun',
+            constraint=models.CheckConstraint(condition=models.Q(('results_due_at__isnull', True), ('status__in', ['pass', 'fail']), _connector='OR'), name='results_of_tested_runs_only'),
         ),
     ]

@@ -1,39 +1,25 @@
-"""Which due runs this process brings on."""
+"""Taking due rows for this process, and how long what failed waits."""
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from testing.choices import UNSURE
 from testing.ci import BuildRef, CIError, ConfigurationError, TemporaryError
-from testing.models import Attempt, Status, TestRun
+from testing.models import Attempt, AttemptOutcome, TestRun
 
-ASKERS = 8  # requests to the engine at a time
-
-
-CHUNK = 24  # rows claimed at a time
-
-
-MOST_CANCELED, MOST_RESULTS = 200, 1000  # runs that one sweep cancels, and collects the single tests of
-
-
-PUT_OFF = 5000  # rows told at a time that the engine is down
-
-
+AT_ONCE = 8  # requests to the engine
+CHUNK = 16  # rows that are claimed, asked about and written down together
+MAX_PUT_OFF = 5000  # rows that are told at a time that the engine is down
 LONGEST_PAUSE = 3600  # seconds
-
-
-RESULT_TRIES = 10  # while the engine does not answer
-
-
-RESULT_LOOKS = 5  # while there is no usable file: many jobs call back before they archive it, some never write one
 
 
 @dataclass
@@ -50,18 +36,16 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that this process brings on, and the attempt that counts."""
+    """A run that this process brings on, and its current attempt."""
 
     run: TestRun
     attempt: Attempt | None
-    unsure: bool = False  # a process that died, or was cut off, may have sent this attempt already
-    at: float = 0.0  # time.monotonic()
+    unsure: bool = False  # to be sent, and the engine may have it already
 
     @property
     def build(self) -> BuildRef:
         """Where its build is, as far as it is known."""
-        attempt = self.attempt
-        return BuildRef(attempt.queue_url if attempt else "", self.run.build_url)
+        return BuildRef(self.attempt.queue_url if self.attempt else "", self.run.build_url)
 
 
 def lease() -> timedelta:
@@ -69,58 +53,58 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.CLAIM_SECONDS)
 
 
-def _claims(statuses: tuple[str, ...]) -> Generator[Claim, None, None]:
-    """Claim what is due, chunk by chunk. Close it: what was claimed and not taken is given back."""
-    waiting: list[Claim] = []
-    try:
-        while waiting := _claim_due(statuses):
-            while waiting:
-                yield waiting.pop(0)
-    finally:
-        for claim in waiting:
-            run = claim.run
-            TestRun.objects.filter(
-                pk=run.pk, status=run.status, attempt=run.attempt, next_attempt_at=run.next_attempt_at
-            ).update(next_attempt_at=timezone.now())
-            if run.status == Status.RETRY and not claim.unsure:
-                Attempt.objects.filter(run=run, number=run.attempt, accepted_at=None).update(note="Not sent yet.")
+def claim_rows(due: QuerySet[Any], column: str) -> list[Any]:
+    """Take a chunk of due rows: each goes to exactly one of any number of sweeps. Call it in a transaction.
+
+    ``column`` is their due time: it moves to the end of the lease.
+    """
+    until = timezone.now() + lease()
+    rows = list(due.order_by(column, "pk").select_for_update(of=("self",), skip_locked=True, no_key=True)[:CHUNK])
+    due.model.objects.filter(pk__in=[row.pk for row in rows]).update(**{column: until})
+    for row in rows:
+        setattr(row, column, until)
+    return rows
 
 
-def _claim_due(statuses: tuple[str, ...]) -> list[Claim]:
-    """Take a chunk of due runs for this process: each goes to exactly one of any number of sweeps."""
+def claim_to_send(due: QuerySet[TestRun]) -> list[Claim]:
+    """Take a chunk of runs that are to be sent; their attempts say from here on that they are being sent."""
     with transaction.atomic():
-        now = timezone.now()
-        due = TestRun.objects.filter(status__in=statuses, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
-        rows = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
-        runs = list(rows.select_related("review", "substrate")[:CHUNK])
-        TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(next_attempt_at=now + lease())
-        attempts = {(attempt.run_id, attempt.number): attempt for attempt in Attempt.objects.filter(run__in=runs)}
-        new = [
-            Attempt(run=run, number=run.attempt)
-            for run in runs
-            if run.status == Status.RETRY and (run.pk, run.attempt) not in attempts
-        ]
-        Attempt.objects.bulk_create(new)
-    claims = []
-    for run in runs:
-        run.next_attempt_at = now + lease()
-        attempt = attempts.get((run.pk, run.attempt))
-        unsure = run.status == Status.RETRY and attempt is not None and not attempt.note
-        claims.append(Claim(run, attempt, unsure, time.monotonic()))
-    return claims
+        runs = claim_rows(due.select_related("review", "substrate"), "next_attempt_at")
+        attempts = current_attempts(runs)
+        unsure = {run_id for run_id, attempt in attempts.items() if attempt.outcome in UNSURE}
+        known = [attempt.pk for attempt in attempts.values()]
+        Attempt.objects.filter(pk__in=known).update(outcome=AttemptOutcome.SENDING)
+        made = [Attempt(run=run, number=run.attempt) for run in runs if run.pk not in attempts]
+        attempts |= {attempt.run_id: attempt for attempt in Attempt.objects.bulk_create(made)}
+    return [Claim(run, attempts[run.pk], run.pk in unsure) for run in runs]
 
 
-def _put_off(statuses: tuple[str, ...], reason: str, seconds: float) -> None:
-    """Let all that is due wait, and say why. What another process holds is left to it."""
+def claim_to_follow(due: QuerySet[TestRun]) -> list[Claim]:
+    """Take a chunk of runs whose builds have had their time."""
     with transaction.atomic():
-        now = timezone.now()
-        due = TestRun.objects.filter(status__in=statuses, next_attempt_at__lte=now).order_by("pk")
-        rows = due.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)[:PUT_OFF]
-        TestRun.objects.filter(pk__in=list(rows)).update(error=reason, next_attempt_at=now + timedelta(seconds=seconds))
+        runs = claim_rows(due.select_related("review", "substrate"), "next_attempt_at")
+    attempts = current_attempts(runs)
+    return [Claim(run, attempts.get(run.pk)) for run in runs]
 
 
-def _is_down(error: CIError) -> bool:
-    return isinstance(error, TemporaryError)
+def current_attempts(runs: list[TestRun]) -> dict[int, Attempt]:
+    """The current attempt of each run, by the run's id."""
+    return {attempt.run_id: attempt for attempt in Attempt.objects.filter(run__in=runs).current()}
+
+
+def put_off(due: QuerySet[TestRun], reason: str, seconds: float) -> None:
+    """Let due runs wait, and say why. What another process holds is left to it."""
+    with transaction.atomic():
+        rows = due.order_by("pk").select_for_update(skip_locked=True, no_key=True)
+        keys = list(rows.values_list("pk", flat=True)[:MAX_PUT_OFF])
+        until = timezone.now() + timedelta(seconds=seconds)
+        TestRun.objects.filter(pk__in=keys).update(error=reason, next_attempt_at=until)
+
+
+def is_down(answers: list[tuple[Any, Any]]) -> TemporaryError | None:
+    """The last problem, if the engine answered nothing of all that it was asked."""
+    problems = [answer for _, answer in answers if isinstance(answer, TemporaryError)]
+    return problems[-1] if problems and len(problems) == len(answers) else None
 
 
 def pause_after(failures: int, problem: CIError | None = None) -> timedelta:

@@ -1,68 +1,74 @@
-"""Following builds beyond their time."""
+"""Following builds that have had their time."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import time
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from core.concurrency import ask_each
-from testing.ci import BuildRef, CIBackend, CIError
-from testing.models import ON_ENGINE, TestRun
-from testing.runs import finish, lock_run, next_attempt
-from testing.sweep.claims import (
-    ASKERS,
-    Claim,
-    SweepReport,
-    _claims,
-    _is_down,
-    pause_after,
-)
+from core.concurrency import ask_all
+from testing.ci import CIBackend, CIError
+from testing.models import TestRun
+from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_follow, is_down, pause_after
 from testing.sweep.outcomes import Found, find_outcome
-from testing.sweep.stopping import _try_to_stop
+from testing.transitions import Trigger, finish, give_up_attempt, lock_run
 
 
-def _follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
-    """Builds beyond their time: outcome from their results, else from the engine's record, else the next attempt."""
-    with closing(_claims(ON_ENGINE)) as claims:
-        asked = ask_each(
-            claims, lambda claim: find_outcome(ci, claim.build, patient=_is_recent(claim.run)),
-            width=ASKERS, until=until, problem=CIError, is_down=_is_down,
-        )  # fmt: skip
-        for claim, found in asked:
-            if _record_outcome(ci, claim, found):
+def follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Look for the outcomes of builds whose time is over: else the next attempt, or, after the last, error.
+
+    Until nothing is due, the time (of ``time.monotonic()``) is over, or the engine is down.
+    """
+    due = TestRun.objects.on_engine().due()
+    while time.monotonic() < until and (claims := claim_to_follow(due)):
+        answers = ask_all(claims, partial(look_for_outcome, ci), at_once=AT_ONCE, problem=CIError)
+        for claim, found in answers:
+            if isinstance(found, CIError):
+                record_failure(claim.run, found)
+                report.lost += 1
+            elif record_outcome(claim.run, found):
                 report.recovered += 1
             else:
                 report.lost += 1
+        if is_down(answers):
+            return
 
 
-def _is_recent(run: TestRun) -> bool:
+def look_for_outcome(ci: CIBackend, claim: Claim) -> Found | None:
+    """The outcome of the claimed run's build; None when there is none. Raises CIError when that can't be told now."""
+    return find_outcome(ci, claim.build, patient=is_recent(claim.run))
+
+
+def is_recent(run: TestRun) -> bool:
     """Whether results that can't be had just now are worth waiting for: for as long again as the build had."""
     since = run.started_at or run.sent_at or run.created_at
     return timezone.now() < since + timedelta(seconds=2 * settings.TESTING_TIMEOUT)
 
 
-def _record_outcome(ci: CIBackend, claim: Claim, found: Found | CIError | None) -> bool:
-    """Write down what was found of a build beyond its time."""
-    run = claim.run
-    if isinstance(found, CIError):  # can't tell now: no attempt is burnt while the engine is unreachable
-        TestRun.objects.filter(pk=run.pk, status=run.status, attempt=run.attempt).update(
-            error=f"No outcome in time, and it could not be looked for: {found}",
-            next_attempt_at=timezone.now() + pause_after(1, found),
-        )
-        return False
+def record_failure(run: TestRun, problem: CIError) -> None:
+    """Nobody can tell now: look again a little later. No attempt is used up while the engine is out of reach."""
+    TestRun.objects.filter(pk=run.pk, status=run.status, attempt=run.attempt).update(
+        error=f"No outcome in time, and it could not be looked for: {problem}",
+        next_attempt_at=timezone.now() + pause_after(1, problem),
+    )
+
+
+def record_outcome(run: TestRun, found: Found | None) -> bool:
+    """Write down what was found. False when there was nothing, and the attempt is given up."""
     with transaction.atomic():
         locked = lock_run(run.pk)
         if locked.status != run.status or locked.attempt != run.attempt:
             return True  # it called back in the meantime
         if found:
-            locked.build_url = found.build_url or locked.build_url
-            finish(locked, found.status, reason=found.reason, finished_at=found.finished_at)
+            finish(
+                locked, found.status, Trigger.TIMEOUT, reason=found.reason, build_url=found.build_url,
+                finished_at=found.finished_at,
+            )  # fmt: skip
             return True
-        next_attempt(locked, f"Attempt {locked.attempt} brought no outcome within {settings.TESTING_TIMEOUT} seconds.")
-    if claim.build != BuildRef():
-        _try_to_stop(ci, claim.build)
+        reason = f"Attempt {locked.attempt} brought no outcome within {settings.TESTING_TIMEOUT} seconds."
+        give_up_attempt(locked, reason)
     return False

@@ -2,80 +2,76 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from core.concurrency import ask_each
+from core.concurrency import ask_all
 from testing.ci import CIBackend, CIError, Results, TemporaryError, get_ci
-from testing.models import Status, TestResult, TestRun
-from testing.sweep.claims import (
-    ASKERS,
-    MOST_RESULTS,
-    RESULT_LOOKS,
-    RESULT_TRIES,
-    SweepReport,
-    _is_down,
-    lease,
-    pause_after,
-)
+from testing.models import TestResult, TestRun
+from testing.sweep.claims import AT_ONCE, SweepReport, claim_rows, is_down, pause_after
+
+MAX_TRIES = 10  # while the engine does not answer
+MAX_LOOKS = 5  # while there is no usable file: many jobs report before they archive it, some never write one
 
 
 def collect_results(run_id: int) -> bool:
     """Keep the single tests of a finished run, if its engine has them. True when they were kept."""
-    run = TestRun.objects.filter(pk=run_id).first()
-    if run is None or run.results_due_at is None or run.status == Status.CANCELED or not _claim_results(run):
-        return False
-    ci = get_ci()
-    try:
-        results = _results_of(ci, run)
-    except CIError as error:
-        return _keep_results(run, error)
-    return _keep_results(run, results)
+    return _collect(get_ci(), TestRun.objects.filter(pk=run_id).with_results_due())[1] > 0
 
 
-def _collect_due(ci: CIBackend, report: SweepReport, until: float) -> None:
-    """Keep the single tests of runs whose message was lost, or whose results could not be had."""
-    due = TestRun.objects.filter(results_due_at__lte=timezone.now()).exclude(status=Status.CANCELED)
-    due = due.order_by("results_due_at")[:MOST_RESULTS]
-    claimed = (run for run in due if _claim_results(run))
-    asked = ask_each(
-        claimed, partial(_results_of, ci), width=ASKERS, until=until, problem=CIError, is_down=_is_down
-    )  # fmt: skip
-    for run, results in asked:
-        report.collected += _keep_results(run, results)
+def collect_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Keep the single tests of runs whose message was lost, or whose results could not be had.
+
+    Until nothing is due, the time (of ``time.monotonic()``) is over, or the engine is down.
+    """
+    due, more = TestRun.objects.with_results_due(), True
+    while more and time.monotonic() < until:
+        more, collected = _collect(ci, due)
+        report.collected += collected
 
 
-def _claim_results(run: TestRun) -> bool:
-    claim = TestRun.objects.filter(pk=run.pk, results_due_at=run.results_due_at)
-    run.results_tries += 1
-    return bool(claim.update(results_due_at=timezone.now() + lease(), results_tries=F("results_tries") + 1))
+def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
+    """A chunk of them. Returns whether there may be more, and how many were kept."""
+    with transaction.atomic():
+        runs = claim_rows(due, "results_due_at")
+        TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(results_tries=F("results_tries") + 1)
+    answers = ask_all(runs, partial(read_results, ci), at_once=AT_ONCE, problem=CIError)
+    kept = 0
+    for run, results in answers:
+        if isinstance(results, Results) and results.tests:
+            keep_results(run, results)
+            kept += 1
+        else:
+            look_again(run, results if isinstance(results, CIError) else None)
+    return bool(runs) and not is_down(answers), kept
 
 
-def _results_of(ci: CIBackend, run: TestRun) -> Results | None:
-    return ci.results(run.build_url) if run.build_url and ci.is_ours(run.build_url) else None
+def read_results(ci: CIBackend, run: TestRun) -> Results | None:
+    """The results file of the run's build; None when there is none, or its build is not one of our engine."""
+    return ci.results(run.build_url) if ci.is_ours(run.build_url) else None
 
 
-def _keep_results(run: TestRun, results: Results | CIError | None) -> bool:
-    """Write down the single tests, or when they are asked for next; after the last try, never."""
-    if not isinstance(results, Results) or not results.tests:
-        tries = RESULT_TRIES if isinstance(results, TemporaryError) else RESULT_LOOKS
-        again = run.results_tries < tries and bool(run.build_url)
-        due = timezone.now() + pause_after(run.results_tries) if again else None
-        TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
-        return False
+def keep_results(run: TestRun, results: Results) -> None:
+    """Write down the single tests."""
+    tests = [
+        TestResult(
+            run_id=run.pk, position=position, suite=test.suite, test=test.test, returncode=test.returncode,
+            duration=test.duration, output=test.output,
+        )
+        for position, test in enumerate(results.tests)
+    ]  # fmt: skip
     with transaction.atomic():
         TestRun.objects.filter(pk=run.pk).update(results_due_at=None)
-        TestResult.objects.bulk_create(
-            [
-                TestResult(
-                    run_id=run.pk, position=position, suite=test.suite, test=test.test,
-                    returncode=test.returncode, duration=test.duration, output=test.output,
-                )
-                for position, test in enumerate(results.tests)
-            ],
-            ignore_conflicts=True,
-        )  # fmt: skip
-    return True
+        TestResult.objects.bulk_create(tests, ignore_conflicts=True)
+
+
+def look_again(run: TestRun, problem: CIError | None) -> None:
+    """Write down when the single tests are asked for next; after the last try, never."""
+    tries = run.results_tries + 1
+    most = MAX_TRIES if isinstance(problem, TemporaryError) else MAX_LOOKS
+    due = timezone.now() + pause_after(tries) if tries < most and run.build_url else None
+    TestRun.objects.filter(pk=run.pk).update(results_due_at=due)

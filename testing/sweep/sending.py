@@ -2,74 +2,49 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from functools import partial
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from core.concurrency import PATIENCE, ask_each
+from core.concurrency import ask_all
+from testing.callbacks import callback_url_of
 from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TemporaryError
-from testing.models import Attempt, Status, TestRun
-from testing.runs import accept, callback_url_of, lock_run
-from testing.sweep.claims import (
-    ASKERS,
-    Claim,
-    SweepReport,
-    _claims,
-    _is_down,
-    _put_off,
-    pause_after,
-)
-from testing.sweep.stopping import _try_to_stop
+from testing.models import AttemptOutcome, Status, TestRun
+from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_send, is_down, pause_after, put_off
+from testing.transitions import accept, lock_run
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-def _send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
-    """Send what waits, until nothing does, the time is over, or the engine is down."""
-    known: dict[str, BuildRef] = {}
-    looked = 0.0
-    down: CIError | None = None
-
-    def unknown_to_the_engine(claims: Iterator[Claim]) -> Iterator[Claim]:
-        nonlocal known, looked
+def send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
+    """Send what is due, until nothing is, the time (of ``time.monotonic()``) is over, or the engine is down."""
+    due = TestRun.objects.to_send().due()  # when the step began: nothing is sent twice in one sweep
+    while time.monotonic() < until and (claims := claim_to_send(due)):
+        found = find_lost_acceptances(ci, claims)
+        to_send = [claim for claim in claims if claim.run.pk not in found]
+        answers = ask_all(to_send, partial(start_build, ci), at_once=AT_ONCE, problem=CIError)
         for claim in claims:
-            if claim.unsure:
-                if looked < claim.at:  # whoever sent it did so before this claim: look after it
-                    looked, known = time.monotonic(), _lately_started(ci)
-                if build := known.get(callback_url_of(claim.run)):
-                    report.sent += _record_answer(ci, claim.run, build)
-                    continue
-            yield claim
-
-    with closing(_claims((Status.RETRY,))) as claims:
-        asked = ask_each(
-            unknown_to_the_engine(claims), lambda claim: ci.start(build_request(claim.run)),
-            width=ASKERS, until=until, problem=CIError, is_down=_is_down,
-        )  # fmt: skip
-        failures = 0
-        for claim, answer in asked:
-            failures = failures + 1 if isinstance(answer, TemporaryError) else 0
-            if _record_answer(ci, claim.run, answer):
-                report.sent += 1
-            else:
+            if claim.run.pk in found:
+                answers.append((claim, found[claim.run.pk]))
+        for claim, answer in answers:
+            if isinstance(answer, CIError):
+                record_refusal(claim.run, answer)
                 report.refused += 1
-            down = answer if isinstance(answer, TemporaryError) and failures >= PATIENCE else None
-    if down:  # an engine that is down is asked a few times a sweep, not once a run
-        _put_off((Status.RETRY,), str(down), settings.TESTING_FIRST_PAUSE)
+            else:
+                record_acceptance(claim.run, answer)
+                report.sent += 1
+        if problem := is_down(answers):  # an engine that is down is asked a few times a sweep, not once a run
+            put_off(due, str(problem), settings.TESTING_FIRST_PAUSE)
+            return
 
 
-def _lately_started(ci: CIBackend) -> dict[str, BuildRef]:
-    for _ in range(2):
-        try:
-            return ci.lately_started()
-        except CIError as error:
-            logger.info("lost acceptances not looked for reason=%s", error)
-    return {}  # then it is sent again: builds of one attempt share their token, and one outcome counts
+def start_build(ci: CIBackend, claim: Claim) -> BuildRef:
+    """Ask the engine for a build of the claimed run. Raises CIError when it was not accepted, as far as is known."""
+    return ci.start(build_request(claim.run))
 
 
 def build_request(run: TestRun) -> BuildRequest:
@@ -85,31 +60,54 @@ def build_request(run: TestRun) -> BuildRequest:
     )
 
 
-def _record_answer(ci: CIBackend, sent: TestRun, answer: BuildRef | CIError) -> bool:
-    """Write down whether the engine accepted what was sent. A callback may have been faster than its answer."""
+def find_lost_acceptances(ci: CIBackend, claims: list[Claim]) -> dict[int, BuildRef]:
+    """The builds of claimed runs that the engine has already, though nobody wrote that down, by the run's id.
+
+    Where the engine can't tell, none: builds of one attempt share their token, and one outcome counts.
+    """
+    unsure = [claim for claim in claims if claim.unsure]
+    if not unsure:
+        return {}
+    builds: dict[str, BuildRef] = {}
+    for _ in range(2):
+        try:
+            builds = ci.lately_started()
+            break
+        except CIError as problem:
+            logger.info("lost acceptances not looked for", reason=str(problem))
+    urls = {claim.run.pk: callback_url_of(claim.run) for claim in unsure}
+    return {run_id: builds[url] for run_id, url in urls.items() if url in builds}
+
+
+def record_acceptance(sent: TestRun, build: BuildRef) -> None:
+    """Write down that the engine accepted what was sent. A callback may have been faster than its answer."""
     now = timezone.now()
     with transaction.atomic():
         run = lock_run(sent.pk)
-        current = run.attempt == sent.attempt and not run.is_finished
-        mine = run.status == Status.RETRY and run.attempt == sent.attempt
-        attempt = Attempt.objects.filter(run=run, number=sent.attempt)
-        if isinstance(answer, CIError):
-            if mine:
-                run.refusals += 1
-                run.error, run.next_attempt_at = str(answer), now + pause_after(run.refusals, answer)
-                run.save()
-                # No note when it may have been accepted all the same: the next sender then looks for it first.
-                unknown = isinstance(answer, TemporaryError) and answer.may_have_happened
-                attempt.update(note="" if unknown else run.error)
-            return False
-        urls = {"queue_url": answer.queue_url} if answer.queue_url else {"build_url": answer.build_url}
-        attempt.update(accepted_at=now, note="", **urls)
-        if mine:
-            accept(run, answer.build_url)
-        if current:
+        is_current = run.attempt == sent.attempt
+        # Cancelled or given up while it was on its way.
+        unwanted = run.status == Status.CANCELED or not is_current
+        place = {"queue_url": build.queue_url} if build.queue_url else {"build_url": build.build_url}
+        run.attempts.filter(number=sent.attempt).update(
+            accepted_at=now, outcome=AttemptOutcome.ACCEPTED if is_current else AttemptOutcome.LOST, **place,
+            **({"stop_due_at": now} if unwanted else {"note": ""}),
+        )  # fmt: skip
+        if is_current and run.status == Status.RETRY:
+            accept(run, build)
+        elif is_current and not run.is_finished:
             run.sent_at = now
-            run.save()
-        unwanted = run.status == Status.CANCELED or run.attempt != sent.attempt
-    if unwanted:  # cancelled or superseded while it was on its way
-        _try_to_stop(ci, answer)
-    return True
+            run.save(update_fields=["sent_at"])
+
+
+def record_refusal(sent: TestRun, problem: CIError) -> None:
+    """Write down why it was not accepted, and when it is tried again."""
+    unknown = isinstance(problem, TemporaryError) and problem.may_have_happened
+    outcome = AttemptOutcome.UNKNOWN if unknown else AttemptOutcome.REFUSED
+    with transaction.atomic():
+        run = lock_run(sent.pk)
+        attempt = run.attempts.filter(number=sent.attempt, outcome=AttemptOutcome.SENDING)
+        attempt.update(outcome=outcome, note=str(problem))
+        if run.status == Status.RETRY and run.attempt == sent.attempt:
+            run.refusals += 1
+            run.error, run.next_attempt_at = str(problem), timezone.now() + pause_after(run.refusals, problem)
+            run.save(update_fields=["refusals", "error", "next_attempt_at"])

@@ -1,63 +1,51 @@
-"""Stopping the builds of runs that were cancelled."""
+"""Stopping builds that nobody needs: of cancelled runs, and of attempts that were given up."""
 
 from __future__ import annotations
 
-import logging
+import time
+from functools import partial
 
+from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from core.concurrency import ask_each
+from core.concurrency import ask_all
 from testing.ci import BuildRef, CIBackend, CIError, TemporaryError, get_ci
-from testing.models import Attempt, Status, TestRun
-from testing.sweep.claims import (
-    ASKERS,
-    MOST_CANCELED,
-    RESULT_TRIES,
-    Claim,
-    _is_down,
-    pause_after,
-)
-from testing.sweep.results import _claim_results
+from testing.models import Attempt
+from testing.sweep.claims import AT_ONCE, claim_rows, is_down, pause_after
 
-logger = logging.getLogger(__name__)
-
-
-def _stop_due(ci: CIBackend, until: float) -> None:
-    """Stop the builds of cancelled runs whose message was lost, or that could not be stopped."""
-    due = TestRun.objects.filter(results_due_at__lte=timezone.now(), status=Status.CANCELED)
-    runs = [run for run in due.order_by("results_due_at")[:MOST_CANCELED] if _claim_results(run)]
-    attempts = {(attempt.run_id, attempt.number): attempt for attempt in Attempt.objects.filter(run__in=runs)}
-    claims = iter([Claim(run, attempts.get((run.pk, run.attempt))) for run in runs])
-    asked = ask_each(
-        claims, lambda claim: ci.cancel(claim.build), width=ASKERS, until=until, problem=CIError, is_down=_is_down
-    )  # fmt: skip
-    for claim, problem in asked:
-        _note_stopped(claim.run, problem)
-
-
-def _note_stopped(run: TestRun, problem: CIError | None) -> None:
-    """Write down that the build was stopped, or when that is tried next; after the last try, never."""
-    again = isinstance(problem, TemporaryError) and run.results_tries < RESULT_TRIES
-    due = timezone.now() + pause_after(run.results_tries) if again else None
-    TestRun.objects.filter(pk=run.pk).update(results_due_at=due)
+MAX_TRIES = 10
 
 
 def stop_build(run_id: int) -> None:
-    """Take the build of a cancelled run out of the engine, where that is possible."""
-    run = TestRun.objects.filter(pk=run_id).first()
-    if run is None or run.status != Status.CANCELED or run.results_due_at is None or not _claim_results(run):
-        return
-    attempt = Attempt.objects.filter(run=run, number=run.attempt).first()
-    try:
-        get_ci().cancel(Claim(run, attempt).build)
-    except CIError as problem:
-        _note_stopped(run, problem)
-    else:
-        _note_stopped(run, None)
+    """Take the builds of a run that are to be stopped out of the engine, where that is possible."""
+    _stop(get_ci(), Attempt.objects.filter(run=run_id).to_stop())
 
 
-def _try_to_stop(ci: CIBackend, build: BuildRef) -> None:
-    try:
-        ci.cancel(build)
-    except CIError as error:
-        logger.info("build not stopped reason=%s", error)
+def stop_due(ci: CIBackend, until: float) -> None:
+    """Stop the builds whose message was lost, or that could not be stopped.
+
+    Until nothing is due, the time (of ``time.monotonic()``) is over, or the engine is down.
+    """
+    due, more = Attempt.objects.to_stop(), True
+    while more and time.monotonic() < until:
+        more = _stop(ci, due)
+
+
+def _stop(ci: CIBackend, due: QuerySet[Attempt]) -> bool:
+    """A chunk of them. Returns whether there may be more."""
+    with transaction.atomic():
+        attempts = claim_rows(due, "stop_due_at")
+        Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(stop_tries=F("stop_tries") + 1)
+    answers = ask_all(attempts, partial(cancel_build, ci), at_once=AT_ONCE, problem=CIError)
+    for attempt, problem in answers:
+        tries = attempt.stop_tries + 1
+        again = isinstance(problem, TemporaryError) and tries < MAX_TRIES
+        due_at = timezone.now() + pause_after(tries) if again else None
+        Attempt.objects.filter(pk=attempt.pk).update(stop_due_at=due_at)
+    return bool(attempts) and not is_down(answers)
+
+
+def cancel_build(ci: CIBackend, attempt: Attempt) -> None:
+    """Take the attempt's build out of the queue, or stop it. Raises CIError when that can't be done now."""
+    ci.cancel(BuildRef(attempt.queue_url, attempt.build_url))

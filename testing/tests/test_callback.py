@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from core.counters import count
 from reviews.models import State
 from reviews.signals import review_closed
+from testing.callbacks import CALLBACK_STATUS, callback_url_of
 from testing.models import Status
-from testing.runs import CALLBACK_STATUS, callback_url_of, cancel_run, launch_default_runs
-from testing.sweep.sweeping import sweep
+from testing.runs import cancel_run, launch_default_runs
+from testing.sweep import sweep
 
 BUILD = "http://jenkins.example.com/job/charm-test/7/"
 

@@ -8,11 +8,11 @@ from django.utils import timezone
 from integrations.jenkins.backend import Jenkins
 from integrations.sandbox.serving import Fault
 from reviews.signals import review_closed
-from testing.callback_tokens import callback_token
-from testing.models import Status, Substrate, TestRun
-from testing.runs import apply_callback, retrigger
+from testing.callbacks import apply_callback, callback_token
+from testing.models import Attempt, Status, Substrate, TestRun
+from testing.runs import retrigger
+from testing.sweep import sweep
 from testing.sweep.outcomes import recover
-from testing.sweep.sweeping import sweep
 from testing.tasks import collect_results, stop_build
 
 BUILD = "/job/charm-test/7/"
@@ -155,8 +155,8 @@ def test_retrigger_makes_a_new_run(run):
     assert (again.pk != run.pk, again.status) == (True, Status.RETRY)
 
 
-def test_an_idle_sweep_costs_three_queries(run, django_assert_num_queries):
-    with django_assert_num_queries(3):
+def test_an_idle_sweep_costs_one_query(run, django_assert_num_queries):
+    with django_assert_num_queries(1):
         sweep()
 
 
@@ -292,7 +292,7 @@ def test_one_sweep_looks_after_many(sandbox, lots):
 @pytest.fixture
 def lots(review, monkeypatch):
     """As many runs that wait to be sent as an import of a large team makes, and all the time in the world."""
-    monkeypatch.setattr("testing.sweep.sweeping.BUDGET", 3600)
+    monkeypatch.setattr("testing.sweep.TIME_LIMIT_SECONDS", 3600)
     review.test_runs.all().delete()
     substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(100)])
     TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
@@ -357,11 +357,11 @@ def test_a_build_is_stopped_though_every_message_is_lost(run, jenkins):
     run.refresh_from_db()
     assert (run.status, len(stops(jenkins))) == ("canceled", 1)
     jenkins.answers[BUILD + "stop"] = (302, {"Location": "."}, b"")
-    type(run).objects.update(results_due_at=timezone.now())
+    Attempt.objects.update(stop_due_at=timezone.now())
     sweep()
     sweep()
     run.refresh_from_db()
-    assert (len(stops(jenkins)), run.results_due_at) == (2, None)
+    assert (len(stops(jenkins)), run.attempts.get().stop_due_at) == (2, None)
 
 
 @pytest.mark.django_db

@@ -60,7 +60,10 @@ def test_a_run_tells_its_story(client):
         started_at=timezone.now() - timedelta(minutes=5), requested_by=Person.objects.create(username="eve"),
         next_attempt_at=NOW + timedelta(hours=2),
     )  # fmt: skip
-    Attempt.objects.create(run=run, number=1, ended_at=NOW, note="Attempt 1 brought no outcome within 60 seconds.")
+    Attempt.objects.create(
+        run=run, number=1, outcome="lost", accepted_at=NOW, ended_at=NOW,
+        note="Attempt 1 brought no outcome within 60 seconds.",
+    )  # fmt: skip
     page = words(page_of(client, review))
     for said in (
         "▶</span> running", "attempt 2 of 5", 'href="https://ci/7/"', "by <bdi>eve</bdi>", "running for 5 min",

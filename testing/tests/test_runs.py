@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from accounts.models import Person
 from reviews.models import Review, State
-from testing.callback_tokens import callback_token
+from testing.callbacks import apply_callback, callback_token
 from testing.ci import BuildRecord, BuildRef, CIBackend, ConfigurationError, Results, SingleTest, TemporaryError
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
-from testing.runs import apply_callback, cancel_run, launch_runs
+from testing.runs import cancel_run, launch_runs
 from testing.squares import square_of
-from testing.sweep.sweeping import sweep
+from testing.sweep import sweep
 
 
 class ScriptedCI(CIBackend):

@@ -37,8 +37,8 @@ from integrations.launchpad import refreshing  # noqa: E402
 from integrations.launchpad.importing import import_source  # noqa: E402
 from integrations.launchpad.reporting import publish_results  # noqa: E402
 from reviews.models import Comment, Review, Source  # noqa: E402
-from testing.models import UNFINISHED, TestRun  # noqa: E402
-from testing.sweep.sweeping import sweep  # noqa: E402
+from testing.models import TestRun  # noqa: E402
+from testing.sweep import sweep  # noqa: E402
 
 STATEMENTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "(SELECT")
 
@@ -241,7 +241,7 @@ def plain_fetch() -> int:
 
 def sweeps(rounds: int, turns: int) -> dict[str, Any]:
     """Over the waiting runs: none due, then 200 due at a time."""
-    waiting = TestRun.objects.filter(status__in=UNFINISHED).count()
+    waiting = TestRun.objects.unfinished().count()
     sweep()
     idle: dict[str, Any] = {"queries": queries_of(sweep)}
     spent, seconds = [], []
@@ -252,9 +252,7 @@ def sweeps(rounds: int, turns: int) -> dict[str, Any]:
         spent.append(once["cpu"])
         seconds.append(once["seconds"])
     idle |= {"cpu": statistics.median(spent), "seconds": statistics.median(seconds)}
-    TestRun.objects.filter(status__in=UNFINISHED).update(
-        status="retry", next_attempt_at=timezone.now() - timedelta(seconds=1)
-    )
+    TestRun.objects.unfinished().update(status="retry", next_attempt_at=timezone.now() - timedelta(seconds=1))
     due: dict[str, Any] = {"turns": turns, "sent": 0, "cpu": 0.0, "seconds": 0.0}
     for _ in range(turns):
         once = {}

@@ -28,8 +28,8 @@ from django.test import Client  # noqa: E402
 from accounts.models import Person, User  # noqa: E402
 from integrations.sandbox.data import CHANGES, CHARMS, REMARKS  # noqa: E402
 from reviews.models import CLOSED_STATES, OPEN_STATES, Comment, Event, Review, Series, Source  # noqa: E402
-from testing.models import UNFINISHED, Attempt, Substrate, TestRun  # noqa: E402
-from testing.runs import callback_url_of  # noqa: E402
+from testing.callbacks import callback_url_of  # noqa: E402
+from testing.models import Attempt, Substrate, TestRun  # noqa: E402
 
 PEOPLE, COMMENTS, RUNS, CLOSED_FOR_ONE = 300, 5, 4, 10
 BLOCK = 20_000  # rows
@@ -125,7 +125,7 @@ def fill(count: int, now: datetime) -> dict[str, Any]:
         }  # fmt: skip
 
     def attempt(n: int) -> dict[str, Any]:
-        return {"run_id": n * RUNS + 1, "number": 1, "created_at": now, "accepted_at": now}
+        return {"run_id": n * RUNS + 1, "number": 1, "created_at": now, "accepted_at": now, "outcome": "accepted"}
 
     def event(n: int) -> dict[str, Any]:
         of, turn = divmod(n, 3)
@@ -152,7 +152,7 @@ def facts() -> dict[str, Any]:
     client = Client()
     client.force_login(staff, backend=settings.AUTHENTICATION_BACKENDS[1])
     open_ids = list(Review.objects.open().order_by("pk").values_list("pk", flat=True)[:200])
-    waiting = TestRun.objects.filter(status__in=UNFINISHED).order_by("pk")[:4000]
+    waiting = TestRun.objects.unfinished().order_by("pk")[:4000]
     return {
         "session": client.cookies["sessionid"].value,
         "reviews": open_ids,

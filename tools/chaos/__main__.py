@@ -278,8 +278,8 @@ class Chaos:
         return not found.rows
 
     def _load(self, found: Any) -> None:
+        from testing.callbacks import callback_url_of
         from testing.models import TestRun
-        from testing.runs import callback_url_of
         from tools.chaos.load import load
 
         for process in (*self.workers, self.beat):

@@ -124,7 +124,7 @@ def _rows(found: Offences, runs: list[TestRun]) -> None:
             found.add("runs whose single tests were never collected", f"{_shown(run)} due {run.results_due_at}")
         if run.status not in UNFINISHED and run.next_attempt_at:
             found.add("finished runs with a claim", f"{_shown(run)} {run.next_attempt_at}")
-    for attempt in Attempt.objects.exclude(run__status__in=UNFINISHED).filter(ended_at=None):
+    for attempt in Attempt.objects.filter(run__in=TestRun.objects.finished(), ended_at=None):
         found.add("unfinished attempts of finished runs", f"{attempt} built at {attempt.build_url}")
     tested = set(TestResult.objects.values_list("run_id", flat=True).distinct())
     for run in runs:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from integrations.jenkins.backend import Jenkins
 from testing.models import Status
-from testing.sweep.sweeping import sweep
+from testing.sweep import sweep
 
 
 def only_run(review):

@@ -65,15 +65,9 @@ def _newest_reports() -> list[int | None]:
 def _runs_by_status() -> list[tuple[str, str, int]]:
     """Unfinished runs exactly; outcomes of the last day."""
     day = timezone.now() - timedelta(days=1)
-    unfinished = dict(
-        TestRun.objects.filter(status__in=UNFINISHED).order_by().values_list("status").annotate(Count("pk"))
-    )
+    unfinished = dict(TestRun.objects.unfinished().order_by().values_list("status").annotate(Count("pk")))
     ended = dict(
-        TestRun.objects.filter(created_at__gt=day)
-        .exclude(status__in=UNFINISHED)
-        .order_by()
-        .values_list("status")
-        .annotate(Count("pk"))
+        TestRun.objects.finished().filter(created_at__gt=day).order_by().values_list("status").annotate(Count("pk"))
     )
     return [
         (status, "now" if status in UNFINISHED else "of those begun in the last day",

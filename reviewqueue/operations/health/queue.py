@@ -11,7 +11,7 @@ from integrations.models import OutcomePost
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviewqueue.operations.health.moments import utc
 from reviews.models import Source
-from testing.models import UNFINISHED, TestRun
+from testing.models import TestRun
 
 MAX_IMPORT_AGE = timedelta(minutes=45)  # since a source's last good import
 MAX_RUN_DELAY = timedelta(minutes=15)  # how long a run that is due may be left alone
@@ -45,7 +45,7 @@ def check_sources() -> Finding:
 
 def check_runs() -> Finding:
     """Runs that are due and that no sweep has taken up."""
-    due = TestRun.objects.filter(status__in=UNFINISHED, next_attempt_at__lt=timezone.now() - MAX_RUN_DELAY).count()
+    due = TestRun.objects.overdue(MAX_RUN_DELAY).count()
     if not due:
         return found("test runs")
     minutes = int(MAX_RUN_DELAY.total_seconds() / 60)

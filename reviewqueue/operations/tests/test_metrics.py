@@ -16,7 +16,7 @@ from integrations.models import ImportReport, OutcomePost
 from reviewqueue.celery import app
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviews.models import Review, Source
-from testing.callback_tokens import callback_token
+from testing.callbacks import callback_token
 from testing.models import Substrate, TestRun
 
 TOKEN = "a-long-token-for-the-metrics"

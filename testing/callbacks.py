@@ -1,0 +1,139 @@
+"""What builds report of themselves, and how they are let in (docs/specification.md, section 5).
+
+The token in a callback URL is unguessable, one for each run and attempt, derived and never stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from core.enqueue import enqueue_on_commit
+from core.urls import is_web_url
+from testing.choices import Status
+from testing.models import TestRun
+from testing.transitions import Trigger, finish, lock_run, set_build_url, start
+
+SALT = "testing.api.callback"
+MAX_URL = 1000  # characters
+
+# What a callback may say, the words of CI engines included, and what it means.
+CALLBACK_STATUS: dict[str, str] = {
+    "RUNNING": Status.RUNNING,
+    "STARTED": Status.RUNNING,
+    "PASS": Status.PASS,
+    "SUCCESS": Status.PASS,
+    "FAIL": Status.FAIL,
+    "UNSTABLE": Status.FAIL,
+    "FAILURE": Status.FAIL,
+    "ERROR": Status.ERROR,
+    "ABORTED": Status.ERROR,
+    "NOT_BUILT": Status.ERROR,
+}
+ACCEPTED = f"Accepted, in any case: {', '.join(CALLBACK_STATUS)}."
+
+
+class UnknownRun(Exception):
+    """There is no such run."""
+
+
+class WrongToken(Exception):
+    """The token does not belong to this run."""
+
+
+class InvalidCallback(Exception):
+    """The callback says something that is not valid; ``field`` names where."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class CallbackResult:
+    """The run after a callback, whether the callback changed it, and why not."""
+
+    run: TestRun
+    applied: bool
+    reason: str = ""
+
+
+def callback_token(run_id: int, attempt: int) -> str:
+    """The token that lets the builds of this attempt call back."""
+    return salted_hmac(SALT, f"{run_id}:{attempt}", algorithm="sha256").hexdigest()
+
+
+def callback_url_of(run: TestRun) -> str:
+    """Where a build of the run's current attempt reports to. Holds everything needed to be let in: keep it secret."""
+    path = reverse("test-run-callback", args=[run.pk])
+    return f"{settings.BASE_URL}{path}?token={callback_token(run.pk, run.attempt)}"
+
+
+def attempt_of(token: str, run_id: int, last_attempt: int) -> int | None:
+    """Which attempt of the run a token belongs to, or None. Old keys count while they are replaced."""
+    for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
+        for number in range(last_attempt, 0, -1):
+            expected = salted_hmac(SALT, f"{run_id}:{number}", secret=secret, algorithm="sha256").hexdigest()
+            if constant_time_compare(token, expected):
+                return number
+    return None
+
+
+def apply_callback(run_id: int, token: str, status: str, build_url: str = "", result_url: str = "") -> CallbackResult:
+    """Apply what a build reports; harmless when repeated, late or out of order.
+
+    Raises UnknownRun, WrongToken or InvalidCallback, and then nothing has changed.
+    """
+    known = TestRun.objects.filter(pk=run_id).order_by().values_list("attempt", "review_id").first()
+    if known is None:
+        raise UnknownRun
+    last_attempt, review_id = known
+    number = attempt_of(token, run_id, last_attempt)
+    if number is None:
+        raise WrongToken
+    word = status.strip().upper()
+    meaning = CALLBACK_STATUS.get(word)
+    if meaning is None:
+        raise InvalidCallback("status", f"Unknown status. {ACCEPTED}")
+    build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
+    with transaction.atomic():
+        run = lock_run(run_id, review_id)
+        if number != run.attempt:
+            return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
+        if run.is_finished:
+            return CallbackResult(run, False, f"The run is finished already: {run.status}.")
+        if meaning != Status.RUNNING:
+            reason = f"The build reported {word}." if meaning == Status.ERROR else ""
+            finish(run, meaning, Trigger.CALLBACK, reason=reason, build_url=build_url, result_url=result_url)
+            if run.results_due_at:
+                enqueue_on_commit("testing.tasks.collect_results", run.pk)
+        elif run.status != Status.RUNNING:
+            start(run, build_url)
+        elif build_url and not run.build_url:
+            run.build_url = build_url
+            run.save(update_fields=["build_url"])
+            set_build_url(run)
+        else:
+            return CallbackResult(run, False, "The run is running already.")
+    return CallbackResult(run, True)
+
+
+def web_url(field: str, url: str) -> str:
+    """The URL if it is a plain http(s) one or empty, without credentials: everybody sees it.
+
+    Raises InvalidCallback.
+    """
+    if not url:
+        return ""
+    unreadable = any(char.isspace() or not char.isprintable() for char in url)
+    if len(url) > MAX_URL or unreadable or not is_web_url(url):
+        raise InvalidCallback(field, f"{field} must be an http or https URL of at most {MAX_URL} characters.")
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return url

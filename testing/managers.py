@@ -1,0 +1,98 @@
+"""The questions that the program asks about test runs and their attempts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from reviews.models import Review
+from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status
+
+if TYPE_CHECKING:
+    from testing.models import Attempt, TestRun  # noqa: F401  (the models that the querysets are of)
+
+
+class TestRunQuerySet(QuerySet["TestRun"]):
+    """``TestRun.objects``."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    def unfinished(self) -> TestRunQuerySet:
+        """To be sent, queued or running."""
+        return self.filter(status__in=UNFINISHED)
+
+    def finished(self) -> TestRunQuerySet:
+        """Ended in whatever way, cancelled ones included."""
+        return self.exclude(status__in=UNFINISHED)
+
+    def to_send(self) -> TestRunQuerySet:
+        """To be sent, or sent again."""
+        return self.filter(status=Status.RETRY)
+
+    def on_engine(self) -> TestRunQuerySet:
+        """Accepted by the engine: queued or running there."""
+        return self.filter(status__in=ON_ENGINE)
+
+    def with_outcome(self) -> TestRunQuerySet:
+        """Ended with an outcome: passed, failed, or in error."""
+        return self.filter(status__in=OUTCOMES)
+
+    def unposted(self) -> TestRunQuerySet:
+        """Outcomes that nobody has posted."""
+        return self.with_outcome().filter(posted_at=None)
+
+    def due(self) -> TestRunQuerySet:
+        """Unfinished ones that the sweep has to bring on now."""
+        return self.unfinished().filter(next_attempt_at__lte=timezone.now())
+
+    def overdue(self, by: timedelta) -> TestRunQuerySet:
+        """Unfinished ones that have been due for longer than ``by``: nobody brings them on."""
+        return self.unfinished().filter(next_attempt_at__lt=timezone.now() - by)
+
+    def with_results_due(self) -> TestRunQuerySet:
+        """Finished ones whose single tests are to be collected now."""
+        return self.filter(results_due_at__lte=timezone.now())
+
+    def current(self) -> TestRunQuerySet:
+        """Runs of their review's current revision."""
+        return self.filter(revision=F("review__revision"))
+
+    def outdated(self) -> TestRunQuerySet:
+        """Runs of an older revision than their review's current one."""
+        return self.exclude(revision=F("review__revision"))
+
+    def pointless(self) -> TestRunQuerySet:
+        """Unfinished ones that nobody needs any more; ``TestRun.why_pointless`` says why."""
+        # Asked this way round, so that only open reviews are looked at, however many closed ones there are.
+        needed = Review.objects.open().filter(pk=OuterRef("review"), revision=OuterRef("revision"))
+        return self.unfinished().filter(~Exists(needed))
+
+    def with_test_counts(self) -> TestRunQuerySet:
+        """With ``test_count`` and ``failed_count``: how many single tests each has, and how many of them failed."""
+        tests = apps.get_model("testing", "TestResult").objects.filter(run=OuterRef("pk")).order_by().values("run")
+        return self.annotate(test_count=_count(tests), failed_count=_count(tests.exclude(returncode=0)))
+
+    def newest_first(self) -> TestRunQuerySet:
+        """In the order of lists."""
+        return self.order_by("-created_at", "-id")
+
+
+def _count(rows: QuerySet[Any, Any]) -> Coalesce:
+    return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), Value(0))
+
+
+class AttemptQuerySet(QuerySet["Attempt"]):
+    """``Attempt.objects``."""
+
+    def current(self) -> AttemptQuerySet:
+        """The attempts that count: the newest of each run."""
+        return self.filter(number=F("run__attempt"))
+
+    def to_stop(self) -> AttemptQuerySet:
+        """Attempts whose build is to be stopped now."""
+        return self.filter(stop_due_at__lte=timezone.now())

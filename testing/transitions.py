@@ -1,0 +1,204 @@
+"""The life of a test run: every change of its status, and the steps that make them.
+
+A step is called with a run that ``lock_run`` returned, in the caller's transaction. It writes the run and its attempt,
+the Square of the review, and the review's history. Nothing else changes a status (docs/specification.md, section 5).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from django.conf import settings
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts.models import Person
+from reviews.history import record
+from reviews.models import Event, Review
+from testing.ci import BuildRef
+from testing.models import Attempt, AttemptOutcome, Status, Substrate, TestRun
+from testing.squares import update_square_after
+
+NOTHING = ""  # the status of a run that is being made
+
+
+class Trigger(Enum):
+    """What changes a status."""
+
+    LAUNCH = "a launch"
+    ACCEPTANCE = "the engine's acceptance"
+    CALLBACK = "a callback"
+    TIMEOUT = "the sweep, after the time-out"
+    CANCEL = "a cancellation"
+    RECOVERY = "staff's recovery"
+
+
+# From which status to which ones, by what. What is not in here does not happen.
+TRANSITIONS: dict[Trigger, dict[str, tuple[str, ...]]] = {
+    Trigger.LAUNCH: {NOTHING: (Status.RETRY,)},
+    Trigger.ACCEPTANCE: {Status.RETRY: (Status.PENDING,)},
+    Trigger.CALLBACK: {  # a build can report before the engine's answer has been read
+        Status.RETRY: (Status.RUNNING, Status.PASS, Status.FAIL, Status.ERROR),
+        Status.PENDING: (Status.RUNNING, Status.PASS, Status.FAIL, Status.ERROR),
+        Status.RUNNING: (Status.PASS, Status.FAIL, Status.ERROR),
+    },
+    Trigger.TIMEOUT: {
+        Status.PENDING: (Status.PASS, Status.FAIL, Status.ERROR, Status.RETRY),
+        Status.RUNNING: (Status.PASS, Status.FAIL, Status.ERROR, Status.RETRY),
+    },
+    Trigger.CANCEL: {
+        Status.RETRY: (Status.CANCELED,),
+        Status.PENDING: (Status.CANCELED,),
+        Status.RUNNING: (Status.CANCELED,),
+    },
+    Trigger.RECOVERY: {
+        Status.PENDING: (Status.PASS, Status.FAIL, Status.ERROR),
+        Status.RUNNING: (Status.PASS, Status.FAIL, Status.ERROR),
+        Status.ERROR: (Status.PASS, Status.FAIL),
+    },
+}
+
+
+class WrongTransition(Exception):
+    """A run can't change from its status to that one by this."""
+
+
+def change_status(run: TestRun, status: str, trigger: Trigger) -> str:
+    """Set the status; the caller saves it. Returns the status before. Raises WrongTransition."""
+    old = run.status
+    if status not in TRANSITIONS[trigger].get(old, ()):
+        raise WrongTransition(f"Run {run.pk} can't become {status} from {old or 'nothing'} by {trigger.value}.")
+    run.status = status
+    return old
+
+
+def lock_review(review_id: int) -> Review:
+    """The review, its row locked until the transaction ends. Raises Review.DoesNotExist."""
+    review: Review = Review.objects.select_for_update(of=("self",), no_key=True).get(pk=review_id)
+    return review
+
+
+def lock_run(run_id: int, review_id: int | None = None) -> TestRun:
+    """The run with its review, both rows locked until the transaction ends. Raises TestRun.DoesNotExist.
+
+    The review is locked first, here and everywhere, so that no two processes wait for each other. Whoever knows the
+    review's id spares a query.
+    """
+    if review_id is None:
+        review_id = TestRun.objects.values_list("review_id", flat=True).get(pk=run_id)
+    review = lock_review(review_id)
+    runs = TestRun.objects.select_related("substrate", "requested_by")
+    run: TestRun = runs.select_for_update(of=("self",), no_key=True).get(pk=run_id)
+    run.review = review
+    return run
+
+
+def new_run(review: Review, substrate: Substrate, requested_by: Person | None) -> TestRun:
+    """A run of the review's current revision, to be sent at once; not saved yet."""
+    run = TestRun(
+        review=review, substrate=substrate, revision=review.revision, requested_by=requested_by, status=NOTHING
+    )
+    change_status(run, Status.RETRY, Trigger.LAUNCH)
+    return run
+
+
+def accept(run: TestRun, build: BuildRef) -> None:
+    """The engine took the build request. The time-out counts from now."""
+    old = change_status(run, Status.PENDING, Trigger.ACCEPTANCE)
+    run.error, run.refusals, run.sent_at = "", 0, timezone.now()
+    run.build_url = build.build_url or run.build_url
+    run.next_attempt_at = run.sent_at + timedelta(seconds=settings.TESTING_TIMEOUT)
+    run.save(update_fields=["status", "error", "refusals", "sent_at", "build_url", "next_attempt_at"])
+    _record(run, old)
+
+
+def start(run: TestRun, build_url: str) -> None:
+    """The build reports that it has begun. The time-out counts from now."""
+    old = change_status(run, Status.RUNNING, Trigger.CALLBACK)
+    run.error, run.refusals, run.started_at = "", 0, timezone.now()
+    run.build_url = build_url or run.build_url
+    run.next_attempt_at = run.started_at + timedelta(seconds=settings.TESTING_TIMEOUT)
+    run.save(update_fields=["status", "error", "refusals", "started_at", "build_url", "next_attempt_at"])
+    set_build_url(run)
+    _record(run, old)
+
+
+def set_build_url(run: TestRun) -> None:
+    """Where the build of the current attempt is, on the attempt as well. Who reports of itself was accepted."""
+    _update_attempt(run, **_accepted(), build_url=run.build_url)
+
+
+def finish(
+    run: TestRun,
+    status: str,
+    trigger: Trigger,
+    *,
+    reason: str = "",
+    build_url: str = "",
+    result_url: str = "",
+    finished_at: datetime | None = None,
+    actor: Person | None = None,
+) -> None:
+    """End the run with an outcome. Its single tests are collected later, where there can be any."""
+    old, now = change_status(run, status, trigger), timezone.now()
+    run.error, run.finished_at, run.next_attempt_at = reason, finished_at or now, None
+    run.build_url, run.result_url = build_url or run.build_url, result_url or run.result_url
+    run.results_due_at = now if status in (Status.PASS, Status.FAIL) else None
+    run.posted_at = None  # an outcome that takes the place of another one is posted as well
+    run.save(
+        update_fields=[
+            "status", "error", "finished_at", "next_attempt_at", "build_url", "result_url", "results_due_at",
+            "posted_at",
+        ]
+    )  # fmt: skip
+    _update_attempt(run, **_accepted(), build_url=run.build_url, ended_at=Coalesce("ended_at", now), note=reason)
+    update_square_after(run)
+    _record(run, old, actor=actor, note=reason)
+
+
+def cancel(run: TestRun, reason: str, actor: Person | None) -> None:
+    """End the run without an outcome. If the engine has its build, that is to be stopped."""
+    old, now = change_status(run, Status.CANCELED, Trigger.CANCEL), timezone.now()
+    run.error, run.finished_at, run.next_attempt_at = reason, now, None
+    run.save(update_fields=["status", "error", "finished_at", "next_attempt_at"])
+    stop = {} if old == Status.RETRY else {"stop_due_at": now}
+    _update_attempt(run, ended_at=now, note=reason, **stop)
+    update_square_after(run)
+    _record(run, old, actor=actor, note=reason)
+
+
+def give_up_attempt(run: TestRun, reason: str) -> None:
+    """The current attempt brought no outcome in time: again as the next one, or, after the last, error.
+
+    Its build is to be stopped, should there be one.
+    """
+    number, now = run.attempt, timezone.now()
+    if number >= settings.TESTING_MAX_ATTEMPTS:
+        finish(run, Status.ERROR, Trigger.TIMEOUT, reason=f"Given up after {number} attempts. {reason}")
+    else:
+        old = change_status(run, Status.RETRY, Trigger.TIMEOUT)
+        run.attempt += 1
+        run.error, run.refusals, run.build_url = reason, 0, ""
+        run.sent_at, run.started_at, run.next_attempt_at = None, None, now
+        run.save()
+        _record(run, old, note=reason)
+    run.attempts.filter(number=number).update(outcome=AttemptOutcome.LOST, ended_at=now, note=reason, stop_due_at=now)
+
+
+def _accepted() -> dict[str, Any]:
+    return {"outcome": AttemptOutcome.ACCEPTED, "accepted_at": Coalesce("accepted_at", timezone.now())}
+
+
+def _update_attempt(run: TestRun, **values: Any) -> None:
+    Attempt.objects.filter(run=run, number=run.attempt).update(**values)
+
+
+def _record(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
+    record(run.review, Event.Kind.RUN, old=old, new=status_words(run), actor=actor, note=note, run_id=run.pk)
+
+
+def status_words(run: TestRun) -> str:
+    """How the history names a run's status."""
+    return f"{run.status} on {run.substrate.name}"
