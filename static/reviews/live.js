@@ -80,7 +80,7 @@
 
   function lost() {
     const minutes = Math.floor((Date.now() - answered) / 60000);
-    stale.textContent = `The server does not answer${minutes ? ` since ${minutes} min` : ""}: what you see may be out of date. It is asked again every ${EVERY / 1000} seconds.`;
+    stale.textContent = `The server has not answered${minutes ? ` for ${minutes} min` : ""}, so this page may be out of date. It tries again every ${EVERY / 1000} seconds.`;
     stale.hidden = false;
   }
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) live.addEventListener(name, lost);

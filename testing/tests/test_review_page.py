@@ -123,7 +123,15 @@ def test_single_tests_failed_first_and_their_output_on_demand(client):
 )
 def test_what_is_not_there_is_not_found(client, path):
     assert client.get(f"/reviews/{path}").status_code == 404
-    assert client.post(f"/reviews/{path}").status_code in (404, 405)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("999/", 405), ("9" * 30 + "/", 404), ("1/test-runs/5/", 405), ("1/test-runs/5/tests/1/", 405), ("x/", 404)],
+)
+def test_pages_are_not_posted_to(client, path, status):
+    assert client.post(f"/reviews/{path}").status_code == status
 
 
 @pytest.mark.django_db
