@@ -1,7 +1,8 @@
 """Screenshots of every page of a running queue, light, dark and on a phone, into ``var/screenshots``:
 
 ``python docs/screenshots.py [URL] [NAME PASSWORD]``. Look at them; the best are copied to ``docs/screenshots``. Needs
-the development requirements and a Chromium (``CHROMIUM`` names its program).
+the development requirements, a Chromium (``CHROMIUM`` names its program), and fonts for every script that names are
+written in: Debian's ``fonts-noto-cjk`` and ``fonts-noto-color-emoji``.
 """
 
 import os
