@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from celery import Task, current_app, signature
+from celery import current_app, signature
 from django.db import transaction
 from kombu.pools import producers
 
@@ -83,13 +83,3 @@ def _sender() -> ThreadPoolExecutor:
         _senders.clear()
         _senders[pid] = ThreadPoolExecutor(max_workers=1, thread_name_prefix="enqueue")
     return _senders[pid]
-
-
-def hint(task: Task, *args: Any) -> None:
-    """The old name of ``enqueue_on_commit``, until its last caller is gone."""
-    enqueue_on_commit(task.name, *args)
-
-
-def hint_each(task: Task, keys: Iterable[int]) -> None:
-    """The old name of ``enqueue_each_on_commit``, until its last caller is gone."""
-    enqueue_each_on_commit(task.name, keys)

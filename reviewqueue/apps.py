@@ -1,8 +1,10 @@
 from django.apps import AppConfig, apps
 from django.contrib.admin import apps as admin_apps
 
-# What the admin calls the apps of others.
-FOREIGN = {
+from reviewqueue.celery import app as celery_app
+
+# What the admin calls the apps of libraries.
+LIBRARY_NAMES = {
     "auth": "Groups",
     "authtoken": "API tokens",
     "social_django": "Logins by Launchpad",
@@ -21,5 +23,6 @@ class ProjectConfig(AppConfig):
     verbose_name = "Review Queue"
 
     def ready(self) -> None:
-        for label, words in FOREIGN.items():
+        for label, words in LIBRARY_NAMES.items():
             apps.get_app_config(label).verbose_name = words
+        celery_app.autodiscover_tasks(force=True)  # in every process: they are enqueued by name

@@ -12,12 +12,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reviewqueue.settings")
 
 app = Celery("reviewqueue")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
 
 
 @setup_logging.connect(dispatch_uid="core.logging")
 def log_as_the_web_does(**_: Any) -> None:
-    """Workers and beat log in LOG_FORMAT, at LOG_LEVEL, without secrets; Celery would set up its own otherwise."""
+    """Workers and beat log in LOG_FORMAT, at LOG_LEVEL, without secrets, instead of in Celery's own form."""
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)

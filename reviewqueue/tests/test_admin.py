@@ -10,10 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
-from kombu import pools
 from rest_framework.authtoken.models import Token
 
 from accounts.models import Person, User
+from core.enqueue import circuit
 from reviewqueue.celery import app
 from reviews.models import Review, Source
 from testing.models import Status, Substrate, TestRun
@@ -272,7 +272,7 @@ def test_lists_answer_whatever_is_asked(client, staff, run, query, status):
 def test_an_address_that_no_database_can_look_up_is_refused_in_words(client, staff, query):
     answer = client.get("/admin/" + query)
     assert answer.status_code == 400
-    assert "Open the list anew" in answer.content.decode()
+    assert "Open the list again" in answer.content.decode()
 
 
 @pytest.mark.parametrize("row", ["\0", "abc", "9" * 30])
@@ -306,17 +306,14 @@ def test_no_confirmation_shows_the_key_of_a_token(client, staff):
 @pytest.fixture
 def unreachable_broker(monkeypatch):
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
-    before = app.conf.broker_url
+    before = app.conf.broker_url, app.conf.broker_transport
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and never listened on
-        app.conf.broker_url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
-        app.set_current()
-        app.amqp._producer_pool = app._pool = None
-        pools.reset()
+        app.conf.broker_url, app.conf.broker_transport = f"redis://127.0.0.1:{taken.getsockname()[1]}/0", None
+        circuit.reset()
         yield
-    app.conf.broker_url = before
-    app.amqp._producer_pool = app._pool = None
-    pools.reset()
+    app.conf.broker_url, app.conf.broker_transport = before
+    circuit.reset()
 
 
 def test_running_tasks_without_a_broker_is_said_in_words(client, staff, unreachable_broker):

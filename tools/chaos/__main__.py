@@ -180,14 +180,14 @@ class Chaos:
 
     def _begin(self, until: float) -> None:
         """Workers and beat; Jenkins and Launchpad fail from the first request. Until the first import is under way."""
-        from core.enqueue import hint
+        from core.enqueue import enqueue_on_commit
         from integrations.tasks import import_from_launchpad
         from reviews.models import Review
 
         self._faults(JENKINS_FAULTS, LAUNCHPAD_FAULTS)
         for process in (*self.workers, self.beat):
             process.start()
-        hint(import_from_launchpad)  # beat's first import would come after its first ten seconds
+        enqueue_on_commit(import_from_launchpad.name)  # beat's first import would come after its first ten seconds
         while not Review.objects.exists() and time.monotonic() < until:
             time.sleep(0.2)
 

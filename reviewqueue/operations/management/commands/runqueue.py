@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from core.enqueue import hint
+from core.enqueue import enqueue_on_commit
 from integrations.sandbox import setup as demo
 from integrations.sandbox.serving import port_number
 from integrations.tasks import import_from_launchpad
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         if in_sandbox:
             demo.wait_for(int(launchpad))
         self.say_where_to_look(port, in_sandbox)
-        hint(import_from_launchpad)  # beat's first import would come after its first ten minutes
+        enqueue_on_commit(import_from_launchpad.name)  # beat's first import would come after its first ten minutes
         try:
             while not stopping.wait(1):
                 for name, child in children.items():
