@@ -148,7 +148,7 @@ else:
         # Unacknowledged messages of a killed worker come back after this many seconds; longer than any task may take.
         "visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT", default=900),
         "unacked_restore_throttle": 1,  # looked for every 10 seconds rather than every 100
-        "socket_connect_timeout": 5,  # seconds; a page that leaves a hint must not hang on a broker that is away
+        "socket_connect_timeout": 5,  # seconds
         "socket_keepalive": True,
         "health_check_interval": 30,
     }
