@@ -11,8 +11,8 @@ class TemporaryError(LaunchpadError):
     """It may be over later: no answer in time, no connection, an answer of 5xx, or one that is not Launchpad's."""
 
 
-class TimedOut(TemporaryError):
-    """Launchpad took too long: our limit, or its own (503)."""
+class TooMuchAsked(TemporaryError):
+    """Launchpad took too long, by our limit or its own, or answered more than fits: asking for less may help."""
 
 
 class NotAccessible(LaunchpadError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 from django.db import transaction
@@ -20,6 +19,7 @@ from integrations.launchpad.entries import state_of, text_of, time_of
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
+from integrations.launchpad.sources import READERS
 from integrations.models import ImportReport
 from reviews.ingest import ingest, ingest_new
 from reviews.models import CLOSED_STATES, Review, Source
@@ -160,8 +160,10 @@ def import_source(
         if not dry_run:
             sync_reviewers(launchpad)
         since = source.cursor - OVERLAP if source.cursor and not include_closed else None
-        batches = launchpad.source_batches(source, include_closed=include_closed, since=since, skipped=run.part_failed)
-        for batch in batches:
+        reader = READERS[source.kind](
+            launchpad, source, include_closed=include_closed, since=since, skipped=run.part_failed
+        )
+        for batch in reader.batches():
             run.add_batch(launchpad, batch)
             if progress:
                 progress(run.report.seen)
@@ -179,7 +181,7 @@ def import_source(
 def _explain_refusal(source: Source, launchpad: Launchpad | None, status: int) -> str:
     """What it means that Launchpad refuses a source as a whole."""
     if launchpad and status == 401:
-        return launchpad.refusal(status)
+        return launchpad.explain_refusal(status)
     return f"Launchpad answered {status} for {source.target}: check the source's kind and target in the admin."
 
 
@@ -192,7 +194,7 @@ def import_item(source: Source, path: str) -> str:
     try:
         launchpad = get_launchpad()
         entry = launchpad.get(path)
-        if _belongs(launchpad, entry, source):
+        if READERS[source.kind](launchpad, source).holds(entry):
             run.add_batch(launchpad, [entry])
     except NotAccessible:
         return ""  # created and deleted since, or not ours to see
@@ -201,29 +203,3 @@ def import_item(source: Source, path: str) -> str:
     for words in run.report.problems:
         logger.warning("item not imported", source=source.name, reason=words)
     return " ".join(run.report.problems)
-
-
-def _belongs(launchpad: Launchpad, entry: dict[str, Any], source: Source) -> bool:
-    """Whether a source holds an item, as ``source_batches`` would find it (docs/specification.md, section 4)."""
-    target = source.target.strip("/")
-    if source.kind == Source.Kind.DISTRIBUTION_BUGS:
-        if "bug_link" not in entry or "+source" in text_of(entry, "web_link"):
-            return False
-        if not text_of(entry, "self_link").startswith(f"{launchpad.root}{target}/+bug/"):
-            return False
-        link = text_of(launchpad.get(text_of(entry, "bug_link")), "linked_branches_collection_link")
-        return bool(link) and bool(launchpad.entries(link))
-    if "queue_status" not in entry:
-        return False
-    into = text_of(entry, "target_branch_link") or text_of(entry, "target_git_repository_link")
-    parts = into.removeprefix(launchpad.root).split("/")
-    if source.kind == Source.Kind.PROJECT:
-        return target in (parts[0], *parts[1:2])
-    if source.kind == Source.Kind.GIT_REPOSITORY:
-        return into == launchpad.root + target
-    if source.kind == Source.Kind.TEAM_BRANCHES:
-        in_distribution = not source.distribution or parts[1] == source.distribution
-        return len(parts) == 5 and parts[0] == "~" + target.lstrip("~") and in_distribution
-    votes = launchpad.entries(text_of(entry, "votes_collection_link"))
-    asked = launchpad.root + "~" + quote(target.lstrip("~"))
-    return any(isinstance(vote, dict) and vote.get("reviewer_link") == asked for vote in votes)

@@ -50,7 +50,7 @@ def refresh(review: Review) -> str:
 def _refresh(review: Review, now: datetime) -> None:
     launchpad = get_launchpad()
     try:
-        entry = launchpad.get_again(review.api_url)
+        entry = launchpad.get(review.api_url)
         item = Item(entry, review)
         resolve_items(launchpad, [item], review.source)
         if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell

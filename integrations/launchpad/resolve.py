@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from reviews.models import Review, Series, Source
 
 logger = structlog.get_logger(__name__)
 
+SERIES_AGE = timedelta(minutes=10)
 Answer = dict[str, Any] | LaunchpadError  # what get_many has for a URL: an entry, or why there is none
 
 
@@ -216,7 +218,7 @@ def _series_url(launchpad: Launchpad, item: Item) -> str:
 
 
 def _read_series(launchpad: Launchpad, proposals: list[Item]) -> None:
-    """The series that the proposals are for. Each client asks for one again after some minutes."""
+    """The series that the proposals are for. One is asked for again after some minutes."""
     urls: dict[Item, str] = {}
     for item in _without_problem(proposals):
         with item.catching():
@@ -224,14 +226,13 @@ def _read_series(launchpad: Launchpad, proposals: list[Item]) -> None:
                 urls[item] = url
     if not urls:
         return
-    wanted = sorted(set(urls.values()))
+    now, wanted = timezone.now(), sorted(set(urls.values()))
     known = {series.api_url: series for series in Series.objects.filter(api_url__in=wanted)}
     found = {
         url: SeriesFacts(url, series.name, series.target, series.active_outside)
         for url, series in known.items()
-        if launchpad.asked_lately(url)
+        if series.fetched_at and series.fetched_at > now - SERIES_AGE
     }
-    now = timezone.now()
     problems: dict[str, LaunchpadError] = {}
     for url, answer in launchpad.get_many(url for url in wanted if url not in found).items():
         if isinstance(answer, NotAccessible):
@@ -244,7 +245,6 @@ def _read_series(launchpad: Launchpad, proposals: list[Item]) -> None:
         target, name = url.removeprefix(launchpad.root).split("/")
         found[url] = SeriesFacts(url, name, target, active)
         Series.objects.filter(pk=upsert_series(found[url], now).pk).update(fetched_at=now)
-        launchpad.note_asked(url)
     for item, url in urls.items():
         if url in problems:
             item.problem = problems[url]

@@ -235,14 +235,14 @@ def test_a_launchpad_that_refuses_is_tried_again_later(posted, run, launchpad):
     run.refresh_from_db()
     post = run.posts.get()
     assert (run.posted_at, post.state) == (None, "waiting")
-    assert post.error == "Launchpad answered 500 and took no comment."
+    assert post.error == "Launchpad answered 500 and did not take it."
 
 
 def test_the_page_of_an_item_says_why_an_outcome_is_not_posted(posted, run, launchpad, client):
     launchpad.answers["/devel/" + PATH] = (500, {}, b"")
     publish_results()
     text = client.get(run.review.get_absolute_url()).content.decode()
-    assert "Not posted to Launchpad yet: Launchpad answered 500 and took no comment." in text
+    assert "Not posted to Launchpad yet: Launchpad answered 500 and did not take it." in text
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What there is to know of an item is found out: tip, branch, series (docs/specification.md, section 4)."""
 
+from datetime import timedelta
+
 import pytest
 
 from integrations.launchpad.importing import import_source
@@ -15,7 +17,7 @@ def test_a_series_that_ends_abandons_its_items_at_their_next_refresh(launchpad, 
     launchpad.put("charms/trusty", {"active": True})
     import_source(project(launchpad.proposal(1)))
     launchpad.put("charms/trusty", {"active": False})
-    monkeypatch.setattr("integrations.launchpad.client.LATELY", 0.0)
+    monkeypatch.setattr("integrations.launchpad.resolve.SERIES_AGE", timedelta(0))
     refresh(only())
     assert only().state == "abandoned"
 
