@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.db import connection, models
@@ -22,7 +22,9 @@ from reviews.choices import (
 )
 
 if TYPE_CHECKING:
-    from accounts.models import Person
+    from django.contrib.auth.models import AnonymousUser
+
+    from accounts.models import Person, User
     from reviews.models import Comment, Review, Source  # noqa: F401  (the models that the querysets are of)
 
 SORTS: dict[str, tuple[str, ...]] = {
@@ -35,13 +37,38 @@ SORTS: dict[str, tuple[str, ...]] = {
     "lock": ("locked_at", "updated_at", "id"),
 }
 MAX_WORDS = 8  # of a free text that count
+PRIVATE_FOR_REVIEWERS = "reviewers"  # a value of Source.private_items
 WAITING_STATES = tuple(state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER)
+
+
+Reader: TypeAlias = "User | AnonymousUser | None"
+
+
+def visibility(user: Reader, prefix: str = "") -> Q:
+    """The condition of ``ReviewQuerySet.visible_to``; ``prefix`` leads to the review, as ``review__``.
+
+    A private item is seen by reviewers and staff alone, and only if its source says so.
+    """
+    public = Q(**{f"{prefix}private": False})
+    if user is None or not user.is_authenticated or not user.is_active or not (user.is_staff or user.is_reviewer):
+        return public
+    return public | Q(**{f"{prefix}source__private_items": PRIVATE_FOR_REVIEWERS})
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):
     """What can be asked about reviews; each method narrows or orders, and costs no query unless it says so."""
 
+    # By reader.
+    def visible_to(self, user: Reader) -> ReviewQuerySet:
+        """What this reader may know of (docs/specification.md, section 3, private items). Every page, feed, export and
+        answer that speaks of reviews to somebody begins with this; None is a visitor."""
+        return self.filter(visibility(user))
+
     # By state.
+    def in_queue(self) -> ReviewQuerySet:
+        """Without those of sources that are switched off; these can still be found."""
+        return self.filter(Q(source__isnull=True) | Q(source__active=True))
+
     def open(self) -> ReviewQuerySet:
         return self.filter(state__in=OPEN_STATES)
 
@@ -57,8 +84,8 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.filter(state__in=REVIEWING_STATES)
 
     def waiting(self) -> ReviewQuerySet:
-        """A reviewer has to act next: *Incoming* and *Reviews* together."""
-        return self.filter(state__in=WAITING_STATES)
+        """In the queue, and a reviewer has to act next: *Incoming* and *Reviews* together."""
+        return self.in_queue().filter(state__in=WAITING_STATES)
 
     def next_for(self, actor: str) -> ReviewQuerySet:
         """Those whose next step is this ``Actor``'s."""
@@ -109,11 +136,11 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.waiting().filter(Q(locked_by__isnull=True) | Q(locked_by=reviewer)).exclude(owner=reviewer)
 
     def needs(self, person: Person) -> ReviewQuerySet:
-        """Open ones that wait for them: their own that the submitter has to move, those that they have locked, and
-        those that they have reviewed whose submitter has answered."""
+        """Open ones in the queue that wait for them: their own that the submitter has to move, those that they have
+        locked, and those that they have reviewed whose submitter has answered."""
         own = Q(owner=person, state__in=SUBMITTER_STATES)
         answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
-        return self.open().filter(own | Q(locked_by=person) | answered)
+        return self.in_queue().open().filter(own | Q(locked_by=person) | answered)
 
     # Orders, columns, figures.
     def sorted_by(self, sort: str) -> ReviewQuerySet:
@@ -159,6 +186,10 @@ class CommentQuerySet(models.QuerySet["Comment"]):
     def replies(self) -> CommentQuerySet:
         """What people said about an item: neither its description nor what this queue posted itself."""
         return self.filter(is_description=False, is_automated=False)
+
+    def visible_to(self, user: Reader) -> CommentQuerySet:
+        """Those on reviews that this reader may know of."""
+        return self.filter(visibility(user, "review__"))
 
     def by_others(self) -> CommentQuerySet:
         """Not by the item's own submitter."""

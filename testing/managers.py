@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from reviews.managers import Reader, visibility
 from reviews.models import Review
 from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status
 
@@ -21,6 +22,10 @@ class TestRunQuerySet(QuerySet["TestRun"]):
     """``TestRun.objects``."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    def visible_to(self, user: Reader) -> TestRunQuerySet:
+        """Runs of reviews that this reader may know of; None is a visitor."""
+        return self.filter(visibility(user, "review__"))
 
     def unfinished(self) -> TestRunQuerySet:
         """To be sent, queued or running."""
