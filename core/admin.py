@@ -1,10 +1,12 @@
-"""What every table of the admin shares: bounded lists, filters without huge choices, actions that are bounded,
-confirmed and told in words, pages with sections and buttons."""
+"""What every table of the admin shares: bounded lists, text filters, confirmed and bounded actions, sections.
+
+A room adds to the table of a lower room with ``extend``: columns, actions, links, sections.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,12 +29,69 @@ from core.pagination import BoundedPaginator
 from core.text import age, shorten, until
 from core.urls import is_web_url
 
-MOST_AT_ONCE = 500  # rows that one action takes while the page waits
-MOST_NAMED = 20  # rows that a confirmation page names
+MAX_ACTION_ROWS = 500  # rows that one action takes while the page waits
+MAX_NAMED_ROWS = 20  # rows that a confirmation page names
+
+
+@dataclass
+class Section:
+    """A table on a row's page. Cells are text, or markup that was made safe."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[Any]] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action that a room adds to a table below it. ``permission``: who is offered it, as ``app.change_model``."""
+
+    run: Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]  # called with the ConsoleAdmin first
+    description: str
+    permission: str
+
+
+def action(description: str, *, permission: str) -> Callable[[Callable[..., HttpResponse | None]], Action]:
+    """Decorate a function of (admin, request, queryset) to be an action for ``extend``."""
+    return lambda run: Action(run, description, permission)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What one room adds to the table of a model of a room below it."""
+
+    columns: Sequence[Callable[[Any], Any]]
+    actions: Sequence[Action]
+    links: Callable[[Any], list[tuple[str, str]]]
+    sections: Callable[[Any], list[Section]]
+
+
+_extensions: defaultdict[type[Model], list[Extension]] = defaultdict(list)
+
+
+def _nothing(row: Any) -> list[Any]:
+    return []
+
+
+def extend(
+    model: type[Model],
+    *,
+    columns: Sequence[Callable[[Any], Any]] = (),
+    actions: Sequence[Action] = (),
+    links: Callable[[Any], list[tuple[str, str]]] = _nothing,
+    sections: Callable[[Any], list[Section]] = _nothing,
+) -> None:
+    """Add to the ``ConsoleAdmin`` of the model, whether or not that is registered yet.
+
+    ``columns``: functions of a row, behind the list's own columns. ``links``: of a row, label and URL pairs.
+    ``sections``: of a row, tables before those of the page itself.
+    """
+    _extensions[model].append(Extension(columns, actions, links, sections))
 
 
 class TextFilter(admin.SimpleListFilter):
-    """A filter to type into: for what has too many values for a list. ``lookup`` is what is compared."""
+    """A filter to type into, for what has too many values for a list. ``lookup`` is what is compared."""
 
     template = "admin/filter_text.html"
     lookup = ""
@@ -58,39 +117,29 @@ class TextFilter(admin.SimpleListFilter):
         return queryset.filter(**{self.lookup: value}) if value else queryset
 
 
-class SourceFilter(admin.RelatedFieldListFilter):
-    """The sources. One that anything was imported from is never deleted, so there is nothing "without a source"."""
+class SetRelationFilter(admin.RelatedFieldListFilter):
+    """A filter by a relation that practically every row has: without the choice "Empty"."""
 
     include_empty_choice = False
 
 
-@dataclass
-class Section:
-    """A table on a change page. Cells are text or markup that was made safe."""
-
-    title: str
-    columns: Sequence[str]
-    rows: list[Sequence[Any]] = field(default_factory=list)
-    note: str = ""
-
-
 class Autocomplete(AutocompleteSelect):
-    """Shown again with whatever was sent, be it no number: Django's own looks that up and fails."""
+    """Shows a form again with whatever was sent; Django's own looks up what is no number, and fails."""
 
     def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if str(each).isdecimal()], attrs)
 
 
-class Autocompletes:
-    """Makes the fields of ``autocomplete_fields`` such ones."""
+class Autocompletes(admin.ModelAdmin):
+    """Uses ``Autocomplete`` for the fields of ``autocomplete_fields``."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.autocomplete_fields:  # type: ignore[attr-defined]
-            kwargs["widget"] = Autocomplete(db_field, self.admin_site, using=kwargs.get("using"))  # type: ignore[attr-defined]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        if db_field.name in self.autocomplete_fields:
+            kwargs["widget"] = Autocomplete(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
-class ReadOnly:
+class ReadOnly(admin.ModelAdmin):
     """Rows that the queue itself writes: to look at, not to edit."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -103,8 +152,28 @@ class ReadOnly:
         return False
 
 
+class KeptWhileUsed(admin.ModelAdmin):
+    """Rows that are deleted one by one, and not at all once history points at them."""
+
+    used_by = ""  # the relation that tells
+    used_words = ""  # why a used row stays: "reviews were imported from it"
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_delete_permission(request, row) or not getattr(row, self.used_by).exists():
+            return super().delete_view(request, object_id, extra_context)
+        words = f"{row} was not deleted: {self.used_words}, and history is kept. Switch off “active” instead."
+        messages.error(request, words)
+        return HttpResponseRedirect(change_url(row))
+
+
 class ConsoleAdmin(admin.ModelAdmin):
-    """A table of the console. ``buttons`` names the actions that a row's own page offers too."""
+    """A table of the console. What its list offers as actions, a row's own page offers as buttons."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -113,19 +182,32 @@ class ConsoleAdmin(admin.ModelAdmin):
     list_max_show_all = 200
     change_form_template = "admin/console_change_form.html"
     change_list_template = "admin/console_change_list.html"
-    buttons: tuple[str, ...] = ()
 
     def name_of(self, row: Any) -> str:
         """What the row is called where it stands alone."""
         return str(row)
 
-    def sections(self, request: HttpRequest, row: Any) -> list[Section]:
+    def links(self, row: Any) -> list[tuple[str, str]]:
+        """Label and URL of where else the row is shown."""
+        return []
+
+    def sections(self, row: Any) -> list[Section]:
         """Tables below the row's fields."""
         return []
 
-    def links(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
-        """Label and URL of where else the row is shown."""
-        return []
+    def get_list_display(self, request: HttpRequest) -> Any:
+        added = [column for extension in _extensions[self.model] for column in extension.columns]
+        return [*super().get_list_display(request), *added]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """The table's own actions and those that other rooms added, as far as the person may use them."""
+        actions: dict[str, Any] = {**super().get_actions(request)}
+        for extension in _extensions[self.model]:
+            for added in extension.actions:
+                if request.user.has_perm(added.permission):
+                    name = added.run.__name__
+                    actions[name] = (added.run, name, added.description)
+        return actions
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Nothing is left out of a list that is neither searched nor filtered: no "(Show all)" there."""
@@ -137,16 +219,21 @@ class ConsoleAdmin(admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
         if row is not None and not context.get("is_popup"):
-            offered = self.get_actions(request)
+            extensions = _extensions[self.model]
+            actions = self.get_actions(request)
+            actions.pop("delete_selected", None)
             context["subtitle"] = self.name_of(row)
-            context["console_buttons"] = [(name, found[2]) for name in self.buttons if (found := offered.get(name))]
-            context["console_links"] = self.links(request, row)
-            context["console_sections"] = self.sections(request, row)
+            context["console_buttons"] = [(name, description) for _, name, description in actions.values()]
+            context["console_links"] = [*self.links(row), *(link for added in extensions for link in added.links(row))]
+            context["console_sections"] = [
+                *(section for added in extensions for section in added.sections(row)), *self.sections(row)
+            ]  # fmt: skip
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any) -> HttpResponse | None:
+        """Run an action; a button on a row's page leads back to that page."""
         if not all(re.fullmatch("[0-9]{1,18}", pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            self.message_user(request, "Nothing was done: the form names what can be no row.", messages.WARNING)
+            self.message_user(request, "Nothing was changed: the form contains an unknown id.", messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
         response = super().response_action(request, queryset, *more)
         back = request.POST.get("back", "")
@@ -157,18 +244,14 @@ class ConsoleAdmin(admin.ModelAdmin):
         return response
 
 
-def chosen(request: HttpRequest, queryset: QuerySet[Any], *, most: int = MOST_AT_ONCE) -> list[Any]:
-    """The rows that were chosen, at most so many; says so when there are more."""
-    rows = list(queryset[: most + 1])
-    if len(rows) > most:
+def chosen(request: HttpRequest, queryset: QuerySet[Any], *, limit: int | None = None) -> list[Any]:
+    """The rows that an action is for, at most ``limit`` (``MAX_ACTION_ROWS``); warns when there are more."""
+    limit = limit or MAX_ACTION_ROWS
+    rows = list(queryset[: limit + 1])
+    if len(rows) > limit:
         rows.pop()
-        words = f"Only the first {most} were taken, so that this page answers in time. Take the rest next."
-        messages.warning(request, words)
+        messages.warning(request, f"Only the first {limit} were taken, so that this page answers in time. Repeat it.")
     return rows
-
-
-def _is_confirmed(request: HttpRequest) -> bool:
-    return bool(request.POST.get("post"))
 
 
 def confirmation(
@@ -177,33 +260,33 @@ def confirmation(
     queryset: QuerySet[Any],
     *,
     question: str,
-    cost: str,
+    consequence: str,
     button: str,
     form: Form | None = None,
     unless_single: bool = False,
 ) -> HttpResponse | None:
-    """The page that asks before an action costs something; None when the answer is in the request.
+    """The page that asks before an action that costs something; None when the person has confirmed it.
 
     ``question`` may hold ``{count}``. With ``unless_single`` one row alone needs no confirmation.
     """  # fmt: skip
-    if _is_confirmed(request) and (form is None or form.is_valid()):
+    if request.POST.get("post") and (form is None or form.is_valid()):
         return None
-    rows = list(queryset[: MOST_AT_ONCE + 1])
-    more = len(rows) > MOST_AT_ONCE
-    rows = rows[:MOST_AT_ONCE]
+    rows = list(queryset[: MAX_ACTION_ROWS + 1])
+    more = len(rows) > MAX_ACTION_ROWS
+    rows = rows[:MAX_ACTION_ROWS]
     if unless_single and len(rows) == 1:
         return None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": question.format(count=len(rows)),
-        "cost": cost,
+        "consequence": consequence,
         "button": button,
         "form": form,
         "opts": model_admin.opts,
-        "rows": [model_admin.name_of(row) for row in rows[:MOST_NAMED]],
-        "unnamed": max(0, len(rows) - MOST_NAMED),
+        "rows": [model_admin.name_of(row) for row in rows[:MAX_NAMED_ROWS]],
+        "unnamed": max(0, len(rows) - MAX_NAMED_ROWS),
         "keys": [row.pk for row in rows],
-        "bound": MOST_AT_ONCE if more else 0,
+        "limit": MAX_ACTION_ROWS if more else 0,
         "action": request.POST.get("action", ""),
         "back": request.POST.get("back", ""),
         "checkbox": ACTION_CHECKBOX_NAME,
@@ -212,15 +295,15 @@ def confirmation(
     return TemplateResponse(request, "admin/confirm_action.html", context)
 
 
-def tell(request: HttpRequest, done: str, skipped: Counter[str] | None = None) -> None:
-    """What an action did, in words: ``4 retriggered, 1 skipped: the review is closed``."""
+def report(request: HttpRequest, done: str, skipped: Counter[str] | None = None) -> None:
+    """Say what an action did: ``4 retriggered, 1 skipped: the review is closed``."""
     reasons = "".join(f", {count} skipped: {reason}" for reason, count in (skipped or {}).items())
     (messages.warning if skipped else messages.success)(request, done + reasons)
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def change_url(row: Model) -> str:
+    """The row's page in the admin."""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def age_cell(when: datetime | None) -> Any:
@@ -241,21 +324,3 @@ def link(url: str, words: str) -> Any:
     if not is_web_url(url):
         return shorten(url, 100)
     return format_html('<a href="{}" rel="noopener nofollow noreferrer">{}</a>', url, words)
-
-
-def column(words: str, order: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A computed column of a list, with its heading and what it is sorted by."""
-    return admin.display(description=words, ordering=order or None)
-
-
-def kept_if_used(
-    model_admin: Any, request: HttpRequest, object_id: str, relation: str, words: str
-) -> HttpResponse | None:
-    """A redirect with the reason when a row is part of the history; None when it may be deleted."""
-    row: Model | None = model_admin.get_object(request, object_id)
-    if row is None or not model_admin.has_delete_permission(request, row) or not getattr(row, relation).exists():
-        return None
-    messages.error(request, f"{row} was not deleted: {words}, and history is kept. Switch off “active” instead.")
-    return HttpResponseRedirect(
-        reverse(f"admin:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change", args=[object_id])
-    )

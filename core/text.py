@@ -22,6 +22,11 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def age(then: datetime, now: datetime) -> str:
     """How long ago: ``5 min``, ``3 days``, ``4 months``; ``now`` for less than a minute or a time to come."""
     return _in_words((now - then) // SECOND) or "now"

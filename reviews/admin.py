@@ -1,4 +1,4 @@
-"""The reviews layer in the admin: machine-owned rows are read-only, staff's deeds land in the history."""
+"""Reviews, sources and series in the admin. What the import writes is read-only; what staff do is on the history."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
-from accounts.permissions import actor_of, may
+from accounts.permissions import person_of
 from core.admin import (
     ConsoleAdmin,
+    KeptWhileUsed,
     ReadOnly,
     Section,
-    SourceFilter,
+    SetRelationFilter,
     TextFilter,
     age_cell,
     chosen,
-    column,
-    kept_if_used,
-    tell,
+    report,
 )
 from core.text import shorten
 from reviews.filters import ReviewFilter
 from reviews.locks import unlock
 from reviews.models import Review, Series, Source
 
-MOST_EVENTS, MOST_COMMENTS = 100, 50
+MAX_EVENTS, MAX_COMMENTS = 100, 50
 _NAME = r"[a-z0-9][a-z0-9+.-]*"
 _PATHS = re.compile(r"^(?:https?://(?:[a-z]+\.)?launchpad\.net/|lp:)")
 # What a target of each kind looks like, and how to say so.
@@ -77,8 +76,9 @@ class SyncFilter(admin.SimpleListFilter):
         return queryset.exclude(sync_error="") if self.value() == "failed" else queryset
 
 
+@admin.register(Review)
 class ReviewAdmin(ReadOnly, ConsoleAdmin):
-    """Registered by the layers above, which add what they know."""
+    """Reviews, with their history and comments."""
 
     list_display = [
         "shown_title", "state", "square", "owner", "source", "series", "locked_by", "activity", "synced",
@@ -86,7 +86,7 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
     ]  # fmt: skip
     list_display_links = ["shown_title"]
     list_filter = [
-        "state", "kind", "square", ("source", SourceFilter), LockFilter, SyncFilter, SubmitterFilter,
+        "state", "kind", "square", ("source", SetRelationFilter), LockFilter, SyncFilter, SubmitterFilter,
         SeriesFilter,
     ]  # fmt: skip
     search_fields = ["title"]  # what is searched, ``get_search_results`` says
@@ -95,66 +95,65 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
     ordering = ["-updated_at", "-id"]
     list_select_related = ["owner", "source", "series", "locked_by"]
     actions = ["release_lock"]
-    buttons: tuple[str, ...] = ("release_lock",)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change reviews may refresh them and release locks."""
-        return may(request, "reviews.change_review")
+        return request.user.has_perm("reviews.change_review")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """As the search page does, whose query has indexes."""
         return ReviewFilter().by_text(queryset, "", search_term), False
 
-    @column("title", "title")
+    @admin.display(description="title", ordering="title")
     def shown_title(self, review: Review) -> str:
         return shorten(review.title, 80)
 
-    @column("last activity", "updated_at")
+    @admin.display(description="last activity", ordering="updated_at")
     def activity(self, review: Review) -> Any:
         return age_cell(review.updated_at)
 
-    @column("refreshed", "synced_at")
+    @admin.display(description="refreshed", ordering="synced_at")
     def synced(self, review: Review) -> Any:
         return age_cell(review.synced_at)
 
-    @column("last error")
+    @admin.display(description="last error")
     def sync_problem(self, review: Review) -> str:
         return shorten(review.sync_error, 80)
 
-    def links(self, request: HttpRequest, row: Review) -> list[tuple[str, str]]:
+    def links(self, row: Review) -> list[tuple[str, str]]:
         return [(row.get_absolute_url(), "Its page")]
 
-    def sections(self, request: HttpRequest, row: Review) -> list[Section]:
-        events = row.events.select_related("actor").order_by("-at", "-id")[:MOST_EVENTS]
-        comments = row.comments.select_related("author").order_by("-created_at")[:MOST_COMMENTS]
+    def sections(self, row: Review) -> list[Section]:
+        events = row.events.select_related("actor").order_by("-at", "-id")[:MAX_EVENTS]
+        comments = row.comments.select_related("author").order_by("-created_at")[:MAX_COMMENTS]
         return [
             Section(
                 "History", ["When", "What", "From", "To", "Who", "Note"],
                 [(age_cell(e.at), e.get_kind_display(), e.old, e.new, e.actor or "the queue", shorten(e.note, 300))
                  for e in events],
-                f"The newest {MOST_EVENTS}. History is written once and can't be edited.",
+                f"The newest {MAX_EVENTS}. History is written once and can't be edited.",
             ),
             Section(
                 "Comments", ["When", "Who", "Vote", "Counts as", "Text"],
                 [(age_cell(c.created_at), c.author, c.vote, c.get_sentiment_display(), shorten(c.content, 300))
                  for c in comments],
-                f"The newest {MOST_COMMENTS}.",
+                f"The newest {MAX_COMMENTS}.",
             ),
         ]  # fmt: skip
 
     @admin.action(description="Release lock", permissions=["operate"])
     def release_lock(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
-        reviews, actor = chosen(request, queryset), actor_of(request)
+        reviews, actor = chosen(request, queryset), person_of(request)
         locked = [review for review in reviews if review.locked_by_id]
         for review in locked:
             if actor:
                 unlock(review.pk, actor, force=True)
-        skipped = Counter({"nobody held them.": len(reviews) - len(locked)} if len(locked) < len(reviews) else {})
-        tell(request, f"{len(locked)} released", skipped)
+        skipped = Counter({"nobody held the lock.": len(reviews) - len(locked)} if len(locked) < len(reviews) else {})
+        report(request, f"{len(locked)} released", skipped)
 
 
 class SourceForm(forms.ModelForm):
-    """A source that Launchpad can have; its webhook secret goes in and never comes out again."""
+    """A source whose target has the form of its kind. The webhook secret is written here and never shown again."""
 
     webhook_secret = forms.CharField(
         required=False, max_length=255, strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -222,9 +221,10 @@ class SourceForm(forms.ModelForm):
 
 
 @admin.register(Source)
-class SourceAdmin(ConsoleAdmin):
+class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
+    used_by, used_words = "reviews", "reviews were imported from it"
     form = SourceForm
-    list_display = ["name", "short_kind", "target", "active", "posts", "webhooks", "imported", "problem"]
+    list_display = ["name", "short_kind", "target", "active", "imported", "problem"]
     list_filter = ["kind", "active"]
     search_fields = ["name", "target"]
     readonly_fields = ["last_import_at", "last_success_at", "last_error"]
@@ -249,31 +249,17 @@ class SourceAdmin(ConsoleAdmin):
             ("Last import", {"fields": self.readonly_fields}),
         ]
 
-    @column("kind", "kind")
+    @admin.display(description="kind", ordering="kind")
     def short_kind(self, source: Source) -> str:
         return source.kind
 
-    @admin.display(description="posts outcomes", boolean=True)
-    def posts(self, source: Source) -> bool:
-        by_default = source.comments == Source.Comments.DEFAULT and settings.TESTING_COMMENTS
-        return bool(by_default or source.comments == Source.Comments.ON)
-
-    @admin.display(description="webhooks", boolean=True)
-    def webhooks(self, source: Source) -> bool:
-        return bool(source.webhook_secret)
-
-    @column("last good import", "last_success_at")
+    @admin.display(description="last good import", ordering="last_success_at")
     def imported(self, source: Source) -> Any:
         return age_cell(source.last_success_at)
 
-    @column("last error")
+    @admin.display(description="last error")
     def problem(self, source: Source) -> str:
         return shorten(source.last_error, 80)
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
 
     def save_model(self, request: HttpRequest, obj: Source, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -281,11 +267,6 @@ class SourceAdmin(ConsoleAdmin):
             messages.warning(
                 request, f"The secret of {obj.name}, shown this once; copy it to Launchpad: {obj.webhook_secret}"
             )
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        return kept_if_used(
-            self, request, object_id, "reviews", "reviews were imported from it"
-        ) or super().delete_view(request, object_id, extra_context)
 
 
 @admin.register(Series)

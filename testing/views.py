@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.permissions import reviewer
+from accounts.permissions import require_reviewer
 from reviews.models import Review
 from testing.models import Substrate, TestResult, TestRun
 from testing.runs import NotAllowed, launch_runs
@@ -44,7 +44,7 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
     """Test the review on the substrates that were ticked."""
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("review", args=[pk]))
-    user = reviewer(request)
+    user = require_reviewer(request)
     review = get_object_or_404(Review, pk=pk)
     names = request.POST.getlist("substrates")
     substrates = list(Substrate.objects.filter(active=True))

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from accounts.permissions import reviewer
+from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.models import Review
@@ -71,7 +71,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
 @review_button
 def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Claim the review."""
-    user = reviewer(request)
+    user = require_reviewer(request)
     review = get_object_or_404(Review, pk=pk)
     try:
         lock(review.pk, user.as_person())
@@ -83,7 +83,7 @@ def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
 @review_button
 def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the review back; staff may release another's lock."""
-    user = request.user if isinstance(request.user, User) and request.user.is_staff else reviewer(request)
+    user = require_reviewer_or_staff(request)
     review = get_object_or_404(Review, pk=pk)
     try:
         unlock(review.pk, user.as_person(), force=user.is_staff)
