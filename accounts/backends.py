@@ -1,4 +1,4 @@
-"""Local accounts: who is asking, with all that a page wants to know of them, in one query."""
+"""How a request is recognised: by a session's account, or by an API token."""
 
 from __future__ import annotations
 
@@ -6,18 +6,37 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Exists, OuterRef
+from knox.crypto import hash_token
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 
-from accounts.models import User
+from accounts.models import REVIEWERS_GROUP, ApiToken, User
 
-REVIEWERS = "reviewers"  # the Django group whose members review (SPEC section 6)
+MAKE_ANOTHER = "Make a new one on the page Your API tokens (/me/token/)."
 
 
 class AccountBackend(ModelBackend):
-    """Password login and Django's permissions; the user comes with their person and their standing."""
+    """Password login and Django's permissions; the user comes with their person, in one query."""
 
     def get_user(self, user_id: Any) -> User | None:
         """The account that may act, or None. One query; ``person`` and ``is_reviewer`` cost no more."""
-        memberships = User.groups.through.objects.filter(user_id=OuterRef("pk"), group__name=REVIEWERS)
+        memberships = User.groups.through.objects.filter(user_id=OuterRef("pk"), group__name=REVIEWERS_GROUP)
         found = User.objects.select_related("person").annotate(in_reviewers=Exists(memberships)).filter(pk=user_id)
         user: User | None = found.first()
         return user if user is not None and self.user_can_authenticate(user) else None
+
+
+class ApiTokenAuthentication(TokenAuthentication):
+    """``Authorization: Token …`` of the REST API."""
+
+    def authenticate_credentials(self, key: str) -> tuple[User, ApiToken]:
+        """The account of the token, in one query. Raises AuthenticationFailed."""
+        token = ApiToken.objects.select_related("user__person").filter(digest=hash_token(key)).first()
+        if token is None:
+            raise AuthenticationFailed(f"This API token is unknown: it is mistyped or was revoked. {MAKE_ANOTHER}")
+        if token.has_ended:
+            raise AuthenticationFailed(f"This API token ended on {token.expiry:%Y-%m-%d}. {MAKE_ANOTHER}")
+        if not token.user.is_active:
+            raise AuthenticationFailed("The account of this API token is switched off. Ask staff.")
+        token.note_use()
+        return token.user, token

@@ -15,13 +15,13 @@ from django.utils import timezone
 from core.error_views import error_response
 from core.middleware import client_address
 
-LONGEST_NAME = 255  # characters; what the tables of failed logins hold
+MAX_NAME = 255  # characters; what the tables of failed logins hold
 
 
 def name_tried(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str:
     """The name that somebody tries to log in with, as long as can be written down."""
     given = (credentials or {}).get("username") or (request.POST.get("username") if request else "")
-    return str(given or "")[:LONGEST_NAME]
+    return str(given or "")[:MAX_NAME]
 
 
 def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:

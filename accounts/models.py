@@ -1,14 +1,20 @@
-"""Accounts and people."""
+"""Accounts, people, API tokens."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from knox.models import AbstractAuthToken, get_digest_token
 
-TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embeddings, overrides and isolates
+REVIEWERS_GROUP = "reviewers"  # the Django group whose members review (docs/specification.md, section 6)
+DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embeddings, overrides and isolates
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class Person(models.Model):
@@ -21,7 +27,7 @@ class Person(models.Model):
         default=False, help_text="Member of a reviewer team on Launchpad. Kept in sync by the import."
     )
     url = models.URLField(max_length=500, blank=True)
-    fetched_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad last told us about them.")
+    fetched_at = models.DateTimeField(null=True, blank=True, help_text="When this was last read from Launchpad.")
 
     class Meta:
         verbose_name_plural = "people"
@@ -29,10 +35,10 @@ class Person(models.Model):
 
     def __str__(self) -> str:
         # Marks that turn the direction of text would turn what stands behind the name as well.
-        return TURNING.sub("", self.display_name) or self.username
+        return DIRECTION_MARKS.sub("", self.display_name) or self.username
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the base of ApiToken, has no types
     """Someone who can log in. Joined to the Launchpad person of the same name."""
 
     person = models.OneToOneField(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
@@ -46,7 +52,7 @@ class User(AbstractUser):
             person, _ = Person.objects.select_related("user").get_or_create(
                 username=self.username, defaults={"display_name": self.get_full_name()}
             )
-            if hasattr(person, "user") and person.user != self:  # an older copy of this account knows less
+            if hasattr(person, "user") and person.user != self:  # joined by another request meanwhile
                 raise PermissionDenied(
                     f"Another account acts as the person “{person.username}”. Ask staff to choose a person for yours."
                 )
@@ -63,8 +69,46 @@ class User(AbstractUser):
         if not hasattr(self, "_is_reviewer"):
             in_group: bool | None = getattr(self, "in_reviewers", None)
             if in_group is None:
-                in_group = self.groups.filter(name="reviewers").exists()
+                in_group = self.groups.filter(name=REVIEWERS_GROUP).exists()
             self._is_reviewer = self.is_active and (
                 self.is_superuser or bool(self.person and self.person.is_reviewer) or in_group
             )
         return self._is_reviewer
+
+
+class ApiTokenManager(models.Manager["ApiToken"]):
+    def make(self, user: User, name: str, lifetime: timedelta = timedelta(days=90)) -> tuple[ApiToken, str]:
+        """Make a token. The second value is what the person sends; it is stored nowhere."""
+        digest, text = get_digest_token()
+        expiry = timezone.now() + lifetime
+        return self.create(user=user, name=name, digest=digest, token_key=text[:8], expiry=expiry), text
+
+
+class ApiToken(AbstractAuthToken):
+    """A token for the REST API. Only its digest is stored; the token itself is shown once, when it is made."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=128, unique=True, editable=False)
+    name = models.CharField(max_length=100, help_text="What it is for, as “nightly report”.")
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiTokenManager()
+
+    class Meta:
+        verbose_name = "API token"
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.expiry is not None and self.expiry <= timezone.now()
+
+    def note_use(self) -> None:
+        """Write down that it was used now; at most once a minute, so that reading stays reading."""
+        now = timezone.now()
+        if self.last_used_at is None or self.last_used_at < now - USE_NOTED_EVERY:
+            unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
+            ApiToken.objects.filter(unnoted, pk=self.pk).update(last_used_at=now)

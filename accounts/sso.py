@@ -1,7 +1,7 @@
 """Login with Launchpad / Ubuntu SSO (OpenID), where ``LAUNCHPAD_LOGIN`` is on.
 
-Both providers are one service: the tail of an identity URL is the same on either. It is what tells a person; the
-nickname, which is the name on Launchpad, can change hands.
+Both providers are one service: the tail of an identity URL is the same on either. It is what identifies a
+person; the nickname, which is the name on Launchpad, can change hands.
 """
 
 from __future__ import annotations
@@ -32,13 +32,16 @@ from accounts.models import Person, User
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,149}")  # of a person on Launchpad
 IDENTITY = re.compile(r"/\+id/([A-Za-z0-9]{1,100})")
-SECONDS = 10
-LONGEST = 8000  # characters of an answer that comes as a form
-BOTH = ("launchpad", "ubuntu")
+TIMEOUT_SECONDS = 10
+MAX_ANSWER = 8000  # characters of an answer that comes as a form
+SERVICES = [("launchpad", "Launchpad"), ("ubuntu", "Ubuntu One")]  # names of the backends below, what pages call them
+PROVIDERS = [name for name, _ in SERVICES]
 
-CANCELLED = "You stopped the login, or the login service did. Nothing has changed here."
-UNREACHABLE = "The login service did not answer as it should. Try again in a few minutes."
-UNPROVEN = "The login service's answer proves nothing: it was too old, for another browser, or changed on its way."
+CANCELLED = "The login was cancelled. Nothing was changed."
+UNREACHABLE = "The login service did not answer, or not as it should. Try again in a few minutes."
+UNPROVEN = (
+    "The answer of the login service is not valid: it is too old, for another browser, or was altered. Try again."
+)
 NAMELESS = "The login service did not say your name on Launchpad. Allow it to send your username, and have a Launchpad \
 account."
 TAKEN = (
@@ -57,7 +60,7 @@ class Fetcher(fetchers.Urllib2Fetcher):
 
     def urlopen(self, request: urllib.request.Request) -> Any:
         refuse_elsewhere(request.full_url)
-        return self.opener.open(request, timeout=SECONDS)
+        return self.opener.open(request, timeout=TIMEOUT_SECONDS)
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -134,12 +137,12 @@ def join(
         raise AuthPolicyError(backend, TAKEN.format(name=nickname)) from None
 
 
-def _join(backend: Service, shown: str, uid: str, nickname: str, here: User | None) -> dict[str, Any]:
-    known = UserSocialAuth.objects.filter(provider__in=BOTH, uid=uid).select_related("user").first()
+def _join(backend: Service, full_name: str, uid: str, nickname: str, logged_in: User | None) -> dict[str, Any]:
+    known = UserSocialAuth.objects.filter(provider__in=PROVIDERS, uid=uid).select_related("user").first()
     account: User | None = known.user if known else None
-    if here is not None and (account != here if account else here.username != nickname):
-        raise AuthPolicyError(backend, ELSEWHERE.format(here=here.username, name=nickname))
-    account = account or here
+    if logged_in is not None and (account != logged_in if account else logged_in.username != nickname):
+        raise AuthPolicyError(backend, ELSEWHERE.format(here=logged_in.username, name=nickname))
+    account = account or logged_in
     namesakes = User.objects.filter(username__iexact=nickname) | User.objects.filter(person__username=nickname)
     if any(namesake != account for namesake in namesakes):
         raise AuthPolicyError(backend, TAKEN.format(name=nickname))
@@ -147,7 +150,7 @@ def _join(backend: Service, shown: str, uid: str, nickname: str, here: User | No
     account = account or User.objects.create_user(nickname)
     if not account.is_active:
         raise AuthPolicyError(backend, INACTIVE)
-    person, _ = Person.objects.get_or_create(username=nickname, defaults={"display_name": shown[:255]})
+    person, _ = Person.objects.get_or_create(username=nickname, defaults={"display_name": full_name[:255]})
     if person.is_team:
         raise AuthPolicyError(backend, NAMELESS)
     if (account.username, account.person) != (nickname, person):  # new, or has another name on Launchpad now
@@ -157,8 +160,8 @@ def _join(backend: Service, shown: str, uid: str, nickname: str, here: User | No
     return {"user": account, "social": social, "is_new": is_new}
 
 
-def in_words(error: SocialAuthBaseException) -> str:
-    """What a person is told of a login that did not succeed."""
+def reason_of(error: SocialAuthBaseException) -> str:
+    """Why a login did not succeed, for the person who tried."""
     if isinstance(error, AuthCanceled):
         return CANCELLED
     if isinstance(error, AuthPolicyError):
@@ -166,45 +169,45 @@ def in_words(error: SocialAuthBaseException) -> str:
     return UNREACHABLE if isinstance(error, AuthProviderError) else UNPROVEN
 
 
-def switched(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """The view, where the switch is on; its refusals as a page in words."""
+def where_enabled(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The view where ``LAUNCHPAD_LOGIN`` is on, else 404; what it refuses is explained on a page."""
 
     @wraps(view)
     def guarded(request: HttpRequest, backend: str) -> HttpResponse:
-        if not settings.LAUNCHPAD_LOGIN or backend not in BOTH:
+        if not settings.LAUNCHPAD_LOGIN or backend not in PROVIDERS:
             raise Http404
         try:
             return view(request, backend)
         except (SocialAuthBaseException, fetchers.HTTPFetchingError) as error:
-            words = in_words(error) if isinstance(error, SocialAuthBaseException) else UNREACHABLE
-            return render(request, "accounts/sso_failed.html", {"words": words}, status=403)
+            reason = reason_of(error) if isinstance(error, SocialAuthBaseException) else UNREACHABLE
+            return render(request, "accounts/sso_failed.html", {"reason": reason}, status=403)
 
     return guarded
 
 
-@switched
+@where_enabled
 def begin(request: HttpRequest, backend: str) -> HttpResponse:
     """Send the browser to the login service (POST)."""
     return views.auth(request, backend)
 
 
 @csrf_exempt  # the service's answer is signed, and bound to the session that asked
-@switched
+@where_enabled
 def complete(request: HttpRequest, backend: str) -> HttpResponse:
     """The service's answer."""
     if request.method == "POST":  # a long answer comes as a form, and a form from elsewhere comes without our cookie
-        query = _both(request).urlencode()
-        if len(query) > LONGEST:
+        query = _query_and_form(request).urlencode()
+        if len(query) > MAX_ANSWER:
             raise AuthPolicyError(None, UNPROVEN)
         return redirect(f"{request.path}?{query}")
-    before = request.user.is_authenticated
+    was_logged_in = request.user.is_authenticated
     answer = views.complete(request, backend)
-    if before:
+    if was_logged_in:
         messages.success(request, "Your account is connected with Launchpad.")
     return answer
 
 
-def _both(request: HttpRequest) -> Any:
+def _query_and_form(request: HttpRequest) -> Any:
     merged = request.GET.copy()
     merged.update(request.POST.dict())
     return merged

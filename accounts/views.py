@@ -1,4 +1,4 @@
-"""Logging in, and one's own account: its password and its connection with Launchpad."""
+"""Logging in, and one's own account: password, connection with Launchpad, API tokens."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
 
-SERVICES = [("launchpad", "Launchpad"), ("ubuntu", "Ubuntu One")]  # names of social-auth's backends, words
-
-
-class LoginForm(AuthenticationForm):
-    """Says which of the fields may be wrong, and not which is."""
-
-    error_messages = {
-        "invalid_login": "That username and password don't belong together. Mind capital letters in both.",
-        "inactive": "This account has been switched off. Ask staff.",
-    }
+from accounts.forms import LoginForm, TokenForm
+from accounts.models import ApiToken
+from accounts.sso import SERVICES
 
 
 class Login(LoginView):
@@ -56,3 +53,30 @@ class Account(PasswordChangeView):
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         messages.success(self.request, "Your password is changed. Other browsers have been logged out.")
         return super().form_valid(form)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """One's own API tokens. POST ``action=make`` shows a new one once, ``action=revoke`` ends one."""
+    user: Any = request.user
+    action = request.POST.get("action") if request.method == "POST" else None
+    form = TokenForm(request.POST if action == "make" else None, instance=ApiToken(user=user))
+    made = ""
+    if action == "make" and form.is_valid():
+        _, made = form.make(user)
+        form = TokenForm(instance=ApiToken(user=user))
+    elif action == "revoke":
+        wanted = request.POST.get("token", "")
+        own = user.tokens.filter(pk=wanted[:18] if wanted.isdecimal() else None)
+        names = [token.name for token in own]
+        own.delete()
+        words = f"The token “{names[0]}” is revoked and does not work any more." if names else "That token is gone."
+        messages.success(request, words)
+        return redirect("token")
+    elif action is not None and action != "make":
+        messages.error(request, "Nothing was changed: use one of the buttons.")
+        return redirect("token")
+    context = {"form": form, "made": made, "tokens": user.tokens.all()}
+    return render(request, "accounts/tokens.html", context)

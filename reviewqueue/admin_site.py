@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 # What operators look for first comes first; apps that are not named here come last.
-ORDER = ("testing", "reviews", "integrations", "django_celery_beat", "auth", "authtoken")
+ORDER = ("testing", "reviews", "integrations", "django_celery_beat", "accounts", "auth")
 
 
 class ConsoleSite(admin.AdminSite):

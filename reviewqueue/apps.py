@@ -6,7 +6,6 @@ from reviewqueue.celery import app as celery_app
 # What the admin calls the apps of libraries.
 LIBRARY_NAMES = {
     "auth": "Groups",
-    "authtoken": "API tokens",
     "social_django": "Logins by Launchpad",
     "axes": "Logins that failed",
     "admin": "What staff did",

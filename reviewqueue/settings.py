@@ -202,7 +202,7 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "rest_framework",
-    "rest_framework.authtoken",
+    "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "social_django",
@@ -301,9 +301,9 @@ if env.str("CACHE_URL", default=""):
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.SessionAuthentication",
-        "rest_framework.authentication.TokenAuthentication",
+        "accounts.backends.ApiTokenAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOnlyUnlessSaid"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.ReadOnlyForVisitors"],
     "DEFAULT_PARSER_CLASSES": [
         "core.api.parsers.BoundedJSONParser",
         "rest_framework.parsers.FormParser",
@@ -323,6 +323,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     },
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
 }
+KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  (a model's name)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Review Queue",
     "DESCRIPTION": (

@@ -3,16 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from accounts.sso import begin, complete
 from reviewqueue.api_schema import ApiNotFound
 from reviewqueue.operations.probes import healthz, metrics, readyz
 from reviewqueue.operations.views import health
 from reviewqueue.views import about, stats_page
-
-single_sign_on = [
-    path("login/<slug:backend>/", begin, name="begin"),
-    path("login/<slug:backend>/complete/", complete, name="complete"),
-]
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -22,7 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("stats/", stats_page, name="stats"),
     path("about/", about, name="about"),
-    path("", include((single_sign_on, "social"))),
+    path("", include("accounts.urls")),
     path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),
     path("", include("testing.urls")),

@@ -1,11 +1,8 @@
 """Pages of the queue and of people (docs/specification.md, section 6)."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from accounts import tokens
-from accounts import views as accounts
 from core import converters  # noqa: F401  (registers ``id``)
 from reviews.views import dashboard, people, review, search
 
@@ -21,8 +18,4 @@ urlpatterns = [
     path("search/people/", people.suggest, name="suggest-people"),
     path("people/<path:username>/", people.person, name="person"),
     path("me/", people.me, name="me"),
-    path("login/", accounts.Login.as_view(), name="login"),
-    path("account/", accounts.Account.as_view(), name="account"),
-    path("me/token/", tokens.token_page, name="token"),
-    path("logout/", LogoutView.as_view(), name="logout"),
 ]

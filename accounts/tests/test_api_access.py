@@ -1,13 +1,12 @@
-"""Who is let in to the REST API and how: tokens, sessions, throttles; every refusal is JSON in words (SPEC 7)."""
+"""Who is let in to the REST API and how: tokens, sessions, throttles; every refusal is JSON in words (section 7)."""
 
 import json
 
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from testing.models import Attempt, Substrate, TestResult, TestRun
 
 LAUNCH = {"substrates": ["aws"]}
@@ -20,43 +19,10 @@ def reviewer(db):
     return user
 
 
-def test_a_token_is_made_shown_once_works_and_is_revoked(client, reviewer, review):
-    path = f"/api/reviews/{review.pk}/test-runs/"
-    assert client.get("/me/token/").url == "/login/?next=/me/token/"
-    client.force_login(reviewer)
-    assert b"You have no token" in client.get("/me/token/").content
-    made = client.post("/me/token/", {"deed": "make"})
-    key = Token.objects.get(user=reviewer).key
-    assert key.encode() in made.content
-    assert "no-store" in made["Cache-Control"]
-    assert key.encode() not in client.get("/me/token/").content
-
-    script = Client(enforce_csrf_checks=True, headers={"Authorization": f"Token {key}"})
-    assert script.post(path, LAUNCH, "application/json").status_code == 201
-    client.post("/me/token/", {"deed": "make"})
-    assert script.get("/api/reviews/").status_code in (401, 403)  # the new one has taken its place
-    client.post("/me/token/", {"deed": "revoke"})
-    assert not Token.objects.exists()
-    assert client.post("/me/token/", {"deed": "dance"}, follow=True).status_code == 200
-
-
-def test_making_a_token_needs_the_form(reviewer):
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(reviewer)
-    assert client.post("/me/token/", {"deed": "make"}).status_code == 403
-    assert client.get("/me/token/?deed=make").status_code == 200
-    assert not Token.objects.exists()
-
-
-def test_staff_end_a_token_without_seeing_it(client, reviewer):
-    key = Token.objects.create(user=reviewer).key
-    client.force_login(User.objects.create_superuser("boss"))
-    assert key not in client.get("/admin/authtoken/tokenproxy/").content.decode()
-    chosen = {"action": "revoke_tokens", "_selected_action": [reviewer.pk]}
-    page = client.post("/admin/accounts/user/", chosen, follow=True).content.decode()
-    assert "1 revoked" in page
-    assert key not in page
-    assert not Token.objects.exists()
+def test_a_reviewer_launches_tests_with_a_token(reviewer, review):
+    _, text = ApiToken.objects.make(reviewer, "nightly")
+    script = Client(enforce_csrf_checks=True, headers={"Authorization": f"Token {text}"})
+    assert script.post(f"/api/reviews/{review.pk}/test-runs/", LAUNCH, "application/json").status_code == 201
 
 
 def test_a_session_needs_the_csrf_token(reviewer, review):

@@ -120,7 +120,7 @@ def test_a_login_that_is_cancelled_says_so(launchpad, client):
     launchpad.consents = False
     answer = log_in(launchpad, client)
     assert answer.status_code == 403
-    assert "You stopped the login" in answer.content.decode()
+    assert "The login was cancelled" in answer.content.decode()
     assert "Log in another way" in answer.content.decode()
 
 

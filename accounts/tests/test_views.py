@@ -13,7 +13,7 @@ OLD, NEW = "correct horse", "battery staple 9"
 def test_a_wrong_password_is_said_in_words_and_keeps_the_name(client, db):
     User.objects.create_user("marta", password=OLD)
     text = client.post("/login/", {"username": "marta", "password": "no", "next": "/search/"}).content.decode()
-    assert "don&#x27;t belong together" in text
+    assert "Username and password do not match" in text
     assert 'value="marta"' in text
     assert 'name="next" value="/search/"' in text
 
