@@ -9,7 +9,12 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
-pytest_plugins = ["accounts.tests.fixtures", "integrations.sandbox.fixtures", "integrations.tests.fixtures"]
+pytest_plugins = [
+    "accounts.tests.fixtures",
+    "core.tests.admin_fixtures",
+    "integrations.sandbox.fixtures",
+    "integrations.tests.fixtures",
+]
 
 
 # The same examples each time, and a slow machine is no failure.

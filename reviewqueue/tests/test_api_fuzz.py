@@ -8,7 +8,6 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
-from rest_framework.authtoken.models import Token
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -16,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from accounts.models import Person, User
+from accounts.models import ApiToken, Person, User
 from reviewqueue.wsgi import application
 from reviews.models import Review, State
 from testing.models import Substrate, TestResult, TestRun
@@ -38,7 +37,7 @@ def line(db):
     TestResult.objects.create(run=run, position=0, suite="s", test="t", duration=1.5)
     user = User.objects.create_user("rev")
     user.groups.add(Group.objects.get(name="reviewers"))
-    key = Token.objects.create(user=user).key
+    _, key = ApiToken.objects.make(user, "fuzz")
     # As Django's own test client does: the test's transaction must outlive the request.
     signals = (request_started, request_finished)
     for signal in signals:

@@ -20,7 +20,7 @@ def test_the_main_pages_open_without_an_error(page, queue, boss, make_review):
     for path in (
         "/admin/", "/admin/reviews/review/", f"/admin/reviews/review/{review.pk}/change/", "/admin/testing/testrun/",
         f"/admin/testing/testrun/{run.pk}/change/", "/admin/reviews/source/add/", "/admin/accounts/user/add/",
-        "/admin/authtoken/tokenproxy/add/", "/admin/django_celery_beat/periodictask/add/",
+        "/admin/accounts/apitoken/add/", "/admin/django_celery_beat/periodictask/add/",
         "/admin/django_celery_beat/intervalschedule/add/",
     ):  # fmt: skip
         answer = page.goto(path)

@@ -27,7 +27,7 @@ def test_login_and_account_are_accessible(window, look, queue, reviewer, launchp
     page.fill("#id_username", "marta-k")
     page.fill("#id_password", "wrong")
     page.locator("main").get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("don't belong together")
+    expect(page.get_by_role("alert")).to_contain_text("do not match")
     accessible(page)
     assert overflow(page) == 0
     page.fill("#id_password", "correct horse")

@@ -1,0 +1,33 @@
+"""Imports and refreshes that staff start from the admin."""
+
+import pytest
+from django.utils import timezone
+
+from reviewqueue.operations.models import Heartbeat
+from reviews.models import Source
+
+
+def test_a_review_is_refreshed_in_the_name_of_staff(staff, item, choose):
+    assert "1 refresh will begin now" in choose("reviews/review", "refresh_now", item)
+    event = item.events.get(kind="staff")
+    assert (event.new, event.actor.username) == ("refresh from Launchpad", "boss")
+
+
+def test_an_import_is_started_and_logged(client, staff, choose):
+    source = Source.objects.first()
+    assert "1 import will begin now" in choose("reviews/source", "import_now", source)
+    assert "Import now" in client.get(f"/admin/reviews/source/{source.pk}/history/").content.decode()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_without_a_worker_a_warning_says_so(staff, choose, alive):
+    if alive:
+        Heartbeat.objects.create(kind="worker", host="worker1", at=timezone.now())
+    page = choose("reviews/source", "import_now", Source.objects.first())
+    assert ("No worker is running" in page) is not alive
+
+
+def test_the_list_of_sources_says_which_post_and_which_take_webhooks(client, staff):
+    page = client.get("/admin/reviews/source/").content.decode()
+    assert "Posts outcomes" in page
+    assert "Webhooks" in page

@@ -1,0 +1,75 @@
+"""Reviews and sources in the admin."""
+
+import pytest
+from django.utils import timezone
+
+from reviews.models import Source
+
+
+def source_form(**changes):
+    return {
+        "name": "mine", "kind": "project", "target": "juju-gui", "excluded_tags": "[]", "comments": "default",
+        "active": "on", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "team-branches", "target": "charmers"}, "of one distribution: name it"),
+        ({"kind": "git-repository"}, "the path of a repository"),
+        ({"target": "~me/x"}, "the name of a project"),
+        ({"distribution": "charms"}, "Only team-branches has a distribution"),
+        ({"excluded_tags": '"a"'}, "Write a list of tags"),
+        ({"excluded_tags": "a, b"}, "Write a list of tags"),
+        ({"kind": "nonsense"}, "Select a valid choice"),
+    ],
+)
+def test_an_impossible_source_is_refused_at_its_field(client, staff, changes, words):
+    answer = client.post("/admin/reviews/source/add/", source_form(**changes))
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not Source.objects.filter(name="mine").exists()
+
+
+def test_a_webhook_secret_goes_in_and_never_comes_out(client, staff):
+    client.post("/admin/reviews/source/add/", source_form(webhook_secret="hunter2-hunter2"))
+    source = Source.objects.get(name="mine")
+    assert source.webhook_secret == "hunter2-hunter2"
+    page = f"/admin/reviews/source/{source.pk}/change/"
+    client.post(page, source_form(target="https://launchpad.net/juju"))
+    source.refresh_from_db()
+    assert (source.webhook_secret, source.target) == ("hunter2-hunter2", "juju")
+    for place in (page, "/admin/reviews/source/", f"/admin/reviews/source/{source.pk}/history/", "/admin/"):
+        assert "hunter2" not in client.get(place).content.decode()
+    answer = client.post(page, source_form(generate_secret="on"), follow=True)
+    source.refresh_from_db()
+    assert source.webhook_secret in answer.content.decode()
+    assert source.webhook_secret not in client.get(page).content.decode()
+    client.post(page, source_form(remove_secret="on"))
+    source.refresh_from_db()
+    assert source.webhook_secret == ""
+
+
+@pytest.mark.parametrize(("asked", "count"), [("MySQL", 1), ("lp/1", 1), ("ada", 1), ("mysql nobody", 0)])
+def test_a_review_is_found_by_title_address_and_submitter(client, staff, item, asked, count):
+    assert client.get("/admin/reviews/review/", {"q": asked}).context["cl"].result_count == count
+
+
+def test_the_review_page_links_staff_into_the_admin(client, staff, item):
+    page = client.get(f"/reviews/{item.pk}/").content.decode()
+    assert f"/admin/reviews/review/{item.pk}/change/" in page
+
+
+def test_a_lock_is_released(staff, item, choose):
+    item.locked_by, item.locked_at = staff.as_person(), timezone.now()
+    item.save()
+    assert "1 released" in choose("reviews/review", "release_lock", item)
+    item.refresh_from_db()
+    assert item.locked_by is None
+
+
+def test_a_review_can_not_be_edited_or_deleted(client, staff, item):
+    page = f"/admin/reviews/review/{item.pk}/"
+    assert client.post(page + "change/", {"title": "x"}).status_code == 403
+    assert client.post(page + "delete/", {"post": "yes"}).status_code == 403
