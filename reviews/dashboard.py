@@ -117,7 +117,7 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
 
 def _filtered(form: DashboardForm, user: User | None) -> ReviewQuerySet:
     chosen = form.cleaned_data
-    reviews: ReviewQuerySet = Review.objects.waiting()
+    reviews: ReviewQuerySet = Review.objects.visible_to(user).waiting()
     if chosen.get("q"):
         reviews = reviews.matching(chosen["q"])
     if chosen.get("state"):
@@ -156,17 +156,21 @@ def _last_import_at(sources: list[ActiveSource]) -> datetime | None:
     return max((source.succeeded_at for source in sources if source.succeeded_at), default=None)
 
 
-def neighbours(review: Review) -> tuple[Review | None, Review | None]:
-    """The reviews before and after this one on the unfiltered dashboard; none for what is not on it. One query."""
+def neighbours(review: Review, user: User | None) -> tuple[Review | None, Review | None]:
+    """The reviews before and after this one on this reader's unfiltered dashboard; none for what is not on it.
+
+    One query.
+    """
     here = _section_number(review)
-    if here < 0:
+    if here < 0 or not review.is_in_queue:
         return None, None
     same_time = Q(updated_at=review.updated_at)
     before = Q(updated_at__lt=review.updated_at) | same_time & Q(id__lt=review.pk)
     after = Q(updated_at__gt=review.updated_at) | same_time & Q(id__gt=review.pk)
+    shown = Review.objects.visible_to(user).waiting()
     nearest = []
     for number, (_, _, states) in enumerate(SECTIONS):
-        rows = Review.objects.filter(state__in=states).sorted_by(DEFAULT_SORT)
+        rows = shown.filter(state__in=states).sorted_by(DEFAULT_SORT)
         if number <= here:
             nearest.append((rows.filter(before) if number == here else rows).reverse())
         if number >= here:

@@ -50,9 +50,16 @@ def visibility(user: Reader, prefix: str = "") -> Q:
     A private item is seen by reviewers and staff alone, and only if its source says so.
     """
     public = Q(**{f"{prefix}private": False})
-    if user is None or not user.is_authenticated or not user.is_active or not (user.is_staff or user.is_reviewer):
+    if not may_see_private(user):
         return public
     return public | Q(**{f"{prefix}source__private_items": PRIVATE_FOR_REVIEWERS})
+
+
+def may_see_private(user: Reader) -> bool:
+    """Whether this reader sees the private items of sources that let them in."""
+    if user is None or not user.is_authenticated or not user.is_active:
+        return False
+    return user.is_staff or user.is_reviewer
 
 
 class ReviewQuerySet(models.QuerySet["Review"]):

@@ -25,7 +25,7 @@ from reviews.choices import (
     Square,
     State,
 )
-from reviews.managers import CommentQuerySet, ReviewQuerySet, SourceQuerySet
+from reviews.managers import CommentQuerySet, Reader, ReviewQuerySet, SourceQuerySet, may_see_private
 
 __all__ = [
     "CLOSED_STATES",
@@ -250,6 +250,18 @@ class Review(models.Model):
     def next_actor(self) -> str:
         """Who has to act next (SPEC section 3)."""
         return NEXT_ACTOR[self.state]
+
+    def is_visible_to(self, user: Reader) -> bool:
+        """As ``Review.objects.visible_to``; asks who the reader is only if the item is private."""
+        if not self.private:
+            return True
+        shared = self.source is not None and self.source.private_items == Source.PrivateItems.REVIEWERS
+        return shared and may_see_private(user)
+
+    @property
+    def is_in_queue(self) -> bool:
+        """Not of a source that is switched off (reads the source)."""
+        return self.source is None or self.source.active
 
     @property
     def is_open(self) -> bool:

@@ -1,4 +1,7 @@
-"""Figures of the stats page, all from recorded history and aggregated by the database."""
+"""Figures of the stats page, all from recorded history and aggregated by the database.
+
+Everybody is shown the same figures, so private items are in none of them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def sample_queue(now: datetime) -> bool:
     hour = now.replace(minute=0, second=0, microsecond=0)
     if QueueSample.objects.filter(at=hour).exists():
         return False
-    counts = Review.objects.open().count_by_state()
+    counts = Review.objects.visible_to(None).in_queue().open().count_by_state()
     QueueSample.objects.bulk_create(
         [QueueSample(at=hour, state=state, count=counts.get(state, 0)) for state in OPEN_STATES],
         ignore_conflicts=True,
@@ -54,7 +57,7 @@ def ages(now: datetime) -> list[tuple[str, int]]:
         newer = Q(updated_at__gt=bounds[position]) if position < len(bounds) else Q()
         older = Q(updated_at__lte=bounds[position - 1]) if position else Q()
         counts[f"age{position}"] = Count("id", filter=newer & older)
-    found = Review.objects.waiting().aggregate(**counts)
+    found = Review.objects.visible_to(None).waiting().aggregate(**counts)
     words = [*[word for _, word in AGES], OLDEST]
     return [(word, found[f"age{position}"]) for position, word in enumerate(words)]
 
@@ -66,7 +69,8 @@ def first_reviews(since: datetime) -> list[tuple[date, float, float, int]]:
     """
     took = ExpressionWrapper(F("first_reviewed_at") - F("created_at"), output_field=DurationField())
     ranked = (
-        Review.objects.filter(first_reviewed_at__gte=since)
+        Review.objects.visible_to(None)
+        .filter(first_reviewed_at__gte=since)
         .exclude(first_reviewed_at__lt=F("created_at"))
         .annotate(week=TruncWeek("first_reviewed_at", tzinfo=UTC), took=took)
         .annotate(
@@ -87,10 +91,11 @@ def first_reviews(since: datetime) -> list[tuple[date, float, float, int]]:
 def throughput(since: datetime) -> dict[date, dict[str, int]]:
     """How many reviews were submitted, and how many left the queue and how, in each week. Two queries."""
     weeks: dict[date, dict[str, int]] = {}
-    new = Review.objects.filter(created_at__gte=since).annotate(week=TruncWeek("created_at", tzinfo=UTC)).order_by()
+    reviews = Review.objects.visible_to(None)
+    new = reviews.filter(created_at__gte=since).annotate(week=TruncWeek("created_at", tzinfo=UTC)).order_by()
     for week, count in new.values_list("week").annotate(Count("id")):
         weeks.setdefault(week.date(), {})["submitted"] = count
-    left = Review.objects.filter(closed_at__gte=since).annotate(week=TruncWeek("closed_at", tzinfo=UTC)).order_by()
+    left = reviews.filter(closed_at__gte=since).annotate(week=TruncWeek("closed_at", tzinfo=UTC)).order_by()
     for week, state, count in left.values_list("week", "state").annotate(Count("id")):
         weeks.setdefault(week.date(), {})[state] = count
     return dict(sorted(weeks.items()))
@@ -99,7 +104,8 @@ def throughput(since: datetime) -> dict[date, dict[str, int]]:
 def busiest(since: datetime) -> list[tuple[str, str, int, int]]:
     """Who reviewed most: username, shown name, reviews, comments; not on one's own. One query."""
     people = (
-        Comment.objects.replies()
+        Comment.objects.visible_to(None)
+        .replies()
         .by_others()
         .filter(created_at__gte=since)
         .order_by()

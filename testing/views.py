@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.permissions import require_reviewer
 from reviews.models import Review
-from testing.models import Substrate, TestResult, TestRun
+from testing.models import Substrate, TestRun
 from testing.runs import NotAllowed, launch_runs
 from testing.tables import build_row, notes_of, runs_context, version_of
 
@@ -26,7 +26,9 @@ def test_runs(request: HttpRequest, pk: int) -> HttpResponse:
     """A review's test runs. GET: the part of its page that refreshes itself. POST: launch more."""
     if request.method == "POST":
         return launch(request, pk)
-    review = get_object_or_404(Review, pk=pk)
+    review = get_object_or_404(Review.objects.select_related("source"), pk=pk)
+    if not review.is_visible_to(request.user):
+        raise Http404
     if not getattr(request, "htmx", False):
         return redirect(f"{review.get_absolute_url()}#tests")
     version, answer = version_of(review), HttpResponse()
@@ -45,7 +47,7 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("review", args=[pk]))
     user = require_reviewer(request)
-    review = get_object_or_404(Review, pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
     names = request.POST.getlist("substrates")
     substrates = list(Substrate.objects.filter(active=True))
     chosen = substrates if "all" in names else [substrate for substrate in substrates if substrate.name in names]
@@ -69,8 +71,8 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and all its single tests, in their order."""
-    runs = TestRun.objects.select_related("review__owner", "substrate", "requested_by").with_test_counts()
-    run = get_object_or_404(runs, pk=run_pk, review_id=pk)
+    runs = TestRun.objects.visible_to(request.user).with_test_counts()
+    run = get_object_or_404(runs.select_related("review__owner", "substrate", "requested_by"), pk=run_pk, review_id=pk)
     results = run.results.defer("output").order_by("position")
     page = Paginator(results, PAGE).get_page(request.GET.get("page"))
     context = {
@@ -85,7 +87,8 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
 @require_safe
 def single_test(request: HttpRequest, pk: int, run_pk: int, position: int) -> HttpResponse:
     """One single test with its output."""
-    results = TestResult.objects.filter(run=run_pk, run__review=pk)
+    run = get_object_or_404(TestRun.objects.visible_to(request.user), pk=run_pk, review_id=pk)
+    results = run.results.all()
     result = get_object_or_404(results.select_related("run__review", "run__substrate"), position=position)
     places = results.order_by("position").values_list("position", flat=True)
     context = {

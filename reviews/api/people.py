@@ -39,7 +39,7 @@ class PersonView(RetrieveAPIView[Person]):
         if "\x00" in self.kwargs["username"]:
             raise Http404
         person: Any = super().get_object()
-        newest = Review.objects.for_rows().newest_first()
+        newest = Review.objects.visible_to(self.request.user).for_rows().newest_first()
         person.newest_submitted = newest.submitted_by(person)[:MAX_REVIEWS]
         person.newest_reviewed = newest.reviewed_by(person)[:MAX_REVIEWS]
         person.newest_locked = newest.locked_by(person)[:MAX_REVIEWS]

@@ -11,6 +11,7 @@ from accounts.models import Person
 from core.api.pagination import ApiPagination
 from reviews.choices import Actor
 from reviews.filters import ReviewFilter
+from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 
 
@@ -60,3 +61,7 @@ class ReviewList(ListAPIView[Review]):
     filter_backends = [DjangoFilterBackend]
     filterset_class = ReviewFilter
     queryset = Review.objects.for_rows().newest_first()
+
+    def get_queryset(self) -> ReviewQuerySet:
+        reviews: ReviewQuerySet = super().get_queryset()
+        return reviews.visible_to(self.request.user)

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import Person, User
 from reviews.models import State
-from reviews.tests.factories import make_comment, make_review
+from reviews.tests.factories import make_comment, make_person, make_review
 
 pytestmark = pytest.mark.django_db
 
@@ -137,10 +137,10 @@ def test_queries_do_not_grow_with_the_lists(client, django_assert_max_num_querie
 
 def test_people_are_offered_by_their_beginnings(client):
     for username, name in (("ada", "Ada Lovelace"), ("adam", ""), ("bob", "Bob Adams"), ("eve", "Eve")):
-        Person.objects.create(username=username, display_name=name)
+        make_review(owner=make_person(username, name))
     found = [person["username"] for person in client.get("/search/people/?q=ADA").json()["people"]]
     assert found == ["ada", "adam", "bob"]
     assert client.get("/search/people/?q=%25").json() == {"people": []}
     assert client.get("/search/people/?q=%00").json() == {"people": []}
-    Person.objects.bulk_create(Person(username=f"zed{n}") for n in range(50))
+    Person.objects.bulk_create(Person(username=f"zed{n}", is_reviewer=True) for n in range(50))
     assert len(client.get("/search/people/?q=zed").json()["people"]) == 10

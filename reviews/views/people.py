@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,8 +16,8 @@ from django.views.decorators.http import require_safe
 from accounts.models import Person, User
 from core.db import QueryTooSlow
 from reviews.choices import State
-from reviews.managers import SORTS, ReviewQuerySet
-from reviews.models import Review
+from reviews.managers import SORTS, Reader, ReviewQuerySet
+from reviews.models import Comment, Review
 from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page
 from reviews.tables import column_headers, page_link, person_path
 
@@ -40,10 +40,11 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     """What somebody has locked, submitted and reviewed, and what waits for them."""
     known = Person.objects.select_related("user").filter(username=username).first() if "\x00" not in username else None
     if known is None:
-        near = suggest_people(username[:4].lower())
+        near = suggest_people(username[:4].lower(), request.user)
         return render(request, "reviews/person_unknown.html", {"username": username[:100], "near": near}, status=404)
     is_own = isinstance(request.user, User) and request.user.person_id == known.pk
-    counts = {name: _reviews_of(known, name).count_by_state() for name in LISTS}
+    visible = Review.objects.visible_to(request.user)
+    counts = {name: _choose_list(visible, known, name).count_by_state() for name in LISTS}
     chosen = _chosen_list(request.GET.get("list", ""), counts, is_own)
     state = request.GET.get("state", "")
     if state not in State.values:
@@ -57,7 +58,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         query["state"] = state
     if request.GET.get("sort") == sort:
         query["sort"] = sort
-    reviews = _reviews_of(known, chosen).sorted_by(sort)
+    reviews = _choose_list(visible, known, chosen).sorted_by(sort)
     if state:
         reviews = reviews.filter(state=state)
     page, slow = None, ""
@@ -84,9 +85,8 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
     return render(request, "reviews/person.html", context)
 
 
-def _reviews_of(person: Person, name: str) -> ReviewQuerySet:
-    """The reviews of one of ``LISTS``."""
-    reviews: ReviewQuerySet = Review.objects.all()
+def _choose_list(reviews: ReviewQuerySet, person: Person, name: str) -> ReviewQuerySet:
+    """Those of the reviews that are on one of ``LISTS`` of the person."""
     if name == "needs":
         return reviews.needs(person)
     if name == "locked":
@@ -171,15 +171,25 @@ def old_person_path(request: HttpRequest, username: str) -> HttpResponse:
 @require_safe
 def suggest(request: HttpRequest) -> HttpResponse:
     """People whose name begins with ``q``, for the fields of the search."""
-    found = suggest_people(request.GET.get("q", ""))
+    found = suggest_people(request.GET.get("q", ""), request.user)
     return JsonResponse({"people": [{"username": username, "display_name": name} for username, name in found]})
 
 
-def suggest_people(text: str) -> list[tuple[str, str]]:
-    """At most ``MAX_SUGGESTIONS`` people whose name begins so: username and shown name. One query."""
+def suggest_people(text: str, user: Reader) -> list[tuple[str, str]]:
+    """At most ``MAX_SUGGESTIONS`` people whose name begins so: username and shown name. One query.
+
+    Only those whom this reader can meet on a page: by a review, a comment or an account.
+    """
     text = text.replace("\x00", "").strip()[:100]
     if not text:
         return []
     begins = Q(username__istartswith=text) | Q(display_name__istartswith=text) | Q(display_name__icontains=f" {text}")
-    people = Person.objects.filter(begins).order_by("username")
+    reviews, comments = Review.objects.visible_to(user), Comment.objects.visible_to(user)
+    met = (
+        Q(is_reviewer=True)
+        | Q(user__isnull=False)
+        | Exists(reviews.filter(owner=OuterRef("pk")))
+        | Exists(comments.filter(author=OuterRef("pk")))
+    )
+    people = Person.objects.filter(begins, met).order_by("username")
     return list(people.values_list("username", "display_name")[:MAX_SUGGESTIONS])

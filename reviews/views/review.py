@@ -47,9 +47,9 @@ def review_button(view: View) -> View:
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One review: the sentence, what is expected of whom, what other rooms add, its timeline. At most ten
     queries."""
-    review = get_object_or_404(Review.objects.for_rows(), pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
     user = request.user if isinstance(request.user, User) else None
-    before, after = neighbours(review)
+    before, after = neighbours(review, user)
     context = {
         "review": review,
         "explanation": EXPLANATIONS[review.state],
@@ -72,7 +72,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
 def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Claim the review."""
     user = require_reviewer(request)
-    review = get_object_or_404(Review, pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
     try:
         lock(review.pk, user.as_person())
     except LockedByOther as other:
@@ -84,7 +84,7 @@ def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
 def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the review back; staff may release another's lock."""
     user = require_reviewer_or_staff(request)
-    review = get_object_or_404(Review, pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
     try:
         unlock(review.pk, user.as_person(), force=user.is_staff)
     except LockedByOther as other:
@@ -98,7 +98,7 @@ def refresh_review(request: HttpRequest, pk: int) -> HttpResponse:
     user = request.user
     if not isinstance(user, User) or not user.is_staff:
         raise PermissionDenied("Only staff can refresh a review. It is refreshed by itself when it is due.")
-    review = get_object_or_404(Review, pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
     request_refresh([review], user.as_person())
     messages.success(request, "Launchpad is being asked. Reload the page in a few seconds.")
     return redirect(review)

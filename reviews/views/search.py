@@ -25,7 +25,7 @@ def search(request: HttpRequest) -> HttpResponseBase:
     wanted = request.GET.get("format", "")
     if wanted in EXPORT_FORMATS:
         return _export(request, wanted)
-    filters = ReviewFilter(request.GET, queryset=Review.objects.newest_first())
+    filters = ReviewFilter(request.GET, queryset=Review.objects.visible_to(request.user).newest_first())
     reviews = filters.results()
     by_text = bool(filters.form.cleaned_data.get("q"))
     query = canonical_query(request.GET)
@@ -52,7 +52,7 @@ def search(request: HttpRequest) -> HttpResponseBase:
 
 def _export(request: HttpRequest, wanted: str) -> HttpResponseBase:
     """A program is told what is not valid rather than given more than it asked for."""
-    filters = ReviewFilter(request.GET, queryset=Review.objects.newest_first())
+    filters = ReviewFilter(request.GET, queryset=Review.objects.visible_to(request.user).newest_first())
     reviews = filters.results()
     if filters.form.errors:
         return JsonResponse(filters.form.errors, status=400)

@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.permissions import IsReviewer
 from core.api.pagination import ApiPagination
 from reviews.api.reviews import ReviewSerializer
+from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 from testing.api.serializers import TestRunSerializer
 from testing.managers import TestRunQuerySet
@@ -63,6 +64,10 @@ class ReviewDetail(RetrieveAPIView[Review]):
     serializer_class = ReviewWithRunsSerializer
     queryset = Review.objects.for_rows()
 
+    def get_queryset(self) -> ReviewQuerySet:
+        reviews: ReviewQuerySet = super().get_queryset()
+        return reviews.visible_to(self.request.user)
+
 
 class TestRunFilter(django_filters.FilterSet):
     """``review`` (id), ``substrate`` (name), ``status``, ``outdated``."""
@@ -93,6 +98,10 @@ class TestRunList(ListAPIView[TestRun]):
     filterset_class = TestRunFilter
     queryset = runs_with_everything()
 
+    def get_queryset(self) -> TestRunQuerySet:
+        runs: TestRunQuerySet = super().get_queryset()
+        return runs.visible_to(self.request.user)
+
 
 class TestRunDetail(RetrieveAPIView[TestRun]):
     """One test run with all its single tests."""
@@ -101,6 +110,10 @@ class TestRunDetail(RetrieveAPIView[TestRun]):
 
     serializer_class = TestRunSerializer
     queryset = runs_with_everything(most_tests=None)
+
+    def get_queryset(self) -> TestRunQuerySet:
+        runs: TestRunQuerySet = super().get_queryset()
+        return runs.visible_to(self.request.user)
 
 
 class LaunchSerializer(serializers.Serializer[Any]):
@@ -129,11 +142,12 @@ class ReviewTestRuns(ListAPIView[TestRun]):
         return [IsReviewer()] if self.request.method == "POST" else [*super().get_permissions()]
 
     def get_queryset(self) -> QuerySet[TestRun]:
-        return super().get_queryset().filter(review=get_object_or_404(Review, pk=self.kwargs["pk"]))
+        reviews = Review.objects.visible_to(self.request.user)
+        return super().get_queryset().filter(review=get_object_or_404(reviews, pk=self.kwargs["pk"]))
 
     @extend_schema(request=LaunchSerializer, responses={201: LaunchedSerializer, 200: LaunchedSerializer})
     def post(self, request: Request, pk: int) -> Response:
-        review = get_object_or_404(Review, pk=pk)
+        review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
         asked = LaunchSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user = request.user
