@@ -14,15 +14,36 @@ from social_django.admin import Association, Nonce  # registered by this import,
 
 from accounts.forms import TokenForm
 from accounts.models import ApiToken, Person, User
+from accounts.signals import bot_mark_changed
 from core.admin import Autocompletes, ConsoleAdmin, KeptWhileUsed, ReadOnly, age_cell, link
 from core.text import counted
 
 
 @admin.register(Person)
-class PersonAdmin(ReadOnly, ConsoleAdmin):
-    list_display = ["username", "display_name", "is_reviewer", "is_team", "profile"]
-    list_filter = ["is_reviewer", "is_team"]
+class PersonAdmin(ConsoleAdmin):
+    """People as Launchpad has them. Only whether somebody is a bot is for staff to say."""
+
+    list_display = ["username", "display_name", "is_reviewer", "is_team", "counts_as_bot", "profile"]
+    list_filter = ["is_reviewer", "is_team", "is_bot"]
     search_fields = ["username", "display_name"]
+    fields = ["username", "display_name", "is_team", "is_reviewer", "is_bot", "url", "fetched_at"]
+    readonly_fields = ["username", "display_name", "is_team", "is_reviewer", "url", "fetched_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """People come from Launchpad, or with an account."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "is_bot" in form.changed_data:
+            bot_mark_changed.send(Person, person=obj)
+
+    @admin.display(description="bot", boolean=True)
+    def counts_as_bot(self, person: Person) -> bool:
+        return person.counts_as_bot
 
     @admin.display(description="on Launchpad")
     def profile(self, person: Person) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -17,6 +19,21 @@ DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embedd
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
+class PersonQuerySet(models.QuerySet["Person"]):
+    def bots(self) -> PersonQuerySet:
+        """People who are marked as bots, or named in ``BOT_ACCOUNTS`` (docs/specification.md, section 3)."""
+        return self.filter(Q(is_bot=True) | Q(username__in=bot_usernames()))
+
+    def humans(self) -> PersonQuerySet:
+        """Everybody else."""
+        return self.exclude(Q(is_bot=True) | Q(username__in=bot_usernames()))
+
+
+def bot_usernames() -> set[str]:
+    """The names of ``BOT_ACCOUNTS``, as Launchpad spells them: without ``~``, in lower case."""
+    return {name.strip().lstrip("~").lower() for name in settings.BOT_ACCOUNTS} - {""}
+
+
 class Person(models.Model):
     """A Launchpad person or team, or a local account of that name."""
 
@@ -26,8 +43,13 @@ class Person(models.Model):
     is_reviewer = models.BooleanField(
         default=False, help_text="Member of a reviewer team on Launchpad. Kept in sync by the import."
     )
+    is_bot = models.BooleanField(
+        "bot", default=False, help_text="A program: what it says is no vote, no review, and nobody's last word."
+    )
     url = models.URLField(max_length=500, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True, help_text="When this was last read from Launchpad.")
+
+    objects: ClassVar = PersonQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "people"
@@ -36,6 +58,11 @@ class Person(models.Model):
     def __str__(self) -> str:
         # Marks that turn the direction of text would turn what stands behind the name as well.
         return DIRECTION_MARKS.sub("", self.display_name) or self.username
+
+    @property
+    def counts_as_bot(self) -> bool:
+        """The same as being in ``Person.objects.bots()``, without a query."""
+        return self.is_bot or self.username in bot_usernames()
 
 
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the base of ApiToken, has no types

@@ -91,6 +91,8 @@ if not LAUNCHPAD_CREDENTIALS_FILE.is_absolute():
 LAUNCHPAD_TIMEOUT = env.float("LAUNCHPAD_TIMEOUT", default=30.0)  # seconds for one request
 # Members of these Launchpad teams are reviewers (SPEC section 6).
 REVIEWER_TEAMS: list[str] = env.list("REVIEWER_TEAMS", default=["charmers"])
+# Launchpad usernames of bots, beside the people that are marked as such in the admin.
+BOT_ACCOUNTS: list[str] = env.list("BOT_ACCOUNTS", default=[])
 
 JENKINS_JOB_URL = env.str("JENKINS_JOB_URL", default="")
 JENKINS_TOKEN = env.str("JENKINS_TOKEN", default="")

@@ -1,0 +1,6 @@
+"""What rooms above are told of accounts and people."""
+
+from django.dispatch import Signal
+
+# Sent when staff marked a person as a bot or took the mark away, inside the transaction. Argument: person.
+bot_mark_changed = Signal()
