@@ -119,8 +119,9 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         return [
             Section(
                 "Attempts", ["Number", "Outcome", "Begun", "Accepted", "Queue", "Console", "Ended", "Note"],
-                [(a.number, age_cell(a.created_at), age_cell(a.accepted_at), link(a.queue_url, "queue"),
-                  link(a.build_url, "console"), age_cell(a.ended_at), a.note) for a in row.attempts.all()[:100]],
+                [(a.number, a.get_outcome_display(), age_cell(a.created_at), age_cell(a.accepted_at),
+                  link(a.queue_url, "queue"), link(a.build_url, "console"), age_cell(a.ended_at), a.note)
+                 for a in row.attempts.all()[:100]],
             ),
             Section(
                 "Single tests", ["Outcome", "Suite", "Test", "Seconds", "Output"],
