@@ -89,7 +89,7 @@ LAUNCHPAD_CREDENTIALS_FILE = Path(env.str("LAUNCHPAD_CREDENTIALS_FILE", default=
 if not LAUNCHPAD_CREDENTIALS_FILE.is_absolute():
     LAUNCHPAD_CREDENTIALS_FILE = BASE_DIR / LAUNCHPAD_CREDENTIALS_FILE
 LAUNCHPAD_TIMEOUT = env.float("LAUNCHPAD_TIMEOUT", default=30.0)  # seconds for one request
-# Members of these Launchpad teams are reviewers (SPEC section 6).
+# Members of these Launchpad teams are reviewers (docs/specification.md, section 6).
 REVIEWER_TEAMS: list[str] = env.list("REVIEWER_TEAMS", default=["charmers"])
 # Launchpad usernames of bots, beside the people that are marked as such in the admin.
 BOT_ACCOUNTS: list[str] = env.list("BOT_ACCOUNTS", default=[])
@@ -110,7 +110,7 @@ TESTING_COMMENTS = env.bool("TESTING_COMMENTS", default=False)
 # What implements the outside interfaces of the lower layers, by dotted path, as Django does for e-mail.
 TESTING_CI_BACKEND = env.str("TESTING_CI_BACKEND", default="integrations.jenkins.Jenkins")
 
-# Minutes after its last sync at which a review is due again, by state (SPEC section 4).
+# Minutes after its last sync at which a review is due again, by state (docs/specification.md, section 4).
 REFRESH_MINUTES: dict[str, int] = {
     "reviewed": env.int("REFRESH_REVIEWED_MINUTES", default=60),
     "in-progress": env.int("REFRESH_IN_PROGRESS_MINUTES", default=60),

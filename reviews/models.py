@@ -248,7 +248,7 @@ class Review(models.Model):
 
     @property
     def next_actor(self) -> str:
-        """Who has to act next (SPEC section 3)."""
+        """Who has to act next (docs/specification.md, section 3)."""
         return NEXT_ACTOR[self.state]
 
     def is_visible_to(self, user: Reader) -> bool:

@@ -1,4 +1,4 @@
-"""Logging in to Launchpad: OAuth with a person's consent, cached in a file (SPEC section 9)."""
+"""Logging in to Launchpad: OAuth with a person's consent, cached in a file (docs/specification.md, section 9)."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def username_of(link: Any) -> str:
 
 
 def state_of(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bool]:
-    """State for a Launchpad status (SPEC section 3), and whether the status is one that we know."""
+    """State for a Launchpad status (docs/specification.md, section 3), and whether the status is one that we know."""
     states = PROPOSAL_STATES if kind == Review.Kind.UPDATE else TASK_STATES
     if status == "New" and not left_new and kind == Review.Kind.NEW:
         return State.NEW, True

@@ -1,4 +1,4 @@
-"""Comments count as positive, negative or neutral (SPEC section 3)."""
+"""Comments count as positive, negative or neutral (docs/specification.md, section 3)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The callback endpoint: where builds report to (SPEC section 5)."""
+"""The callback endpoint: where builds report to (docs/specification.md, section 5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test runs as JSON (SPEC section 7)."""
+"""Test runs as JSON (docs/specification.md, section 7)."""
 
 from typing import Any
 

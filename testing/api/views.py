@@ -1,4 +1,4 @@
-"""REST API of the testing layer: a review with its runs, test runs, and launching them (SPEC section 7)."""
+"""REST API: a review with its runs, test runs, and launching them (docs/specification.md, section 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST API says what is in the line, and lets reviewers launch tests (SPEC section 7)."""
+"""The REST API says what is in the line, and lets reviewers launch tests (docs/specification.md, section 7)."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""Builds report back (SPEC section 5): idempotent, order-proof, and nobody else is let in."""
+"""Builds report back (docs/specification.md, section 5): idempotent, order-proof, and nobody else is let in."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What was lost is found again, or sent again, or given up (SPEC section 5)."""
+"""What was lost is found again, or sent again, or given up (docs/specification.md, section 5)."""
 
 import json
 

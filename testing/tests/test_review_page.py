@@ -1,4 +1,4 @@
-"""The page of one review: runs and their stories, single tests, the timeline, the line, who may what (SPEC 6)."""
+"""The page of one review: its runs and their stories, its single tests (docs/specification.md, section 6)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Whatever happens to a run, in whatever order, the rules hold (SPEC section 5)."""
+"""Whatever happens to a run, in whatever order, the rules hold (docs/specification.md, section 5)."""
 
 import contextlib
 

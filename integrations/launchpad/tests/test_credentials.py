@@ -1,4 +1,4 @@
-"""Logging in to Launchpad (SPEC section 9), against a server that grants, denies or hesitates."""
+"""Logging in to Launchpad (docs/specification.md, section 9), against a server that grants, denies or hesitates."""
 
 import stat
 

@@ -1,4 +1,4 @@
-"""The doctor and the start-up checks say what is wrong and how to mend it (SPEC sections 9 and 10)."""
+"""check_queue and the start-up checks say what is wrong and what to do (docs/specification.md, sections 9 and 10)."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Commands say in words what is wrong, and end with the status that scripts look at (SPEC section 9)."""
+"""Commands say in words what is wrong, and end with a status that scripts read (docs/specification.md, section 9)."""
 
 import os
 import subprocess
