@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from social_django.admin import Association, Nonce  # registered by this import, and taken off below
+from social_django.admin import Association, Nonce, UserSocialAuth  # registered by this import, taken off below
 
 from accounts.forms import TokenForm
 from accounts.models import ApiToken, Person, User
+from accounts.permissions import check_joinable, may_manage
 from accounts.signals import bot_mark_changed
-from core.admin import Autocompletes, ConsoleAdmin, KeptWhileUsed, ReadOnly, age_cell, link
+from core.admin import Autocompletes, ConsoleAdmin, KeptWhileUsed, ReadOnly, age_cell, link, report
 from core.text import counted
 
 
@@ -54,8 +59,36 @@ class PersonAdmin(ConsoleAdmin):
         return [(f"{reviews}?submitter={row.username}", "Reviews that they submitted")]
 
 
+class StaffForm(forms.ModelForm):
+    """A form that knows which member of staff fills it in; the admin makes the class anew for each request."""
+
+    actor: ClassVar[User]
+
+
+class AccountForm(StaffForm, UserChangeForm):
+    """Accounts never get the name or person of somebody who may more than the member of staff."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if {"username", "person"} & set(self.changed_data):
+            check_joinable(self.actor, self.instance, data.get("username", ""), data.get("person"))
+        return data
+
+
+class NewAccountForm(StaffForm, AdminUserCreationForm):
+    """The same for a new account."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        check_joinable(self.actor, None, data.get("username", ""), None)
+        return data
+
+
 @admin.register(User)
 class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
+    """Accounts. Staff manage those that may no more than they do; only superusers make anybody more."""
+
+    form, add_form = AccountForm, NewAccountForm
     used_by, used_words = "logentry_set", "they stand in the log of what staff did"
     list_display = ["username", "person", "is_active", "is_staff", "is_superuser", "last_login"]
     list_select_related = ["person"]
@@ -63,27 +96,52 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Launchpad", {"fields": ("person",)}))
     actions = ["revoke_tokens"]
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_manage(_staff(request), obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_manage(_staff(request), obj))
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, *args, **kwargs)
+        form.actor = request.user
+        return form
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        more = () if _staff(request).is_superuser else ("is_staff", "is_superuser", "groups", "user_permissions")
+        return (*fields, *more)
+
     @admin.action(description="Revoke API tokens", permissions=["change"])
     def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        revoked = 0
+        revoked, skipped = 0, Counter[str]()
         for user in queryset.filter(tokens__isnull=False).distinct():
+            if not may_manage(_staff(request), user):
+                skipped["the account may more than you."] += 1
+                continue
             count, _ = user.tokens.all().delete()
             self.log_change(request, user, "API tokens revoked")
             revoked += count
-        messages.success(request, f"{counted(revoked, 'token')} revoked.")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Only a superuser makes others more than they are."""
-        fields = super().get_readonly_fields(request, obj)
-        superuser = isinstance(request.user, User) and request.user.is_superuser
-        return fields if superuser else (*fields, "is_superuser", "groups", "user_permissions")
+        report(request, f"{counted(revoked, 'token')} revoked", skipped)
 
 
-class AdminTokenForm(TokenForm):
-    """A new token of any account."""
+def _staff(request: HttpRequest) -> User:
+    """Who uses the admin; it lets in nobody without an account."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+class AdminTokenForm(StaffForm, TokenForm):
+    """A new token of an account that may no more than the member of staff."""
 
     class Meta(TokenForm.Meta):
         fields = ["user", "name"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if (user := data.get("user")) and not may_manage(self.actor, user):
+            self.add_error("user", "This account may more than you: ask a superuser.")
+        return data
 
 
 @admin.register(ApiToken)
@@ -116,6 +174,14 @@ class ApiTokenAdmin(Autocompletes, ConsoleAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_manage(_staff(request), obj.user))
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, *args, **kwargs)
+        form.actor = request.user
+        return form
+
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         made, text = form.make(obj.user)
         obj.pk = made.pk
@@ -134,5 +200,34 @@ class LogAdmin(ReadOnly, ConsoleAdmin):
 
 
 # What social-auth keeps for logins: an association holds a shared secret, and there is nothing to do about either.
-for model in (Association, Nonce):
+for model in (Association, Nonce, UserSocialAuth, Group):
     admin.site.unregister(model)
+
+
+@admin.register(UserSocialAuth)
+class LoginAdmin(ReadOnly, ConsoleAdmin):
+    """Which identity of the login services logs in to which account. Deleting one disconnects the account."""
+
+    list_display = ["user", "provider", "uid", "created", "modified"]
+    list_filter = ["provider"]
+    search_fields = ["user__username", "uid"]
+    list_select_related = ["user"]
+    fields = ["user", "provider", "uid", "created", "modified"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = request.user.has_perm("social_django.delete_usersocialauth")
+        return allowed and (obj is None or may_manage(_staff(request), obj.user))
+
+
+@admin.register(Group)
+class SuperuserGroupAdmin(GroupAdmin):
+    """Whoever edits a group that they are in makes themselves more: only superusers do."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _staff(request).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _staff(request).is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _staff(request).is_superuser

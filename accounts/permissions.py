@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest
 from rest_framework.permissions import BasePermission, IsAuthenticatedOrReadOnly
 
@@ -29,6 +29,40 @@ def require_reviewer_or_staff(request: HttpRequest) -> User:
     """The same where staff may act too: they release the locks of others. Raises PermissionDenied."""
     user = request.user
     return user if isinstance(user, User) and user.is_staff else require_reviewer(request)
+
+
+def may_manage(actor: User, account: User) -> bool:
+    """Whether staff may edit an account, set its password or make tokens for it: not if it may what they may not.
+
+    Whoever sets the password of an account can do all that it may do. Costs up to seven queries.
+    """
+    if actor.is_superuser:
+        return True
+    account = User.objects.get(pk=account.pk)
+    account.is_active = True  # an account that is switched off may nothing, until somebody switches it on
+    return (
+        not account.is_superuser
+        and (actor.is_reviewer or not account.is_reviewer)
+        and account.get_all_permissions() <= actor.get_all_permissions()
+    )
+
+
+def check_joinable(actor: User, account: User | None, username: str, person: Person | None) -> None:
+    """Whether staff may give an account (None: a new one) this name or person.
+
+    An account acts as its person, or as the person of its name. Raises ValidationError at the field.
+    """
+    if actor.is_superuser:
+        return
+    field = "person" if person else "username"
+    acted_as = person or Person.objects.filter(username=username).first()
+    if acted_as is None:
+        return
+    if acted_as.is_reviewer and not actor.is_reviewer:
+        raise ValidationError({field: f"{acted_as.username} is a reviewer, and you are not. Ask a superuser."})
+    owner = User.objects.filter(username=acted_as.username).first()
+    if owner and owner != account:
+        raise ValidationError({field: f"{acted_as.username} belongs to the account {owner.username}. Ask a superuser."})
 
 
 def person_of(request: HttpRequest) -> Person | None:

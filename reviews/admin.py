@@ -223,6 +223,7 @@ class SourceForm(forms.ModelForm):
 @admin.register(Source)
 class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
     used_by, used_words = "reviews", "reviews were imported from it"
+    secret_fields = ["webhook_secret"]
     form = SourceForm
     list_display = ["name", "short_kind", "target", "active", "imported", "problem"]
     list_filter = ["kind", "active"]

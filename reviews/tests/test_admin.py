@@ -73,3 +73,9 @@ def test_a_review_can_not_be_edited_or_deleted(client, staff, item):
     page = f"/admin/reviews/review/{item.pk}/"
     assert client.post(page + "change/", {"title": "x"}).status_code == 403
     assert client.post(page + "delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("lookup", ["webhook_secret__startswith=h", "webhook_secret=hunter2", "webhook_secret__gt=a"])
+def test_a_webhook_secret_is_not_found_out_by_filtering(client, staff, lookup):
+    Source.objects.update(webhook_secret="hunter2-hunter2")
+    assert client.get(f"/admin/reviews/source/?{lookup}").status_code == 400
