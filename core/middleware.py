@@ -47,6 +47,18 @@ class RequestId:
         return response
 
 
+class PrivateAnswers:
+    """Keeps answers out of shared caches: what a page shows depends on who reads it. A view may say otherwise."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "private")
+        return response
+
+
 class BodyLimit:
     """Refuses a body that is larger than any we have a use for, before a byte of it is read."""
 

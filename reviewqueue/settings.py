@@ -218,6 +218,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "core.middleware.PrivateAnswers",
     "core.middleware.BodyLimit",
     "core.middleware.AdminFilterCheck",
     "core.middleware.DatabaseAway",

@@ -27,7 +27,6 @@ from core.admin import (
     report,
 )
 from core.text import shorten
-from reviews.filters import ReviewFilter
 from reviews.locks import unlock
 from reviews.models import Review, Series, Source
 
@@ -100,9 +99,13 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
         """Who may change reviews may refresh them and release locks."""
         return request.user.has_perm("reviews.change_review")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without private items of a source that does not let them in."""
+        return super().get_queryset(request).visible_to(request.user)
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """As the search page does, whose query has indexes."""
-        return ReviewFilter().by_text(queryset, "", search_term), False
+        return queryset.matching(search_term), False
 
     @admin.display(description="title", ordering="title")
     def shown_title(self, review: Review) -> str:

@@ -70,6 +70,10 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
         """Who may change test runs may retrigger, cancel and recover them."""
         return request.user.has_perm(OPERATE)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without runs of private items of a source that does not let them in."""
+        return super().get_queryset(request).visible_to(request.user)
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """A number is the run's own, found by its key: compared as text, every run would be read."""
         if search_term.isdecimal():

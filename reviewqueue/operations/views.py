@@ -26,6 +26,6 @@ def health(request: HttpRequest) -> HttpResponse:
         "findings": findings,
         "problems": [(finding.name, problem) for finding in findings for problem in finding.problems],
         "unknown": [finding.name for finding in findings if not finding.known],
-        "overview": get_overview(),
+        "overview": get_overview(request.user),
     }
     return render(request, "admin/health.html", context)

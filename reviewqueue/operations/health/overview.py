@@ -12,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from integrations.models import ImportReport
 from reviewqueue.operations.health.moments import utc
 from reviewqueue.operations.models import Heartbeat
+from reviews.managers import Reader
 from reviews.models import Source
 from testing.models import ON_ENGINE, UNFINISHED, Status, TestRun
 
@@ -37,8 +38,8 @@ class Overview:
     processes: list[Heartbeat] = field(default_factory=list)
 
 
-def get_overview() -> Overview:
-    """Eight queries, however much there is."""
+def get_overview(reader: Reader) -> Overview:
+    """What this reader of the Health page may know. Eight queries, however much there is."""
     sources = list(Source.objects.all())
     newest = {
         report.source_id: report
@@ -47,7 +48,7 @@ def get_overview() -> Overview:
     return Overview(
         sources=[(source, newest.get(source.pk)) for source in sources],
         runs=_runs_by_status(),
-        oldest=oldest_waiting(),
+        oldest=oldest_waiting(reader),
         schedules=list(
             PeriodicTask.objects.exclude(task__startswith="celery.")
             .select_related("interval", "crontab", "solar", "clocked")
@@ -76,12 +77,12 @@ def _runs_by_status() -> list[tuple[str, str, int]]:
     ]  # fmt: skip
 
 
-def oldest_waiting() -> list[Waiting]:
+def oldest_waiting(reader: Reader) -> list[Waiting]:
     """The unfinished runs that wait longest, each with the reason.
 
     A query for each status: over all of them at once PostgreSQL walks through the finished runs, oldest first.
     """
-    runs = TestRun.objects.select_related("review", "substrate").order_by("created_at")
+    runs = TestRun.objects.visible_to(reader).select_related("review", "substrate").order_by("created_at")
     oldest = [run for status in UNFINISHED for run in runs.filter(status=status)[:MAX_SHOWN]]
     oldest.sort(key=lambda run: run.created_at)
     return [Waiting(run, why_waiting(run)) for run in oldest[:MAX_SHOWN]]
