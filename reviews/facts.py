@@ -14,6 +14,10 @@ class PersonFacts:
     url: str = ""
 
 
+# Somebody whom the outside hides from us. No account can have that name, there or here.
+HIDDEN_PERSON = PersonFacts("(hidden)", "hidden by Launchpad")
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
     """A series of a distribution or project; ``api_url`` identifies it."""
@@ -26,12 +30,18 @@ class SeriesFacts:
 
 @dataclass(frozen=True, slots=True)
 class CommentFacts:
-    """One comment. ``vote`` is the formal vote as the outside spells it, or empty."""
+    """One comment. ``number`` is unique within its item, and ``position`` its place in the order of the outside.
 
+    ``vote`` is the formal vote as the outside spells it, or empty.
+    """
+
+    number: int
+    position: int
     api_url: str
     author: PersonFacts
     content: str
     created_at: datetime
+    edited_at: datetime | None = None
     vote: str = ""
     vote_tag: str = ""
     is_description: bool = False  # a bug's first message: no comment on it, and no vote
@@ -41,11 +51,14 @@ class CommentFacts:
 class ItemFacts:
     """One item as it is outside, in our words. Times are aware UTC.
 
-    ``state`` is what its status alone says (docs/specification.md, section 3); the rules that need more (series, last
-    comment) are applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is whatever the
-    outside changes with every new tip, so that an unchanged marker means an unchanged revision without asking again.
+    A proposal is the same by its ``number``, a bug task by its bug's ``number`` and ``bug_target``; every address may
+    change. ``state`` is what its status alone says (docs/specification.md, section 3); the rules that need more
+    (series, last comment) are applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is
+    whatever the outside changes with every new tip, so that an unchanged marker means an unchanged revision without
+    asking again.
     """
 
+    number: int
     api_url: str
     url: str
     kind: str
@@ -54,7 +67,11 @@ class ItemFacts:
     launchpad_status: str
     owner: PersonFacts
     created_at: datetime
-    updated_at: datetime
+    updated_at: datetime  # last activity that the outside names, whoever acted
+    bug_target: str = ""
+    private: bool = False
+    is_duplicate: bool = False
+    duplicate_of: str = ""  # the page of the bug that this is a duplicate of; empty when it may not be known
     test_url: str = ""
     branch: str = ""
     revision: str = ""

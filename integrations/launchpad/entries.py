@@ -1,29 +1,33 @@
-"""Launchpad's entries in our words: JSON to facts."""
+"""Launchpad's entries: JSON to typed objects at the border, and those to facts.
+
+An entry has only the fields that are used. Each of its texts is cut to a length and free of what no database keeps;
+its times are aware UTC; a link that Launchpad hides from us is empty. What is not of that form raises InvalidEntry.
+"""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
+import structlog
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from core.urls import is_web_url
 from integrations.launchpad.errors import InvalidEntry
-from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.facts import HIDDEN_PERSON, CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.models import Review, State
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
-
-REDACTED = "tag:launchpad.net:2008:redacted"
-
-
-MAX_TEXT = 100_000  # characters kept of a comment
-
+REDACTED = "tag:launchpad.net:2008:redacted"  # in place of a link that we may not follow
+CLOCK_SKEW = timedelta(hours=1)  # how far ahead of our clock a time may be and still be believed
+MAX_COMMENT = 100_000  # characters kept
 
 PROPOSAL_STATES: dict[str, str] = {
     "Needs review": State.PENDING,
@@ -35,8 +39,6 @@ PROPOSAL_STATES: dict[str, str] = {
     "Superseded": State.ABANDONED,
     "Merged": State.MERGED,
 }
-
-
 TASK_STATES: dict[str, str] = {
     "New": State.PENDING,  # NEW if it never left New
     "Confirmed": State.PENDING,
@@ -53,133 +55,437 @@ TASK_STATES: dict[str, str] = {
     "Expired": State.ABANDONED,
 }
 
-
 _PERSON = re.compile(r"/~([^/]+)$")
+_PROPOSAL = re.compile(r"/\+merge/([0-9]{1,18})$")
+_TASK = re.compile(r"^/[^/]+/(.+)/\+bug/([0-9]{1,18})$")
+_COMMENT = re.compile(r"/comments/([0-9]{1,18})$")
+
+_logged: set[str] = set()  # unknown statuses
 
 
-_logged: set[str] = set()
+# --- fields ----------------------------------------------------------------------------------------------------
 
 
-def text_of(entry: dict[str, Any], name: str, limit: int = 1000) -> str:
-    """A text field; empty when it is null. Raises InvalidEntry for anything else."""
-    value = entry.get(name)
+def _read_text(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidEntry(f"{name} is not a text.")
+        raise PydanticCustomError("text", "is not a text")
     if value.isascii() and "\0" not in value:
-        return value[:limit]
-    return value.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def time_of(entry: dict[str, Any], name: str) -> datetime | None:
-    """A time field, aware UTC. Raises InvalidEntry when it is no time."""
-    value = text_of(entry, name, 64)
-    if not value:
+def _read_short(value: object) -> str:
+    return _read_text(value)[:64]
+
+
+def _read_name(value: object) -> str:
+    return _read_text(value)[:255]
+
+
+def _read_address(value: object) -> str:
+    return _read_text(value)[:1000]
+
+
+def _read_title(value: object) -> str:
+    return _read_text(value)[:10_000]
+
+
+def _read_comment(value: object) -> str:
+    return _read_text(value)[:MAX_COMMENT]
+
+
+def _read_link(value: object) -> str:
+    link = _read_address(value)
+    return "" if link == REDACTED else link
+
+
+def _read_page(value: object) -> str:
+    page = _read_address(value)
+    if not is_web_url(page):
+        raise PydanticCustomError("page", "is not an http or https URL")
+    return page
+
+
+def _read_time(value: object) -> datetime | None:
+    if value is None or value == "":
         return None
     try:
-        if (moment := parse_datetime(value)) is not None:
+        moment = parse_datetime(value) if isinstance(value, str) and len(value) <= 64 else None
+        if moment is not None:
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):  # there is no such day; the end of all days, in another zone
         pass
-    raise InvalidEntry(f"{name} is not a time.")
+    raise PydanticCustomError("time", "is not a time")
 
 
-def username_of(link: Any) -> str:
-    """The username in a link to a person; ``unknown`` when the link is missing or redacted."""
-    found = _PERSON.search(link) if isinstance(link, str) and link != REDACTED else None
-    return found.group(1)[:255] if found else "unknown"
+def _read_required_time(value: object) -> datetime:
+    moment = _read_time(value)
+    if moment is None:
+        raise PydanticCustomError("time", "is missing")
+    return moment
 
 
-def state_of(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bool]:
-    """State for a Launchpad status (docs/specification.md, section 3), and whether the status is one that we know."""
+def _read_person(value: object) -> PersonFacts:
+    found = _PERSON.search(value) if isinstance(value, str) else None
+    return PersonFacts(found.group(1)[:255]) if found else HIDDEN_PERSON
+
+
+def _read_entries(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise PydanticCustomError("entries", "is not a list")
+    return value
+
+
+def _read_total_size(value: object) -> int | None:
+    """A number, or an object with one; None for what is no size."""
+    if isinstance(value, dict):
+        value = value.get("total_size")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _read_private(value: object) -> bool:
+    return value not in (None, False)  # whatever else it is: in doubt it is not shown
+
+
+Short = Annotated[str, PlainValidator(_read_short)]
+Name = Annotated[str, PlainValidator(_read_name)]
+Title = Annotated[str, PlainValidator(_read_title)]
+LongText = Annotated[str, PlainValidator(_read_comment)]
+Address = Annotated[str, PlainValidator(_read_address)]  # compared and kept, never followed
+Link = Annotated[str, PlainValidator(_read_link)]  # empty when it is null, or hidden from us
+Page = Annotated[str, PlainValidator(_read_page)]
+Time = Annotated[datetime | None, PlainValidator(_read_time)]
+RequiredTime = Annotated[datetime, PlainValidator(_read_required_time)]
+Person = Annotated[PersonFacts, PlainValidator(_read_person)]
+Entries = Annotated[list[Any], PlainValidator(_read_entries)]
+TotalSize = Annotated[int | None, PlainValidator(_read_total_size)]
+Private = Annotated[bool, PlainValidator(_read_private)]
+
+
+# --- entries ---------------------------------------------------------------------------------------------------
+
+
+class Entry(BaseModel):
+    """An object as Launchpad answers it. Fields that it leaves out are empty."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    self_link: Address = ""
+    private: Private = False
+
+
+EntryType = TypeVar("EntryType", bound=BaseModel)
+
+
+def parse(model: type[EntryType], value: object) -> EntryType:
+    """The value as such an entry. Raises InvalidEntry, which names the field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if not first["loc"]:
+            raise InvalidEntry("It is not an object.") from None
+        raise InvalidEntry(f"{first['loc'][0]} {first['msg']}.") from None
+
+
+class ListedItem(Entry):
+    """What a list says of a proposal or a bug task: as much as shows whether it says something new."""
+
+    web_link: Address = ""
+    bug_link: Address = ""
+    queue_status: Short = ""
+    status: Short = ""
+    date_review_requested: Time = None
+    date_reviewed: Time = None
+    date_merged: Time = None
+    preview_diff_link: Address = ""
+
+    @property
+    def is_bug(self) -> bool:
+        return bool(self.bug_link)
+
+    @property
+    def kind(self) -> str:
+        return Review.Kind.NEW if self.is_bug else Review.Kind.UPDATE
+
+    @property
+    def launchpad_status(self) -> str:
+        return self.status if self.is_bug else self.queue_status
+
+    @property
+    def times(self) -> list[datetime]:
+        """When somebody did something to it, as far as that can be."""
+        return _believable(self.date_review_requested, self.date_reviewed, self.date_merged)
+
+
+class ItemEntry(Entry):
+    """A proposal or a bug task, whole."""
+
+    address: ClassVar[re.Pattern[str]]
+
+    web_link: Page
+    date_created: RequiredTime
+
+    @property
+    def found_address(self) -> re.Match[str]:
+        found = self.address.search(urlsplit(self.self_link).path)
+        if found is None:
+            raise InvalidEntry("self_link is not the address of such an item.")
+        return found
+
+
+class Proposal(ItemEntry):
+    """A merge proposal, of Bazaar branches or Git refs."""
+
+    address = _PROPOSAL
+
+    queue_status: Short = ""
+    registrant: Person = Field(default=HIDDEN_PERSON, alias="registrant_link")
+    date_review_requested: Time = None
+    date_reviewed: Time = None
+    date_merged: Time = None
+    source_branch_link: Link = ""
+    source_git_repository_link: Link = ""
+    source_git_path: Link = ""
+    target_branch_link: Link = ""
+    target_git_repository_link: Link = ""
+    preview_diff_link: Address = ""
+    all_comments_collection_link: Link = ""
+    votes_collection_link: Link = ""
+
+    @property
+    def number(self) -> int:
+        """Its number, unique on all of Launchpad. Raises InvalidEntry."""
+        return int(self.found_address.group(1))
+
+    @property
+    def diff_url(self) -> str:
+        """The preview diff; empty before the first one, or when it is hidden from us."""
+        return "" if self.preview_diff_link == REDACTED else self.preview_diff_link
+
+    @property
+    def source_ref_url(self) -> str:
+        """The Git ref that is proposed, or nothing."""
+        repository, path = self.source_git_repository_link, self.source_git_path
+        return f"{repository}/+ref/{quote(path.removeprefix('refs/heads/'))}" if repository and path else ""
+
+    @property
+    def title(self) -> str:
+        """The branch without its owner's name, and the Git branch."""
+        path = urlsplit(self.source_branch_link or self.source_git_repository_link).path
+        name, branch = "/".join(path.split("/")[2:]), self.source_git_path.removeprefix("refs/heads/")
+        return " ".join(filter(None, [name, branch])) or self.self_link
+
+
+class Task(ItemEntry):
+    """A bug task: what is to be done about a bug at one target."""
+
+    address = _TASK
+
+    bug_link: Link = ""
+    status: Short = ""
+    title: Title = ""
+    owner: Person = Field(default=HIDDEN_PERSON, alias="owner_link")
+    date_left_new: Time = None
+
+    @property
+    def target(self) -> str:
+        """The path of what the task is on. Raises InvalidEntry."""
+        return self.found_address.group(1)[:500]
+
+    @property
+    def number(self) -> int:
+        """The bug's number. Raises InvalidEntry."""
+        return int(self.found_address.group(2))
+
+
+def parse_item(value: object) -> Proposal | Task:
+    """The value as a proposal, or as a task when it is of a bug. Raises InvalidEntry."""
+    if isinstance(value, dict) and "bug_link" in value:
+        return parse(Task, value)
+    return parse(Proposal, value)
+
+
+class Bug(Entry):
+    """A bug, which may have several tasks."""
+
+    title: Title = ""
+    tags: Annotated[list[Any], PlainValidator(lambda value: value if isinstance(value, list) else [])] = []
+    date_last_updated: Time = None
+    date_last_message: Time = None
+    duplicate_of_link: Link = ""
+    messages_collection_link: Link = ""
+    linked_branches_collection_link: Link = ""
+
+
+class Comment(Entry):
+    """A comment on a proposal (``author_link``, a vote) or a message on a bug (``owner_link``)."""
+
+    author: Person = Field(default=HIDDEN_PERSON, alias="author_link")
+    owner: Person = Field(default=HIDDEN_PERSON, alias="owner_link")
+    content: LongText = ""
+    date_created: RequiredTime
+    date_last_edited: Time = None
+    vote: Short = ""
+    vote_tag: Name = ""
+    visible: Annotated[bool, PlainValidator(lambda value: value not in (False, 0, "false"))] = True
+
+    @property
+    def number(self) -> int:
+        """Its number, which stays when its proposal or bug moves. Raises InvalidEntry."""
+        found = _COMMENT.search(self.self_link)
+        if found is None:
+            raise InvalidEntry("self_link is not the address of a comment.")
+        return int(found.group(1))
+
+
+class PersonEntry(Entry):
+    """A person or a team."""
+
+    name: Name = ""
+    display_name: Name = ""
+    is_team: Annotated[bool, PlainValidator(bool)] = False
+    web_link: Address = ""
+
+
+class Branch(Entry):
+    """A Bazaar branch."""
+
+    bzr_identity: Address = ""
+    last_scanned_id: Name = ""
+    sourcepackage_link: Link = ""
+
+
+class GitRepository(Entry):
+    """A Git repository."""
+
+    git_https_url: Address = ""
+
+
+class GitRef(Entry):
+    """A branch of a Git repository."""
+
+    commit_sha1: Name = ""
+
+
+class PreviewDiff(Entry):
+    """What merging a proposal would change."""
+
+    source_revision_id: Name = ""
+
+
+class LinkedBranch(Entry):
+    """That a branch is linked to a bug."""
+
+    branch_link: Link = ""
+
+
+class CollectionPage(BaseModel):
+    """A page of a collection."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    entries: Entries
+    next_collection_link: Link = ""
+    total_size: TotalSize = None
+
+
+class VoteReference(Entry):
+    """That somebody was asked for a review, or gave one."""
+
+    reviewer_link: Link = ""
+
+
+# --- facts -----------------------------------------------------------------------------------------------------
+
+
+def get_state(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bool]:
+    """The state of a Launchpad status (docs/specification.md, section 3), and whether the status is known."""
     states = PROPOSAL_STATES if kind == Review.Kind.UPDATE else TASK_STATES
     if status == "New" and not left_new and kind == Review.Kind.NEW:
         return State.NEW, True
     if status not in states:
         if status not in _logged:
             _logged.add(status)
-            logger.warning("unknown launchpad status kind=%s status=%r", kind, status[:100])
+            logger.warning("unknown status on Launchpad", kind=kind, status=status)
         return State.PENDING, False
     return states[status], True
 
 
-def web_link_of(entry: dict[str, Any]) -> str:
-    """The item's page. Raises InvalidEntry when it is no http(s) URL."""
-    link = text_of(entry, "web_link")
-    if not is_web_url(link):
-        raise InvalidEntry("web_link is not an http or https URL.")
-    return link
-
-
-def proposal_facts(entry: dict[str, Any], *, revision: str, test_url: str, series: SeriesFacts | None) -> ItemFacts:
-    """A merge proposal in our words. Raises InvalidEntry."""
-    status = text_of(entry, "queue_status", 64)
-    created = time_of(entry, "date_created")
-    if not created or not text_of(entry, "self_link"):
-        raise InvalidEntry("It has no self_link or date_created.")
-    times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
-    source = text_of(entry, "source_branch_link") or text_of(entry, "source_git_repository_link")
-    name = "/".join(urlsplit(source).path.split("/")[2:]) if source != REDACTED else ""
-    branch = text_of(entry, "source_git_path", 500)
+def proposal_facts(
+    proposal: Proposal, *, revision: str, test_url: str, series: SeriesFacts | None, private: bool = False
+) -> ItemFacts:
+    """The facts of a proposal. ``private`` says that what is proposed is. Raises InvalidEntry."""
+    times = _believable(proposal.date_review_requested, proposal.date_reviewed, proposal.date_merged)
+    created = min(proposal.date_created, timezone.now())
     return ItemFacts(
-        api_url=text_of(entry, "self_link"),
-        url=web_link_of(entry),
+        number=proposal.number,
+        api_url=proposal.self_link,
+        url=proposal.web_link,
         kind=Review.Kind.UPDATE,
-        title=" ".join(filter(None, [name, branch.removeprefix("refs/heads/")])) or text_of(entry, "self_link"),
-        state=state_of(Review.Kind.UPDATE, status)[0],
-        launchpad_status=status,
-        owner=PersonFacts(username_of(entry.get("registrant_link"))),
+        title=proposal.title,
+        state=get_state(Review.Kind.UPDATE, proposal.queue_status)[0],
+        launchpad_status=proposal.queue_status,
+        owner=proposal.registrant,
         created_at=created,
-        updated_at=max([created, *(moment for moment in times if moment)]),
+        updated_at=max([created, *times]),
+        private=proposal.private or private,
         test_url=test_url,
-        branch=branch,
+        branch=proposal.source_git_path[:500],
         revision=revision,
-        diff_marker=text_of(entry, "preview_diff_link"),
+        diff_marker=proposal.preview_diff_link,
         series=series,
-        comments_url=text_of(entry, "all_comments_collection_link"),
+        comments_url=proposal.all_comments_collection_link,
     )
 
 
 def task_facts(
-    task: dict[str, Any], bug: dict[str, Any], *, revision: str, test_url: str, excluded_tags: Sequence[str]
+    task: Task, bug: Bug, *, revision: str, test_url: str, excluded_tags: Sequence[str], private: bool = False
 ) -> ItemFacts:
-    """A bug task with its bug in our words. Raises InvalidEntry."""
-    status = text_of(task, "status", 64)
-    created = time_of(task, "date_created")
-    if not created or not text_of(task, "self_link"):
-        raise InvalidEntry("It has no self_link or date_created.")
-    times = [time_of(bug, "date_last_updated"), time_of(bug, "date_last_message")]
-    tags = bug.get("tags")
+    """The facts of a bug task with its bug. ``private`` says that its branch is. Raises InvalidEntry."""
+    created = min(task.date_created, timezone.now())
+    duplicate_of = bug.duplicate_of_link.rstrip("/").rpartition("/")[2]
     return ItemFacts(
-        api_url=text_of(task, "self_link"),
-        url=web_link_of(task),
+        number=task.number,
+        bug_target=task.target,
+        api_url=task.self_link,
+        url=task.web_link,
         kind=Review.Kind.NEW,
-        title=text_of(bug, "title", 10_000) or text_of(task, "title", 10_000),
-        state=state_of(Review.Kind.NEW, status, left_new=time_of(task, "date_left_new") is not None)[0],
-        launchpad_status=status,
-        owner=PersonFacts(username_of(task.get("owner_link"))),
+        title=bug.title or task.title,
+        state=get_state(Review.Kind.NEW, task.status, left_new=task.date_left_new is not None)[0],
+        launchpad_status=task.status,
+        owner=task.owner,
         created_at=created,
-        updated_at=max([created, *(moment for moment in times if moment)]),
+        updated_at=max([created, *_believable(bug.date_last_updated, bug.date_last_message)]),
+        private=task.private or bug.private or private,
+        duplicate_of=urljoin(task.web_link, f"/bugs/{duplicate_of}") if duplicate_of.isdigit() else "",
         test_url=test_url,
         revision=revision,
-        excluded=isinstance(tags, list) and any(tag in excluded_tags for tag in tags),
-        comments_url=text_of(bug, "messages_collection_link"),
+        excluded=any(tag in excluded_tags for tag in bug.tags),
+        comments_url=bug.messages_collection_link,
     )
 
 
-def comment_facts(entry: dict[str, Any], *, is_description: bool) -> CommentFacts:
-    """A comment on a proposal, or a message on a bug. Raises InvalidEntry."""
-    created = time_of(entry, "date_created")
-    link = text_of(entry, "self_link")
-    if not created or not link:
-        raise InvalidEntry("A comment has no self_link or date_created.")
+def comment_facts(comment: Comment, *, position: int, is_bug: bool) -> CommentFacts:
+    """The facts of a comment on a proposal, or of a message on a bug. Raises InvalidEntry."""
+    number = comment.number
     return CommentFacts(
-        api_url=link,
-        author=PersonFacts(username_of(entry.get("author_link") or entry.get("owner_link"))),
-        content=text_of(entry, "content", MAX_TEXT),
-        created_at=created,
-        vote=text_of(entry, "vote", 64),
-        vote_tag=text_of(entry, "vote_tag", 255),
-        is_description=is_description,
+        number=number,
+        position=position,
+        api_url=comment.self_link,
+        author=comment.author if comment.author != HIDDEN_PERSON else comment.owner,
+        content=comment.content,
+        created_at=min(comment.date_created, timezone.now()),
+        edited_at=comment.date_last_edited,
+        vote=comment.vote,
+        vote_tag=comment.vote_tag,
+        is_description=is_bug and number == 0,
     )
+
+
+def _believable(*moments: datetime | None) -> list[datetime]:
+    """Those of the times that are there and not in the future: a clock was wrong, or it is a joke."""
+    latest = timezone.now() + CLOCK_SKEW
+    return [moment for moment in moments if moment is not None and moment <= latest]

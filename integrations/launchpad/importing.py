@@ -15,8 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.entries import state_of, text_of, time_of
-from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
+from integrations.launchpad.entries import ListedItem, get_state, parse, parse_item
+from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
 from integrations.launchpad.sources import READERS
@@ -56,38 +56,39 @@ class ImportRun:
 
     def _changed_items(self, batch: list[Any]) -> list[Item]:
         """Those of a batch that say something new. One query, no request."""
-        links = {link for entry in batch if isinstance(entry, dict) and isinstance(link := entry.get("self_link"), str)}
-        rows = Review.objects.filter(api_url__in=links).order_by().only(*KNOWN_FIELDS)
-        known = {review.api_url: review for review in rows}
-        items: dict[str, Item] = {}
+        listed: list[tuple[ListedItem, Any]] = []
         for entry in batch:
             self.report.seen += 1
             try:
-                if not isinstance(entry, dict):
-                    raise InvalidEntry("It is not an object.")
-                link = str(entry.get("self_link"))
-                if self._is_news(entry, known.get(link)):
-                    items[link] = Item(entry, known.get(link))
+                listed.append((parse(ListedItem, entry), entry))
+            except LaunchpadError as problem:
+                self._item_failed(_name_of(entry), problem)
+        links = {item.self_link for item, _ in listed}
+        rows = Review.objects.filter(api_url__in=links).order_by().only(*KNOWN_FIELDS)
+        known = {review.api_url: review for review in rows}
+        items: dict[str, Item] = {}
+        for item, entry in listed:
+            try:
+                review = known.get(item.self_link)
+                if self._is_news(item, review):
+                    items[item.self_link] = Item(parse_item(entry), review)
             except Exception as error:  # whatever is wrong with one item, the others go on
-                self._item_failed(entry, error)
+                self._item_failed(item.web_link or item.self_link, error)
         return list(items.values())
 
-    def _is_news(self, entry: dict[str, Any], review: Review | None) -> bool:
-        """Whether an entry says something that its review does not. Raises InvalidEntry."""
-        kind = Review.Kind.NEW if "bug_link" in entry else Review.Kind.UPDATE
-        status = text_of(entry, "status" if kind == Review.Kind.NEW else "queue_status", 64)
-        state, is_known = state_of(kind, status)
+    def _is_news(self, item: ListedItem, review: Review | None) -> bool:
+        """Whether an item says something that its review does not."""
+        state, is_known = get_state(item.kind, item.launchpad_status)
         if not is_known:
-            self.add_problem(f"Unknown status {status!r}, taken as PENDING: {text_of(entry, 'web_link')}")
+            self.add_problem(f"Unknown status {item.launchpad_status!r}, taken as PENDING: {item.web_link}")
         if review is None:
             return self.include_closed or state not in CLOSED_STATES
         if review.sync_error:  # it was out of reach, and now it is here
             return True
-        if kind == Review.Kind.NEW or review.launchpad_status != status or not review.revision:
+        if item.is_bug or review.launchpad_status != item.launchpad_status or not review.revision:
             return True
-        times = [time_of(entry, name) for name in ("date_review_requested", "date_reviewed", "date_merged")]
-        newer = any(moment and moment > review.updated_at for moment in times)
-        return newer or review.diff_marker != text_of(entry, "preview_diff_link")
+        is_newer = any(moment > review.updated_at for moment in item.times)
+        return is_newer or review.diff_marker != item.preview_diff_link
 
     def _write(self, items: list[Item]) -> None:
         now = timezone.now()
@@ -108,7 +109,7 @@ class ImportRun:
                     self.report.added += done.added
                     self.report.changed += done.changed
             except Exception as error:
-                self._item_failed(item.entry, error)
+                self._item_failed(item.entry.web_link, error)
 
     def add_problem(self, words: str) -> None:
         """Something that staff should read."""
@@ -120,13 +121,12 @@ class ImportRun:
         self.report.failed += 1
         self.add_problem(words)
 
-    def _item_failed(self, entry: Any, error: Exception) -> None:
-        name = str(entry.get("web_link") or entry.get("self_link"))[:200] if isinstance(entry, dict) else "an entry"
+    def _item_failed(self, name: str, error: Exception) -> None:
         if isinstance(error, LaunchpadError):
-            self.part_failed(f"{name}: {error}")
+            self.part_failed(f"{name[:200]}: {error}")
         else:
             logger.error("item not imported", source=self.source.name, exc_info=error)
-            self.part_failed(f"{name}: {type(error).__name__}")
+            self.part_failed(f"{name[:200]}: {type(error).__name__}")
 
     def finish(self, problem: str, requests: int) -> None:
         """Save the report, and on the source what it says. ``problem``: why the source could not be read, in words."""
@@ -176,6 +176,11 @@ def import_source(
         problem = f"{type(error).__name__}; the log says where."
     run.finish(problem, launchpad.requests - requests_before if launchpad else 0)
     return run.report
+
+
+def _name_of(entry: Any) -> str:
+    """What to call an entry that is not of the form that Launchpad promises."""
+    return str(entry.get("web_link") or entry.get("self_link")) if isinstance(entry, dict) else "an entry"
 
 
 def _explain_refusal(source: Source, launchpad: Launchpad | None, status: int) -> str:

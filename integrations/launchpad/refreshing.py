@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import get_launchpad
-from integrations.launchpad.comments import read_comments, read_comments_of
+from integrations.launchpad.comments import read_comments
+from integrations.launchpad.entries import parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, read_people, resolve_items
 from reviews.ingest import abandon, add_comments, ingest, move
@@ -50,8 +51,7 @@ def refresh(review: Review) -> str:
 def _refresh(review: Review, now: datetime) -> None:
     launchpad = get_launchpad()
     try:
-        entry = launchpad.get(review.api_url)
-        item = Item(entry, review)
+        item = Item(parse_item(launchpad.get(review.api_url)), review)
         resolve_items(launchpad, [item], review.source)
         if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell
             raise item.problem
@@ -65,7 +65,7 @@ def _refresh(review: Review, now: datetime) -> None:
         raise LaunchpadError("Launchpad answered another kind of item.")
     if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
         return
-    comments = read_comments_of(launchpad, item.bug or entry)
+    comments = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
     read_people(launchpad, {comment.author.username for comment in comments})
     ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
 

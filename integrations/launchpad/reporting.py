@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -19,9 +18,9 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from core.concurrency import ask_all
-from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.comments import read_comments_of
-from integrations.launchpad.entries import text_of
+from integrations.launchpad.client import get_launchpad
+from integrations.launchpad.comments import is_said
+from integrations.launchpad.entries import Bug, Task, parse, parse_item
 from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible
 from integrations.models import OutcomePost, posting_sources, posts_outcomes
 from reviews.history import record
@@ -114,21 +113,18 @@ def _post(post: OutcomePost, deadline: float) -> None:
     is_bug = review.kind == Review.Kind.NEW
     url = review.api_url
     if is_bug or tried_before:
-        entry = launchpad.get(review.api_url)
-        if "bug_link" in entry:
-            entry = launchpad.get(text_of(entry, "bug_link"))
-        url = text_of(entry, "self_link") or review.api_url
-        if tried_before and _is_posted(launchpad, entry, post):
-            return
+        item = parse_item(launchpad.get(review.api_url))
+        if isinstance(item, Task):
+            bug = parse(Bug, launchpad.get(item.bug_link))
+            url, comments_url = bug.self_link, bug.messages_collection_link
+        else:
+            url, comments_url = item.self_link, item.all_comments_collection_link
+        if tried_before and comments_url and is_said(launchpad, comments_url, _marker(post)):
+            return  # an earlier try did reach Launchpad
     if time.monotonic() > deadline:
         raise LaunchpadError("Launchpad took too long; the outcome was not posted.")
     subject = f"{post.run.substrate.name.upper()} Test Results: {review.title}"[:500]
     launchpad.post_comment(url, content_of(post), subject, VOTES.get(Status(post.outcome)), is_bug=is_bug)
-
-
-def _is_posted(launchpad: Launchpad, entry: dict[str, Any], post: OutcomePost) -> bool:
-    """Whether an earlier try did reach Launchpad."""
-    return any(_marker(post) in comment.content for comment in read_comments_of(launchpad, entry))
 
 
 def _mark_posted(post: OutcomePost) -> None:

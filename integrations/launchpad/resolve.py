@@ -18,10 +18,25 @@ from django.utils import timezone
 
 from accounts.models import Person
 from integrations.launchpad.client import BATCH, Launchpad
-from integrations.launchpad.entries import REDACTED, proposal_facts, task_facts, text_of
+from integrations.launchpad.entries import (
+    Branch,
+    Bug,
+    CollectionPage,
+    EntryType,
+    GitRef,
+    GitRepository,
+    LinkedBranch,
+    PersonEntry,
+    PreviewDiff,
+    Proposal,
+    Task,
+    parse,
+    proposal_facts,
+    task_facts,
+)
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.models import Repository
-from reviews.facts import ItemFacts, PersonFacts, SeriesFacts
+from reviews.facts import HIDDEN_PERSON, ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import upsert_people, upsert_series
 from reviews.models import Review, Series, Source
 
@@ -35,29 +50,15 @@ Answer = dict[str, Any] | LaunchpadError  # what get_many has for a URL: an entr
 class Item:
     """One item on its way in: its entry, its review if it is known, and what was found out about it."""
 
-    entry: dict[str, Any]
+    entry: Proposal | Task
     review: Review | None
-    bug: dict[str, Any] = field(default_factory=dict)
+    bug: Bug = field(default_factory=Bug)
     revision: str = ""
     test_url: str = ""
     series: SeriesFacts | None = None
+    is_branch_private: bool = False
     facts: ItemFacts | None = None
     problem: LaunchpadError | None = None  # why it has no facts
-
-    @property
-    def is_bug(self) -> bool:
-        return "bug_link" in self.entry
-
-    def link(self, name: str) -> str:
-        """A link of the entry; empty when it is null, or when we may not follow it. Raises InvalidEntry."""
-        link = text_of(self.entry, name)
-        return "" if link == REDACTED else link
-
-    @property
-    def git_ref(self) -> str:
-        """The URL of the Git ref that is proposed, or nothing. Raises InvalidEntry."""
-        repository, path = self.link("source_git_repository_link"), self.link("source_git_path")
-        return f"{repository}/+ref/{quote(path.removeprefix('refs/heads/'))}" if repository and path else ""
 
     @contextmanager
     def catching(self) -> Iterator[None]:
@@ -67,36 +68,42 @@ class Item:
         except LaunchpadError as problem:
             self.problem = problem
         except Exception as error:
-            logger.exception("item not understood", item=str(self.entry.get("self_link"))[:200])
+            logger.exception("item not understood", item=self.entry.self_link[:200])
             self.problem = LaunchpadError(type(error).__name__)
 
 
 def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None) -> None:
     """Find out the facts of each item: afterwards it has ``facts``, or a ``problem``."""
-    bugs = [item for item in items if item.is_bug]
-    proposals = [item for item in items if not item.is_bug]
-    _read_bugs(launchpad, bugs)
-    _read_linked_branches(launchpad, bugs)
-    _keep_known_tips(proposals)
-    _read_tips(launchpad, proposals)
-    _read_test_urls(launchpad, proposals)
-    _read_series(launchpad, proposals)
+    _read_bugs(launchpad, _tasks(items))
+    _read_linked_branches(launchpad, _tasks(items))
+    _keep_known_tips(_proposals(items))
+    _read_tips(launchpad, _proposals(items))
+    _read_test_urls(launchpad, _proposals(items))
+    _read_series(launchpad, _proposals(items))
     excluded_tags = source.excluded_tags if source else []
-    for item in _without_problem(items):
+    for item, task in _tasks(items):
         with item.catching():
-            if item.is_bug:
-                item.facts = task_facts(
-                    item.entry,
-                    item.bug,
-                    revision=item.revision,
-                    test_url=item.test_url,
-                    excluded_tags=excluded_tags,
-                )
-            else:
-                item.facts = proposal_facts(
-                    item.entry, revision=item.revision, test_url=item.test_url, series=item.series
-                )
+            item.facts = task_facts(
+                task, item.bug, revision=item.revision, test_url=item.test_url, excluded_tags=excluded_tags,
+                private=item.is_branch_private,
+            )  # fmt: skip
+    for item, proposal in _proposals(items):
+        with item.catching():
+            item.facts = proposal_facts(
+                proposal, revision=item.revision, test_url=item.test_url, series=item.series,
+                private=item.is_branch_private,
+            )  # fmt: skip
     read_people(launchpad, {item.facts.owner.username for item in items if item.facts})
+
+
+def _tasks(items: Iterable[Item]) -> list[tuple[Item, Task]]:
+    """The bug tasks among the items that have no problem."""
+    return [(item, item.entry) for item in items if item.problem is None and isinstance(item.entry, Task)]
+
+
+def _proposals(items: Iterable[Item]) -> list[tuple[Item, Proposal]]:
+    """The proposals among the items that have no problem."""
+    return [(item, item.entry) for item in items if item.problem is None and isinstance(item.entry, Proposal)]
 
 
 def read_people(launchpad: Launchpad, usernames: Iterable[str]) -> None:
@@ -104,7 +111,7 @@ def read_people(launchpad: Launchpad, usernames: Iterable[str]) -> None:
 
     Somebody whose account is gone keeps the username as name; a failure is no reason to lose an item.
     """
-    wanted = set(usernames)
+    wanted = set(usernames) - {HIDDEN_PERSON.username}
     wanted -= set(
         Person.objects.filter(username__in=wanted, fetched_at__isnull=False).values_list("username", flat=True)
     )
@@ -121,80 +128,77 @@ def _person_of(username: str, answer: Answer) -> PersonFacts:
     if isinstance(answer, LaunchpadError):
         return PersonFacts(username)  # asked for again next time
     try:
-        name, page = text_of(answer, "display_name", 255), text_of(answer, "web_link", 500)
+        person = parse(PersonEntry, answer)
     except LaunchpadError:
         return PersonFacts(username)
-    return PersonFacts(username, name or username, bool(answer.get("is_team")), page)
+    return PersonFacts(username, person.display_name or username, person.is_team, person.web_link[:500])
 
 
-def _without_problem(items: Iterable[Item]) -> list[Item]:
-    return [item for item in items if item.problem is None]
-
-
-def _entry_of(answer: Answer) -> dict[str, Any]:
+def _parse_answer(model: type[EntryType], answer: Answer) -> EntryType:
     """What was answered. Raises what was wrong with it."""
     if isinstance(answer, LaunchpadError):
         raise answer
-    return answer
+    return parse(model, answer)
 
 
 # --- proposals -------------------------------------------------------------------------------------------------
 
 
-def _keep_known_tips(proposals: list[Item]) -> None:
+def _keep_known_tips(proposals: list[tuple[Item, Proposal]]) -> None:
     """An unchanged preview diff means an unchanged tip: nothing has to be asked."""
-    for item in proposals:
-        with item.catching():
-            marker = text_of(item.entry, "preview_diff_link")
-            if item.review and marker and item.review.diff_marker == marker:
+    for item, proposal in proposals:
+        if item.review:
+            item.test_url = item.review.test_url
+            if proposal.preview_diff_link and proposal.preview_diff_link == item.review.diff_marker:
                 item.revision = item.review.revision
-            item.test_url = item.review.test_url if item.review else ""
 
 
-def _read_tips(launchpad: Launchpad, proposals: list[Item]) -> None:
+def _read_tips(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
     """The tip of what is proposed: from the branches, many at once; else from the preview diff, else one by one."""
-    branches: dict[Item, str] = {}
-    diffs: dict[Item, str] = {}
-    refs: dict[Item, str] = {}
-    for item in _without_problem(proposals):
-        with item.catching():
-            if not item.revision:
-                branches[item] = item.link("source_branch_link")
-                diffs[item] = item.link("preview_diff_link")
-                refs[item] = item.git_ref
-    named = [link for link in branches.values() if link]
+    unknown = [(item, proposal) for item, proposal in proposals if not item.revision]
+    named = [proposal.source_branch_link for _, proposal in unknown if proposal.source_branch_link]
     if len(named) > 1:  # for one, the diff that the proposal names is asked for straight away
         found = launchpad.branches(named)
-        for item, link in branches.items():
-            if link in found:
+        for item, proposal in unknown:
+            if proposal.source_branch_link in found:
                 with item.catching():
-                    item.revision = text_of(found[link], "last_scanned_id", 255)
-    for links, name in ((diffs, "source_revision_id"), (branches, "last_scanned_id"), (refs, "commit_sha1")):
-        _read_tips_at(launchpad, links, name)
+                    _take_branch(item, parse(Branch, found[proposal.source_branch_link]))
+    diffs = {item: proposal.diff_url for item, proposal in unknown}
+    for item, diff in _answers(launchpad, diffs, PreviewDiff):
+        item.revision = diff.source_revision_id
+    branches = {item: proposal.source_branch_link for item, proposal in unknown}
+    for item, branch in _answers(launchpad, branches, Branch):
+        _take_branch(item, branch)
+    refs = {item: proposal.source_ref_url for item, proposal in unknown}
+    for item, ref in _answers(launchpad, refs, GitRef):
+        item.revision = ref.commit_sha1
 
 
-def _read_tips_at(launchpad: Launchpad, links: dict[Item, str], name: str) -> None:
-    """The tips of items that have none yet, from a field of what their links lead to."""
+def _take_branch(item: Item, branch: Branch) -> None:
+    item.revision, item.is_branch_private = branch.last_scanned_id, branch.private
+
+
+def _answers(launchpad: Launchpad, links: dict[Item, str], model: type[EntryType]) -> Iterator[tuple[Item, EntryType]]:
+    """What the links lead to, for the items that have no tip yet; what is not there is left out."""
     wanted = {item: link for item, link in links.items() if link and not item.revision and not item.problem}
     answers = launchpad.get_many(wanted.values())
     for item, link in wanted.items():
         if isinstance(answers[link], NotAccessible):  # no diff yet, or its branch was deleted: ask the next
             continue
         with item.catching():
-            item.revision = text_of(_entry_of(answers[link]), name, 255)
+            yield item, _parse_answer(model, answers[link])
 
 
-def _read_test_urls(launchpad: Launchpad, proposals: list[Item]) -> None:
+def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
     """What is to be tested: ``lp:`` and a branch's unique name, or a repository's URL (one request, once)."""
     repositories: dict[Item, str] = {}
-    for item in _without_problem(proposals):
-        with item.catching():
-            if item.test_url:
-                continue
-            if branch := item.link("source_branch_link"):
-                item.test_url = "lp:" + branch.removeprefix(launchpad.root)
-            elif repository := item.link("source_git_repository_link"):
-                repositories[item] = repository
+    for item, proposal in proposals:
+        if item.test_url:
+            continue
+        if proposal.source_branch_link:
+            item.test_url = "lp:" + proposal.source_branch_link.removeprefix(launchpad.root)
+        elif proposal.source_git_repository_link:
+            repositories[item] = proposal.source_git_repository_link
     if not repositories:
         return
     urls = set(repositories.values())
@@ -204,26 +208,24 @@ def _read_test_urls(launchpad: Launchpad, proposals: list[Item]) -> None:
     for item, url in repositories.items():
         with item.catching():
             if url in answers and not isinstance(answers[url], NotAccessible):
-                fetched[url] = text_of(_entry_of(answers[url]), "git_https_url")
+                repository = _parse_answer(GitRepository, answers[url])
+                fetched[url] = repository.git_https_url
+                item.is_branch_private = repository.private
             item.test_url = fetched.get(url) or known.get(url) or "lp:" + url.removeprefix(launchpad.root)
     rows = [Repository(url=url, https_url=https_url) for url, https_url in sorted(fetched.items())]
     Repository.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _series_url(launchpad: Launchpad, item: Item) -> str:
-    """The series of a package branch (``~owner/distribution/series/package/name``), or nothing. Raises InvalidEntry."""
-    link = item.link("target_branch_link")
+def _series_url(launchpad: Launchpad, proposal: Proposal) -> str:
+    """The series of a package branch (``~owner/distribution/series/package/name``), or nothing."""
+    link = proposal.target_branch_link
     parts = link.removeprefix(launchpad.root).split("/")
     return f"{launchpad.root}{parts[1]}/{parts[2]}" if link.startswith(launchpad.root) and len(parts) == 5 else ""
 
 
-def _read_series(launchpad: Launchpad, proposals: list[Item]) -> None:
+def _read_series(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
     """The series that the proposals are for. One is asked for again after some minutes."""
-    urls: dict[Item, str] = {}
-    for item in _without_problem(proposals):
-        with item.catching():
-            if url := _series_url(launchpad, item):
-                urls[item] = url
+    urls = {item: url for item, proposal in proposals if (url := _series_url(launchpad, proposal))}
     if not urls:
         return
     now, wanted = timezone.now(), sorted(set(urls.values()))
@@ -255,31 +257,26 @@ def _read_series(launchpad: Launchpad, proposals: list[Item]) -> None:
 # --- bugs ------------------------------------------------------------------------------------------------------
 
 
-def _read_bugs(launchpad: Launchpad, tasks: list[Item]) -> None:
+def _read_bugs(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) -> None:
     """The bug that each task is of; tasks of one bug share it."""
-    links: dict[Item, str] = {}
-    for item in tasks:
+    answers = launchpad.get_many(task.bug_link for _, task in tasks if task.bug_link)
+    for item, task in tasks:
         with item.catching():
-            if link := item.link("bug_link"):
-                links[item] = link
-    answers = launchpad.get_many(links.values())
-    for item, link in links.items():
-        with item.catching():
-            item.bug = _entry_of(answers[link])
+            if task.bug_link:
+                item.bug = _parse_answer(Bug, answers[task.bug_link])
 
 
-def _read_linked_branches(launchpad: Launchpad, tasks: list[Item]) -> None:
+def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) -> None:
     """Name and tip of the first branch that is linked to each bug and can be read."""
     collections: dict[Item, str] = {}
-    for item in _without_problem(tasks):
-        with item.catching():
-            if link := text_of(item.bug, "linked_branches_collection_link"):
-                collections[item] = f"{link}{'&' if '?' in link else '?'}ws.size={BATCH}"
+    for item, _ in tasks:
+        if link := item.bug.linked_branches_collection_link:
+            collections[item] = launchpad.url(link, ws_size=BATCH)
     answers = launchpad.get_many(collections.values())
     linked: dict[Item, list[str]] = {}
     for item, url in collections.items():
         with item.catching():
-            linked[item] = _links_of_branches(_entry_of(answers[url]))
+            linked[item] = _links_of_branches(answers[url])
     firsts = [links[0] for links in linked.values() if links]
     branches: dict[str, Answer] = dict(launchpad.branches(firsts)) if len(firsts) > 1 else {}
     while waiting := {item: links[0] for item, links in linked.items() if links}:
@@ -290,15 +287,13 @@ def _read_linked_branches(launchpad: Launchpad, tasks: list[Item]) -> None:
                 continue
             linked[item] = []
             with item.catching():
-                branch = _entry_of(branches[link])
-                item.test_url = text_of(branch, "bzr_identity") or "lp:" + link.removeprefix(launchpad.root)
-                item.revision = text_of(branch, "last_scanned_id", 255)
+                branch = _parse_answer(Branch, branches[link])
+                item.test_url = branch.bzr_identity or "lp:" + link.removeprefix(launchpad.root)
+                _take_branch(item, branch)
 
 
-def _links_of_branches(page: dict[str, Any]) -> list[str]:
-    """The branches that a page of linked branches names, but for those that we may not follow. Raises InvalidEntry."""
-    entries = page.get("entries")
-    if not isinstance(entries, list):
-        raise LaunchpadError("Launchpad answered a collection without entries.")
-    links = [text_of(entry, "branch_link") for entry in entries if isinstance(entry, dict)]
-    return [link for link in links if link and link != REDACTED]
+def _links_of_branches(answer: Answer) -> list[str]:
+    """The branches that a page of linked branches names, but for hidden ones. Raises LaunchpadError."""
+    page = _parse_answer(CollectionPage, answer)
+    links = [parse(LinkedBranch, entry).branch_link for entry in page.entries]
+    return [link for link in links if link]

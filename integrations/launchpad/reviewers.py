@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Person
 from integrations.launchpad.client import Launchpad
-from integrations.launchpad.entries import text_of
+from integrations.launchpad.entries import PersonEntry, parse
 from integrations.launchpad.errors import LaunchpadError
 from integrations.models import TeamSync
 from reviews.facts import PersonFacts
@@ -59,7 +59,7 @@ def _is_due(teams: list[str], now: datetime) -> bool:
 def _read_participants(launchpad: Launchpad, team: str) -> dict[str, PersonFacts]:
     people = {}
     for entry in launchpad.entries(f"~{quote(team)}/participants"):
-        if isinstance(entry, dict) and not entry.get("is_team"):
-            name = text_of(entry, "name", 255)
-            people[name] = PersonFacts(name, text_of(entry, "display_name", 255) or name)
+        person = parse(PersonEntry, entry)
+        if not person.is_team:
+            people[person.name] = PersonFacts(person.name, person.display_name or person.name)
     return people

@@ -45,7 +45,7 @@ def test_redacted_links_and_vanished_people_do_not_stop_an_item(launchpad, proje
     gone = "tag:launchpad.net:2008:redacted"
     entry = launchpad.proposal(1, registrant_link=gone, source_branch_link=gone, preview_diff_link=gone)
     import_source(project(entry, launchpad.proposal(2)))
-    assert set(Review.objects.values_list("owner__username", flat=True)) == {"unknown", "ada"}
+    assert set(Review.objects.values_list("owner__username", flat=True)) == {"(hidden)", "ada"}
 
 
 def test_an_item_of_an_inactive_series_is_abandoned(launchpad, project):
