@@ -387,11 +387,14 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)
+# Many names from one address. Names that have logged in from there before are not held up by it.
+LOGIN_FAILURE_LIMIT_PER_ADDRESS = env.int("LOGIN_FAILURE_LIMIT_PER_ADDRESS", default=50)
+AXES_HANDLER = "accounts.lockout.LoginHandler"
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # trying on does not make the rest longer
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_CALLABLE = "accounts.lockout.name_tried"
-AXES_CLIENT_IP_CALLABLE = "core.middleware.client_address"
+AXES_CLIENT_IP_CALLABLE = "accounts.lockout.counted_address"
 AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
 CSRF_FAILURE_VIEW = "core.error_views.csrf_failed"
 AXES_VERBOSE = False

@@ -1,10 +1,5 @@
 """Logging in with a password, and changing it."""
 
-from datetime import timedelta
-
-from axes.models import AccessAttempt
-from django.utils import timezone
-
 from accounts.models import User
 
 OLD, NEW = "correct horse", "battery staple 9"
@@ -23,21 +18,6 @@ def test_hostile_names_are_text(client, db):
         answer = client.post("/login/", {"username": name, "password": "no"})
         assert answer.status_code == 200
         assert "<script>alert" not in answer.content.decode()
-
-
-def test_who_failed_too_often_is_told_how_long_to_wait(client, db, settings):
-    settings.AXES_ENABLED, settings.AXES_FAILURE_LIMIT = True, 2
-    User.objects.create_user("marta", password=OLD)
-    for _ in range(2):
-        answer = client.post("/login/", {"username": "marta", "password": "no"})
-    assert "Wait 15 minutes" in answer.content.decode()
-    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=11, seconds=30))
-    right = {"username": "marta", "password": OLD}
-    for _ in range(2):  # trying on does not make it longer
-        answer = client.post("/login/", right)
-        assert (answer.status_code, "Wait 4 minutes" in answer.content.decode()) == (429, True)
-    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
-    assert client.post("/login/", right).status_code == 302
 
 
 def test_a_password_is_changed(client, db):

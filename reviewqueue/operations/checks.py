@@ -28,6 +28,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "LAUNCHPAD_TIMEOUT": (0.1, 3600),
     "JENKINS_TIMEOUT": (0.1, 3600),
     "AXES_FAILURE_LIMIT": (1, 1_000_000),
+    "LOGIN_FAILURE_LIMIT_PER_ADDRESS": (0, 1_000_000),
 }
 ENVIRONMENT_NAMES = {"AXES_FAILURE_LIMIT": "LOGIN_FAILURE_LIMIT"}  # where it differs from the setting's
 
