@@ -17,7 +17,7 @@ from core.enqueue import enqueue_on_commit
 from core.urls import is_web_url
 from testing.choices import Status
 from testing.models import TestRun
-from testing.transitions import Trigger, finish, lock_run, set_build_url, start
+from testing.transitions import Trigger, finish, keep_build_url, lock_run, start
 
 SALT = "testing.api.callback"
 MAX_URL = 1000  # characters
@@ -74,8 +74,21 @@ def callback_url_of(run: TestRun) -> str:
     return f"{settings.BASE_URL}{path}?token={callback_token(run.pk, run.attempt)}"
 
 
-def attempt_of(token: str, run_id: int, last_attempt: int) -> int | None:
-    """Which attempt of the run a token belongs to, or None. Old keys count while they are replaced."""
+def attempt_of(token: str, run_id: int) -> int:
+    """Which attempt of the run the token belongs to. No query if it is right. Raises UnknownRun or WrongToken."""
+    number = _find_attempt(token, run_id, settings.TESTING_MAX_ATTEMPTS)
+    if number is None:
+        last_attempt = TestRun.objects.filter(pk=run_id).values_list("attempt", flat=True).first()
+        if last_attempt is None:
+            raise UnknownRun
+        number = _find_attempt(token, run_id, last_attempt)  # the setting may have been larger once
+    if number is None:
+        raise WrongToken
+    return number
+
+
+def _find_attempt(token: str, run_id: int, last_attempt: int) -> int | None:
+    # Old keys count while they are replaced.
     for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
         for number in range(last_attempt, 0, -1):
             expected = salted_hmac(SALT, f"{run_id}:{number}", secret=secret, algorithm="sha256").hexdigest()
@@ -89,20 +102,17 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
 
     Raises UnknownRun, WrongToken or InvalidCallback, and then nothing has changed.
     """
-    known = TestRun.objects.filter(pk=run_id).order_by().values_list("attempt", "review_id").first()
-    if known is None:
-        raise UnknownRun
-    last_attempt, review_id = known
-    number = attempt_of(token, run_id, last_attempt)
-    if number is None:
-        raise WrongToken
+    number = attempt_of(token, run_id)
     word = status.strip().upper()
     meaning = CALLBACK_STATUS.get(word)
     if meaning is None:
         raise InvalidCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
     with transaction.atomic():
-        run = lock_run(run_id, review_id)
+        try:
+            run = lock_run(run_id)
+        except TestRun.DoesNotExist:  # it was removed while its build went on
+            raise UnknownRun from None
         if number != run.attempt:
             return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
         if run.is_finished:
@@ -115,9 +125,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
         elif run.status != Status.RUNNING:
             start(run, build_url)
         elif build_url and not run.build_url:
-            run.build_url = build_url
-            run.save(update_fields=["build_url"])
-            set_build_url(run)
+            keep_build_url(run, build_url)
         else:
             return CallbackResult(run, False, "The run is running already.")
     return CallbackResult(run, True)

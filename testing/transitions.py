@@ -18,7 +18,7 @@ from accounts.models import Person
 from reviews.history import record
 from reviews.models import Event, Review
 from testing.ci import BuildRef
-from testing.models import Attempt, AttemptOutcome, Status, Substrate, TestRun
+from testing.models import ON_ENGINE, AttemptOutcome, Status, Substrate, TestRun
 from testing.squares import update_square_after
 
 NOTHING = ""  # the status of a run that is being made
@@ -61,6 +61,17 @@ TRANSITIONS: dict[Trigger, dict[str, tuple[str, ...]]] = {
 }
 
 
+LOCKED_RUNS = (
+    TestRun.objects.select_related("review", "substrate", "requested_by")
+    .only(
+        *(field.name for field in TestRun._meta.concrete_fields),
+        *("review__revision", "review__square", "substrate__name", "requested_by__username"),
+    )
+    .order_by()
+    .select_for_update(of=("review", "self"), no_key=True)
+)
+
+
 class WrongTransition(Exception):
     """A run can't change from its status to that one by this."""
 
@@ -80,18 +91,14 @@ def lock_review(review_id: int) -> Review:
     return review
 
 
-def lock_run(run_id: int, review_id: int | None = None) -> TestRun:
+def lock_run(run_id: int) -> TestRun:
     """The run with its review, both rows locked until the transaction ends. Raises TestRun.DoesNotExist.
 
-    The review is locked first, here and everywhere, so that no two processes wait for each other. Whoever knows the
-    review's id spares a query.
+    The review is locked first, here and everywhere, so that no two processes wait for each other: PostgreSQL locks the
+    rows of one statement in the order in which it names their tables. Of the joined rows only what the steps below need
+    is read. One query.
     """
-    if review_id is None:
-        review_id = TestRun.objects.values_list("review_id", flat=True).get(pk=run_id)
-    review = lock_review(review_id)
-    runs = TestRun.objects.select_related("substrate", "requested_by")
-    run: TestRun = runs.select_for_update(of=("self",), no_key=True).get(pk=run_id)
-    run.review = review
+    run: TestRun = LOCKED_RUNS.get(pk=run_id)
     return run
 
 
@@ -121,13 +128,15 @@ def start(run: TestRun, build_url: str) -> None:
     run.build_url = build_url or run.build_url
     run.next_attempt_at = run.started_at + timedelta(seconds=settings.TESTING_TIMEOUT)
     run.save(update_fields=["status", "error", "refusals", "started_at", "build_url", "next_attempt_at"])
-    set_build_url(run)
+    _update_attempt(run, old, build_url=run.build_url)
     _record(run, old)
 
 
-def set_build_url(run: TestRun) -> None:
-    """Where the build of the current attempt is, on the attempt as well. Who reports of itself was accepted."""
-    _update_attempt(run, **_accepted(), build_url=run.build_url)
+def keep_build_url(run: TestRun, build_url: str) -> None:
+    """The running build says where it is."""
+    run.build_url = build_url
+    run.save(update_fields=["build_url"])
+    _update_attempt(run, run.status, build_url=build_url)
 
 
 def finish(
@@ -153,7 +162,7 @@ def finish(
             "posted_at",
         ]
     )  # fmt: skip
-    _update_attempt(run, **_accepted(), build_url=run.build_url, ended_at=Coalesce("ended_at", now), note=reason)
+    _update_attempt(run, old, build_url=run.build_url, ended_at=now, note=reason)
     update_square_after(run)
     _record(run, old, actor=actor, note=reason)
 
@@ -164,7 +173,7 @@ def cancel(run: TestRun, reason: str, actor: Person | None) -> None:
     run.error, run.finished_at, run.next_attempt_at = reason, now, None
     run.save(update_fields=["status", "error", "finished_at", "next_attempt_at"])
     stop = {} if old == Status.RETRY else {"stop_due_at": now}
-    _update_attempt(run, ended_at=now, note=reason, **stop)
+    run.attempts.filter(number=run.attempt).update(ended_at=now, note=reason, **stop)
     update_square_after(run)
     _record(run, old, actor=actor, note=reason)
 
@@ -187,12 +196,11 @@ def give_up_attempt(run: TestRun, reason: str) -> None:
     run.attempts.filter(number=number).update(outcome=AttemptOutcome.LOST, ended_at=now, note=reason, stop_due_at=now)
 
 
-def _accepted() -> dict[str, Any]:
-    return {"outcome": AttemptOutcome.ACCEPTED, "accepted_at": Coalesce("accepted_at", timezone.now())}
-
-
-def _update_attempt(run: TestRun, **values: Any) -> None:
-    Attempt.objects.filter(run=run, number=run.attempt).update(**values)
+def _update_attempt(run: TestRun, old: str, **values: Any) -> None:
+    """Write what its build tells onto the current attempt. Who reports was accepted, whatever is known of it so far."""
+    if old not in ON_ENGINE:
+        values |= {"outcome": AttemptOutcome.ACCEPTED, "accepted_at": Coalesce("accepted_at", timezone.now())}
+    run.attempts.filter(number=run.attempt).update(**values)
 
 
 def _record(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
