@@ -7,7 +7,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from core import converters  # noqa: F401  (registers ``id``)
 from reviews.api.people import PersonView
 from reviews.api.reviews import ReviewList
-from testing.api.views import ReviewDetail, ReviewTestRuns, TestRunDetail, TestRunList
+from testing.api.reviews import ReviewDetail, ReviewTestRuns
+from testing.api.runs import TestRunDetail, TestRunList
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),

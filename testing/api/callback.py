@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied, ValidationError
@@ -11,7 +12,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from core.counters import count
-from testing.api.serializers import TestRunSerializer, facts_of
+from testing.api.runs import TestRunSerializer, shown_results
 from testing.callbacks import ACCEPTED, InvalidCallback, UnknownRun, WrongToken, apply_callback
 
 LARGEST_ID = 2**63 - 1
@@ -90,8 +91,7 @@ class CallbackView(APIView):
             if not complete:
                 raise ValidationError(said.errors) from None
             raise ValidationError({error.field: [str(error)]}) from None
-        # Single tests are collected after an outcome: a run that has just changed has none.
-        if not result.applied:
-            result.run.shown_results = list(result.run.results.defer("output"))  # type: ignore[attr-defined]
-        answer = facts_of(result.run) if result.applied else TestRunSerializer(result.run).data
+        if not result.applied:  # single tests are collected after an outcome: a run that has just changed has none
+            prefetch_related_objects([result.run], shown_results())
+        answer = TestRunSerializer(result.run).data
         return Response({**answer, "applied": result.applied, "reason": result.reason})

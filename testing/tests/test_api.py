@@ -2,9 +2,13 @@
 
 import pytest
 from django.utils import timezone
+from rest_framework.renderers import JSONRenderer
+from rest_framework.serializers import ModelSerializer
 
 from accounts.models import Person, User
 from reviews.models import Review, State
+from testing.api.runs import TestRunSerializer, complete_runs
+from testing.models import TestResult
 
 
 @pytest.fixture
@@ -98,3 +102,11 @@ def test_schema_and_docs(client):
     assert "/api/reviews/{id}/test-runs/" in client.get("/api/schema/").content.decode()
     assert client.get("/api/docs/").status_code == 200
     assert client.options("/api/docs/").status_code == 405
+
+
+def test_the_json_of_a_run_is_what_its_fields_say(line):
+    run = line.test_runs.get()
+    TestResult.objects.create(run=run, position=0, suite="charm", test="proof", duration=1.5, output="fine")
+    run = complete_runs().get(pk=run.pk)
+    by_fields = ModelSerializer.to_representation(TestRunSerializer(), run)
+    assert JSONRenderer().render(TestRunSerializer(run).data) == JSONRenderer().render(by_fields)
