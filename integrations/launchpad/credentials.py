@@ -5,49 +5,67 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import parse_qs, quote
 
 from django.conf import settings
 from launchpadlib import uris
-from launchpadlib.credentials import Credentials
-from lazr.restfulclient.errors import HTTPError
+from launchpadlib.credentials import AccessToken, Credentials
 
+from core import http
 from integrations.launchpad.client import APPLICATION
-from integrations.launchpad.errors import LaunchpadError
+from integrations.launchpad.errors import ConfigurationError, LaunchpadError, TemporaryError
 
-POLL = 2.0  # seconds between two looks whether access was granted
-PATIENCE = 900.0  # seconds
-
-
-def _web_root() -> str:
-    return str(uris.web_root_for_service_root(settings.LAUNCHPAD_SERVICE_ROOT))
+POLL_SECONDS = 2.0  # between two looks whether access was granted
+GRANT_SECONDS = 900.0  # that a person has to grant it
+MAX_BYTES = 64 * 1024  # of an answer
 
 
-def obtain(show: Callable[[str], None], *, poll: float = POLL, patience: float = PATIENCE) -> Credentials:
-    """Ask Launchpad for access, ``show`` the page where a person grants it, and wait. Raises LaunchpadError."""
-    credentials = Credentials(APPLICATION)
-    try:
-        show(credentials.get_request_token(web_root=_web_root()))
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            try:
-                credentials.exchange_request_token_for_access_token(_web_root())
-                return credentials
-            except HTTPError as error:
-                status = int(getattr(error.response, "status", 0))
-                if status == 403:
-                    raise LaunchpadError("Access was denied on Launchpad.") from None
-                if status != 401:
-                    raise LaunchpadError(f"Launchpad answered {status}.") from None
-            time.sleep(poll)
-    except LaunchpadError:
-        raise
-    except OSError:
-        raise LaunchpadError("Launchpad can't be reached.") from None
-    except Exception as error:
-        raise LaunchpadError(f"Launchpad's answer makes no sense ({type(error).__name__}).") from None
+def obtain(show: Callable[[str], None], *, poll: float = POLL_SECONDS, patience: float = GRANT_SECONDS) -> Credentials:
+    """Ask Launchpad for access, ``show`` the page where a person grants it, and wait, both in seconds.
+
+    Raises LaunchpadError when access is denied, not granted in time, or Launchpad can't be asked.
+    """
+    web_root = str(uris.web_root_for_service_root(settings.LAUNCHPAD_SERVICE_ROOT))
+    signature = {"oauth_consumer_key": APPLICATION, "oauth_signature_method": "PLAINTEXT"}
+    response = _post(web_root, "+request-token", {**signature, "oauth_signature": "&"})
+    if response.status != 200:
+        raise TemporaryError(f"Launchpad answered {response.status}.")
+    token, secret = _token_of(response)
+    show(f"{web_root}+authorize-token?oauth_token={quote(token)}")
+    signature |= {"oauth_token": token, "oauth_signature": "&" + secret}
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        response = _post(web_root, "+access-token", signature)
+        if response.status == 200:
+            credentials = Credentials(APPLICATION)
+            credentials.access_token = AccessToken(*_token_of(response))
+            return credentials
+        if response.status == 403:
+            raise ConfigurationError("Access was denied on Launchpad.", 403)
+        if response.status != 401:  # 401: not granted yet
+            raise TemporaryError(f"Launchpad answered {response.status}.")
+        time.sleep(poll)
     raise LaunchpadError(f"Nobody granted access within {patience / 60:g} minutes.")
+
+
+def _post(web_root: str, page: str, fields: Mapping[str, str]) -> http.Response:
+    try:
+        return http.send(
+            "POST", web_root + page, headers={"Referer": web_root}, data=fields,
+            timeout=settings.LAUNCHPAD_TIMEOUT, limit=MAX_BYTES,
+        )  # fmt: skip
+    except http.HttpError as error:
+        raise TemporaryError(f"Launchpad can't be reached: {error}") from None
+
+
+def _token_of(response: http.Response) -> tuple[str, str]:
+    fields = parse_qs(response.body.decode("utf-8", "replace"))
+    try:
+        return fields["oauth_token"][0], fields["oauth_token_secret"][0]
+    except KeyError:
+        raise TemporaryError("Launchpad answered something that is no token.") from None
 
 
 def save(credentials: Credentials, path: Path) -> None:

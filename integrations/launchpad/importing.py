@@ -31,7 +31,7 @@ MAX_PROBLEMS = 100  # that a report keeps
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
 # What is read of a review to see whether its entry says something new, and to find out what that is.
 KNOWN_FIELDS = (
-    "api_url", "kind", "launchpad_status", "updated_at", "revision", "diff_marker", "sync_error", "test_url",
+    "api_url", "kind", "launchpad_status", "updated_at", "revision", "diff_marker", "sync_error", "test_url", "private",
 )  # fmt: skip
 
 Progress = Callable[[int], None]
@@ -86,6 +86,8 @@ class ImportRun:
         if review.sync_error:  # it was out of reach, and now it is here
             return True
         if item.is_bug or review.launchpad_status != item.launchpad_status or not review.revision:
+            return True
+        if item.private and not review.private:
             return True
         is_newer = any(moment > review.updated_at for moment in item.times)
         return is_newer or review.diff_marker != item.preview_diff_link

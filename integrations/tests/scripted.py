@@ -31,7 +31,7 @@ class ScriptedServer:
                     "path": unquote(parts.path),
                     "body": body,
                     "parameters": dict(parse_qsl(parts.query)) | dict(parse_qsl(body)),
-                    "headers": self.headers,  # in any case: httplib2 writes them in lower case
+                    "headers": self.headers,  # found whatever their case
                 }
                 outer.asked.append(request)
                 found = outer.answers.get(unquote(parts.path), (404, {}, b""))

@@ -54,3 +54,22 @@ def test_nobody_grants_access(oauth):
     oauth.answers["/+access-token"] = (401, {}, b"")
     with pytest.raises(LaunchpadError, match="Nobody granted"):
         obtain(lambda url: None, poll=0.01, patience=0.05)
+
+
+def test_an_answer_that_is_no_token_is_said_in_words(oauth):
+    oauth.answers["/+request-token"] = (200, {"Content-Type": "text/html"}, b"<html>Log in")
+    with pytest.raises(LaunchpadError, match="no token"):
+        obtain(lambda url: None)
+
+
+def test_a_launchpad_that_is_away_is_said_in_words(oauth, settings):
+    settings.LAUNCHPAD_SERVICE_ROOT = "http://launchpad.invalid/"
+    with pytest.raises(LaunchpadError, match="host name is not known"):
+        obtain(lambda url: None)
+
+
+def test_logging_in_goes_through_the_proxy_of_the_environment(oauth, settings, monkeypatch):
+    monkeypatch.setenv("http_proxy", oauth.url)  # a server that takes whole addresses, as a proxy does
+    settings.LAUNCHPAD_SERVICE_ROOT = "http://launchpad.invalid/"
+    obtain(lambda url: None, poll=0.01)
+    assert {request["headers"]["Host"] for request in oauth.asked} == {"launchpad.invalid"}
