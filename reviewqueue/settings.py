@@ -176,7 +176,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_step": 0.1,
     "interval_max": 0.2,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "reviewqueue.operations.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # keep each sending in its row at once: health and check_queue read it there
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5  # seconds until an edited schedule is noticed
 CELERY_TIMEZONE = "UTC"

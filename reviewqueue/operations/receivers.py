@@ -4,11 +4,12 @@ from typing import Any
 
 import structlog
 from celery import signals
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.dispatch import receiver
 
 from core.counters import count
 from core.signals import counted, worker_wanted
+from core.startup import wait_for_broker, wait_for_database
 from reviewqueue.operations.heartbeats import on_beat_init, on_worker_ready
 from reviewqueue.operations.models import Counter, Heartbeat
 
@@ -16,6 +17,14 @@ logger = structlog.get_logger(__name__)
 
 signals.worker_ready.connect(on_worker_ready, dispatch_uid="operations.worker_heartbeat")
 signals.beat_init.connect(on_beat_init, dispatch_uid="operations.beat_heartbeat")
+
+
+@signals.worker_init.connect(dispatch_uid="operations.wait_for_services")
+def on_worker_init(**_: Any) -> None:
+    """A worker that starts before its database and broker waits for them."""
+    wait_for_database()
+    connection.close()  # a worker forks: nothing open may be inherited
+    wait_for_broker()
 
 
 @receiver(counted, dispatch_uid="operations.count")
