@@ -94,6 +94,7 @@ class BuildRecord:
     outcome: str = ""
     finished_at: datetime | None = None
     reason: str = ""
+    canceled: bool = False  # a person took it out of the engine's queue: it never became a build
 
 
 class CIBackend(ABC):
@@ -143,15 +144,16 @@ class CIBackend(ABC):
         """The single tests of a build; None when there are none (yet). Raises TemporaryError when it can't tell now."""
 
     @abstractmethod
-    def is_ours(self, url: str) -> bool:
-        """Whether a URL that came from outside lies below the configured engine, so that it may be asked."""
+    def build_of_job(self, url: str) -> str:
+        """Our address of the build of the configured job that a URL from outside names; empty when it names none.
 
-    def is_build_of_job(self, url: str) -> bool:
-        """Whether the URL is that of a build of the configured job, whatever host the engine calls itself by.
-
+        The engine may call itself by another scheme, host, port or prefix than we do: the path below the job counts.
         Only such a build is ever asked about, read or stopped. Asks nobody and raises nothing.
         """
-        return self.is_ours(url)
+
+    def is_build_of_job(self, url: str) -> bool:
+        """Whether the URL is that of a build of the configured job."""
+        return bool(self.build_of_job(url))
 
     def is_part_of_build(self, url: str) -> bool:
         """Whether the URL lies below the configured job but is only a part of a build of it, as a matrix job's cell.

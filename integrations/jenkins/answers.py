@@ -79,10 +79,17 @@ class Executable(Answer):
     url: Lenient[StrictStr] = None
 
 
+class Task(Answer):
+    """The job that a queue item is for."""
+
+    url: Lenient[StrictStr] = None
+
+
 class QueueItem(_WithParameters):
     """A build request that waits, or waited lately."""
 
     id: Lenient[Number] = None
+    task: Lenient[Task] = None
     cancelled: Lenient[StrictBool] = None
     executable: Lenient[Executable] = None
 
@@ -134,9 +141,9 @@ class Job(Answer):
 
 
 def read_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object that a body is; None when it is anything else."""
+    """The JSON object that a body is, in UTF-8, UTF-16 or UTF-32, with or without a BOM; None when it is none."""
     try:
-        value = json.loads(body.decode("utf-8"))
+        value = json.loads(body)  # which finds out about the encoding
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -6,14 +6,14 @@ asked but below the configured Jenkins, and every answer is bounded in bytes and
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from django.conf import settings
 
 from core.http import BodyTooLarge, HttpError, Response, Timeout, Values, send
-from core.urls import is_web_url
 from integrations.jenkins.addresses import BUILD_WITH_PARAMETERS, JobAddress
-from integrations.jenkins.answers import Answer, Build, Job, Queue, QueueItem, read_answer
+from integrations.jenkins.answers import Answer, Build, Executable, Job, Queue, QueueItem, read_answer
 from integrations.jenkins.results import LARGEST_RESULTS, UNUSABLE, parse_results
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, ConfigurationError, Results, TemporaryError
 
@@ -21,9 +21,10 @@ AnswerType = TypeVar("AnswerType", bound=Answer)
 
 LARGEST_LIST = 2 * 1024 * 1024  # bytes of a list of builds
 LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
-MAX_BUILDS = 300  # looked through for one whose acceptance was lost
-MAX_URL = 1000  # characters of an address that is kept
+MAX_BUILDS = 300  # looked through for one that was lost; some versions of Jenkins tell of the newest 100 only
 MAX_REASON = 64  # characters kept of Jenkins' word for a result
+CANCELLED = "cancelled in Jenkins"
+PARAMETERS_TREE = "actions[parameters[name,value]]"
 PARAMETERS = ("url", "callback_url", "job_id", "envs", "revision")  # what the job has to declare
 
 # Jenkins' words for the result of a build, and the outcome they mean for us.
@@ -42,6 +43,14 @@ REFUSALS: dict[int, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with the job and what to do, and what is only worth knowing."""
+
+    problems: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
 class Jenkins(CIBackend):
     """The job at ``JENKINS_JOB_URL``."""
 
@@ -56,7 +65,7 @@ class Jenkins(CIBackend):
         )
 
     def __repr__(self) -> str:
-        return f"<Jenkins {'(URL with credentials)' if self.job.has_credentials else self.job.url}>"
+        return f"<Jenkins {'(a setting that is not valid)' if self.job.problem else self.job.url}>"
 
     @property
     def job_url(self) -> str:
@@ -64,14 +73,12 @@ class Jenkins(CIBackend):
         return self.job.url
 
     def unconfigured(self) -> str:
-        if not self.job.url:
+        if not self.job.setting:
             return (
                 "No Jenkins is configured: set JENKINS_JOB_URL, and JENKINS_TOKEN or JENKINS_USER with its API token."
             )
-        if self.job.has_credentials:
-            return "JENKINS_JOB_URL holds credentials. Take them out; set JENKINS_USER and JENKINS_API_TOKEN instead."
-        if not is_web_url(self.job.url):
-            return "JENKINS_JOB_URL is not an http or https URL."
+        if self.job.problem:
+            return self.job.problem
         if not self.auth and not settings.JENKINS_TOKEN:
             return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
         return ""
@@ -86,7 +93,7 @@ class Jenkins(CIBackend):
         }
         optional = {"token": settings.JENKINS_TOKEN, "revision": request.revision, "branch": request.branch}
         parameters |= {name: value for name, value in optional.items() if value}
-        target = self.job.url + BUILD_WITH_PARAMETERS
+        target = f"{self.job.url}/{BUILD_WITH_PARAMETERS}"
         if self.auth:
             answer = self._send("POST", target, data=parameters)
         else:  # Jenkins' CSRF filter refuses a POST that has no API token
@@ -108,27 +115,28 @@ class Jenkins(CIBackend):
 
     def lately_started(self) -> dict[str, BuildRef]:
         found: dict[str, BuildRef] = {}
-        parameters = "actions[parameters[name,value]]"
         # The queue first: what leaves it in the meantime is among the builds then.
-        queue = self._read(Queue, self.job.root + "queue/api/json", f"items[id,{parameters}]", LARGEST_LIST)
+        tree = f"items[id,task[url],{PARAMETERS_TREE}]"
+        queue = self._read(Queue, self.job.root + "queue/api/json", tree, LARGEST_LIST)
         for item in queue.items if queue else []:
-            if item.id is not None:
-                found[item.parameter("callback_url")] = BuildRef(queue_url=f"{self.job.root}queue/item/{item.id}/")
-        tree = f"builds[url,{parameters}]{{0,{MAX_BUILDS}}}"
-        job = self._read(Job, self.job.url + "/api/json", tree, LARGEST_LIST)
+            if item.id is not None and self._is_for_job(item):
+                found[item.parameter("callback_url")] = BuildRef(queue_url=self.job.queue_item_url(item.id))
+        job = self._read(
+            Job, self.job.url + "/api/json", f"builds[number,{PARAMETERS_TREE}]{{0,{MAX_BUILDS}}}", LARGEST_LIST
+        )
         for build in job.builds if job else []:
-            if build.url and len(build.url) <= MAX_URL and self.is_ours(build.url):
-                found.setdefault(build.parameter("callback_url"), BuildRef(build_url=build.url))
+            if build.number is not None:
+                found.setdefault(build.parameter("callback_url"), BuildRef(build_url=self.job.build_url(build.number)))
         found.pop("", None)
         return found
 
     def cancel(self, build: BuildRef) -> None:
         record = self.record(build)
-        build_url = (record.build_url if record else "") or build.build_url
-        if record and record.waiting and build.queue_url:
-            self._stop(self.job.root + "queue/cancelItem", {"id": build.queue_url.rstrip("/").rsplit("/", 1)[-1]})
-        elif self.job.contains_build(build_url):
-            self._stop(build_url.rstrip("/") + "/stop")
+        build_url = record.build_url if record else self.job.build(build.build_url)
+        if record and record.waiting:
+            self._stop(self.job.root + "queue/cancelItem", {"id": self.job.queue_item_number(build.queue_url)})
+        elif build_url and not (record and record.outcome):
+            self._stop(build_url + "stop")
 
     def _stop(self, url: str, params: dict[str, str] | None = None) -> None:
         answer = self._send("POST", url, params=params)
@@ -136,19 +144,20 @@ class Jenkins(CIBackend):
             raise TemporaryError(f"Jenkins answered {answer.status} when asked to stop the build.")
 
     def record(self, build: BuildRef) -> BuildRecord | None:
-        build_url = build.build_url if self.is_ours(build.build_url) else ""
-        if not build_url and self.is_ours(build.queue_url):
-            item = self._read(QueueItem, build.queue_url.rstrip("/") + "/api/json")
-            if item is None:
+        build_url = self.job.build(build.build_url)
+        if not build_url:
+            queue_url = self.job.queue_item(build.queue_url)
+            item = self._read(QueueItem, queue_url + "api/json") if queue_url else None
+            if item is None or not self._is_for_job(item):
                 return None
             if item.cancelled:
-                return BuildRecord(outcome="error", reason="cancelled in Jenkins' queue")
-            build_url = self._started(item)
-            if not build_url:
+                return BuildRecord(outcome="error", reason=CANCELLED, canceled=True)
+            if item.executable is None:
                 return BuildRecord(waiting=True)
-        if not self.is_ours(build_url):
+            build_url = self._build_of(item.executable)
+        if not build_url:
             return None
-        facts = self._read(Build, build_url.rstrip("/") + "/api/json", "building,result,timestamp,duration,url,number")
+        facts = self._read(Build, build_url + "api/json", "building,result,timestamp,duration,url,number")
         if facts is None:
             return None
         if facts.building or facts.result is None:
@@ -160,44 +169,52 @@ class Jenkins(CIBackend):
             reason=facts.result[:MAX_REASON],
         )
 
-    def _started(self, item: QueueItem) -> str:
-        """The build that a queue item became; empty while it waits."""
-        if item.executable is None:
-            return ""
-        url = item.executable.url or ""
-        if url and not self.is_ours(url) and item.executable.number is not None:
-            return f"{self.job.url}/{item.executable.number}/"
-        return url
+    def _is_for_job(self, item: QueueItem) -> bool:
+        """Whether a queue item is for our job: a Jenkins that was set up anew gives its numbers a second time."""
+        return item.task is None or item.task.url is None or self.job.is_job(item.task.url)
+
+    def _build_of(self, executable: Executable) -> str:
+        """Our address of the build that a queue item became; empty when it is none of our job's."""
+        if executable.url:
+            return self.job.build(executable.url)
+        return "" if executable.number is None else self.job.build_url(executable.number)
 
     def results(self, build_url: str) -> Results | None:
-        if not self.is_ours(build_url):
+        build_url = self.job.build(build_url)
+        if not build_url:
             return None
         try:
-            answer = self._send("GET", build_url.rstrip("/") + "/artifact/results.json", limit=LARGEST_RESULTS)
+            answer = self._send("GET", build_url + "artifact/results.json", limit=LARGEST_RESULTS)
         except AnswerTooLarge:
             return UNUSABLE
         if answer.status >= 500 or answer.status == 429:
             raise TemporaryError(f"Jenkins answered {answer.status} when asked for the results.")
         return parse_results(answer.body) if answer.status == 200 else None
 
-    def is_ours(self, url: str) -> bool:
-        return self.job.contains(url)
+    def build_of_job(self, url: str) -> str:
+        return self.job.build(url)
 
-    def diagnose(self) -> list[str]:
-        """What is wrong with the configuration and the job, in words; empty when nothing is. One request."""
+    def is_part_of_build(self, url: str) -> bool:
+        return self.job.is_part_of_build(url)
+
+    def diagnose(self) -> Diagnosis:
+        """What is wrong with the configuration and the job, in words. One request."""
         if reason := self.unconfigured():
-            return [reason]
-        tree = "buildable,property[parameterDefinitions[name]]"
+            return Diagnosis([reason])
+        tree = "url,buildable,property[parameterDefinitions[name]]"
         try:
             answer = self._send("GET", self.job.url + "/api/json", params={"tree": tree})
         except TemporaryError as error:
-            return [f"{error} Check JENKINS_JOB_URL, the network and that Jenkins runs; runs wait until it is back."]
+            mend = "Check JENKINS_JOB_URL, the network and that Jenkins runs; runs wait until it is back."
+            return Diagnosis([f"{error} {mend}"])
         if answer.status != 200:
             words = f"Jenkins answered {answer.status} when asked about the job. Check JENKINS_JOB_URL and its own log."
-            return [REFUSALS.get(answer.status, words)]
+            return Diagnosis([REFUSALS.get(answer.status, words)])
         job = read_answer(Job, answer.body)
         if job is None:
-            return ["Jenkins answered something that is not JSON when asked about the job: is JENKINS_JOB_URL right?"]
+            return Diagnosis(
+                ["Jenkins answered something that is not JSON when asked about the job: is JENKINS_JOB_URL right?"]
+            )
         problems = ["The job can't be built in Jenkins: enable it."] if job.buildable is False else []
         missing = [name for name in PARAMETERS if name not in job.declared()]
         if missing:
@@ -205,7 +222,15 @@ class Jenkins(CIBackend):
                 f"The job does not declare the parameters {', '.join(missing)}; Jenkins drops them silently. "
                 "Declare them as text parameters (docs/jenkins.md)."
             )
-        return problems
+        notes = []
+        if job.url and not self.job.is_job(job.url):
+            problems.append(
+                f"Jenkins says that the job's address is {job.url}: builds that report it are not recognised. "
+                "Set JENKINS_JOB_URL to the job's own address."
+            )
+        elif job.url and job.url.rstrip("/") != self.job.url:
+            notes.append(f"Jenkins calls the job {job.url}: its builds report that address, and are read at ours")
+        return Diagnosis(problems, notes)
 
     def _read(
         self, model: type[AnswerType], url: str, tree: str = "", limit: int = LARGEST_ANSWER

@@ -319,6 +319,9 @@ class SandboxJenkins(SandboxServer):
             self.queued[_identity(job, given)] = build
         return Answer(201, headers={"Location": self._item_url(build)})
 
+    def _task(self, build: Build) -> dict[str, Any]:
+        return {"task": {"name": build.job.names[-1], "url": f"{self.calls_itself}{build.job.path}/"}}
+
     def _item_url(self, build: Build) -> str:
         return f"{self.calls_itself}queue/item/{build.item}/"
 
@@ -333,7 +336,7 @@ class SandboxJenkins(SandboxServer):
         path = request.path.rstrip("/")
         if path == "/queue/api/json":
             with self.lock:
-                waiting = [{"id": build.item, **_actions(build)} for build in self.queued.values()]
+                waiting = [{"id": build.item, **self._task(build), **_actions(build)} for build in self.queued.values()]
             return json_answer({"items": waiting})
         if path == "/queue/cancelItem":
             if build := self._of_item(request.parameter("id")):
@@ -405,7 +408,9 @@ class SandboxJenkins(SandboxServer):
     def _queue_item(self, build: Build | None) -> Answer:
         if build is None or (build.left_queue_at and time.time() - build.left_queue_at >= self.remembered_for):
             return _not_found()
-        item: dict[str, Any] = {"id": build.item, "cancelled": build.state == "cancelled", "why": None}
+        item: dict[str, Any] = {
+            "id": build.item, "cancelled": build.state == "cancelled", "why": None, **self._task(build),
+        }  # fmt: skip
         if build.state == "queued":
             item["why"] = "Waiting for next available executor"
         elif build.state != "cancelled":

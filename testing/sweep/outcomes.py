@@ -31,7 +31,7 @@ def find_outcome(ci: CIBackend, build: BuildRef, *, patient: bool = True) -> Fou
 
     Raises CIError when it can't be told now; when not ``patient``, results that can't be had count as none.
     """
-    build_url = build.build_url if ci.is_ours(build.build_url) else ""
+    build_url = ci.build_of_job(build.build_url)
     record = None
     if not build_url:
         record = ci.record(BuildRef(build.queue_url))

@@ -52,7 +52,7 @@ def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
 
 def read_results(ci: CIBackend, run: TestRun) -> Results | None:
     """The results file of the run's build; None when there is none, or its build is not one of our engine."""
-    return ci.results(run.build_url) if ci.is_ours(run.build_url) else None
+    return ci.results(run.build_url) if run.build_url else None
 
 
 def keep_results(run: TestRun, results: Results) -> None:

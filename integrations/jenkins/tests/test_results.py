@@ -97,3 +97,14 @@ def test_what_is_not_of_that_form_has_a_problem(body):
 
 def test_more_tests_than_anybody_reads_are_a_problem():
     assert parse(*[{}] * (MAX_TESTS + 1)) == UNUSABLE
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_of_any_unicode_encoding_is_read(encoding):
+    body = json.dumps({"tests": [{**DEPLOY, "output": "fertig: ä"}]}, ensure_ascii=False).encode(encoding)
+    assert parse_results(body).tests[0].output == "fertig: ä"
+
+
+def test_a_file_in_another_encoding_is_a_problem():
+    body = json.dumps({"tests": [{**DEPLOY, "output": "fertig: ä"}]}, ensure_ascii=False).encode("latin-1")
+    assert parse_results(body) == UNUSABLE

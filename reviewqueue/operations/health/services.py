@@ -74,5 +74,7 @@ def check_launchpad() -> Finding:
 def check_jenkins() -> Finding:
     """Whether it is configured, can be reached, accepts builds, and has a job that calls back."""
     jenkins = Jenkins()
-    problems = [Problem(words) for words in jenkins.diagnose()]
-    return found("Jenkins", *problems, facts="" if problems else f"{jenkins.job_url}, all parameters declared")
+    diagnosis = jenkins.diagnose()
+    problems = [Problem(words) for words in diagnosis.problems]
+    facts = ". ".join([f"{jenkins.job_url}, all parameters declared", *diagnosis.notes])
+    return found("Jenkins", *problems, facts="" if problems else facts)
