@@ -32,8 +32,9 @@ from core.admin import (
 )
 from core.text import counted, shorten
 from reviews.history import record
-from reviews.models import Event, Review
+from reviews.models import Event, Review, Source
 from testing.models import Substrate, TestRun
+from testing.removal import REMOVAL_SECONDS, SourceIsOn, items_of, remove_items
 from testing.runs import NotAllowed, cancel_run, launch_default_runs, launch_runs, retrigger
 from testing.sweep.outcomes import recover
 
@@ -72,7 +73,8 @@ class TestRunAdmin(ReadOnly, ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without runs of private items of a source that does not let them in."""
-        return super().get_queryset(request).visible_to(request.user)
+        runs: Any = super().get_queryset(request)
+        return runs.visible_to(request.user)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """A number is the run's own, found by its key: compared as text, every run would be read."""
@@ -250,6 +252,51 @@ def run_tests_on(model_admin: ConsoleAdmin, request: HttpRequest, queryset: Quer
     return None
 
 
+@action("Remove its items for good", permission="reviews.delete_review")
+def remove_source_items(
+    model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Source]
+) -> HttpResponse | None:
+    """Delete the reviews of switched-off sources, with their runs, comments and history."""
+    sources = chosen(request, queryset)
+    for source in [source for source in sources if source.active]:
+        messages.warning(
+            request, f"The source {source.name} is on: switch it off first. None of its items were removed."
+        )
+        sources.remove(source)
+    if not sources:
+        return None
+    counts = "; ".join(f"{source.name}: {_items(*items_of(source))}" for source in sources)
+    if page := confirmation(
+        model_admin, request, queryset.filter(pk__in=[source.pk for source in sources]),
+        question="Remove the items of {count} switched-off sources for good?", button="Yes, remove them for good",
+        consequence=f"{counts}. Their comments, history and test results are removed too; nothing brings them back, "
+        "except that a source which is switched on again reads from Launchpad what is there then.",
+    ):  # fmt: skip
+        return page
+    for source in sources:
+        try:
+            removed = remove_items(source, actor=person_of(request), seconds=REMOVAL_SECONDS / len(sources))
+        except SourceIsOn:
+            messages.warning(
+                request, f"The source {source.name} was switched on meanwhile: no more of its items were removed."
+            )
+            continue
+        words = f"Removed from {source.name}: {_items(removed.reviews, removed.runs)}"
+        model_admin.log_change(request, source, words)
+        skipped = Counter[str]()
+        if removed.stopping:
+            skipped["a build is still being stopped. Repeat it in a few minutes."] = removed.stopping
+        if more := removed.remaining - removed.stopping:
+            skipped["the page would have taken too long. Repeat it for them."] = more
+        report(request, words, skipped)
+    return None
+
+
+def _items(reviews: int, runs: int) -> str:
+    return f"{counted(reviews, 'review')} with {counted(runs, 'test run')}"
+
+
+extend(Source, actions=[remove_source_items])
 extend(Review, actions=[run_default_tests, run_tests_on], sections=run_sections)
 
 
