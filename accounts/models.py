@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, get_digest_token
 
+HIDDEN_USERNAME = "(hidden)"  # of whom Launchpad does not name; no account has brackets in its name
 REVIEWERS_GROUP = "reviewers"  # the Django group whose members review (docs/specification.md, section 6)
 DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embeddings, overrides and isolates
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -63,6 +64,11 @@ class Person(models.Model):
     def counts_as_bot(self) -> bool:
         """The same as being in ``Person.objects.bots()``, without a query."""
         return self.is_bot or self.username in bot_usernames()
+
+    @property
+    def is_hidden(self) -> bool:
+        """Stands for everybody whom Launchpad does not name; has no page."""
+        return self.username == HIDDEN_USERNAME
 
 
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the base of ApiToken, has no types

@@ -6,7 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from core import converters  # noqa: F401  (registers ``id``)
 from reviews.api.people import PersonView
-from reviews.api.reviews import ReviewList
+from reviews.api.reviews import ReviewList, ReviewLock
 from testing.api.reviews import ReviewDetail, ReviewTestRuns
 from testing.api.runs import TestRunDetail, TestRunList
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="api"),
     path("reviews/", ReviewList.as_view(), name="api-reviews"),
     path("reviews/<id:pk>/", ReviewDetail.as_view(), name="api-review"),
+    path("reviews/<id:pk>/lock/", ReviewLock.as_view(), name="api-review-lock"),
     path("reviews/<id:pk>/test-runs/", ReviewTestRuns.as_view(), name="api-review-test-runs"),
     path("people/<str:username>/", PersonView.as_view(), name="api-person"),
     path("test-runs/", TestRunList.as_view(), name="api-test-runs"),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from accounts.models import HIDDEN_USERNAME
+
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
@@ -15,7 +17,7 @@ class PersonFacts:
 
 
 # Somebody whom the outside hides from us. No account can have that name, there or here.
-HIDDEN_PERSON = PersonFacts("(hidden)", "hidden by Launchpad")
+HIDDEN_PERSON = PersonFacts(HIDDEN_USERNAME, "hidden by Launchpad")
 
 
 @dataclass(frozen=True, slots=True)

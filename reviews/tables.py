@@ -16,10 +16,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import Square, State
 from reviews.texts import EXPLANATIONS, SYMBOLS
 
+NOT_IN_QUEUE = "not in the queue: its source is switched off"
+OUT_OF_REACH = "not shown by Launchpad at present"
 MAX_TITLE = 300  # characters that a row shows; the review's page has them all
 MAX_NAME = 80
 
@@ -39,7 +42,7 @@ SQUARE_CELLS: dict[str, SafeString] = {
 
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
-    "negative_votes", "square", "locked_by__username", "locked_by__display_name",
+    "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
 )  # fmt: skip
 
 
@@ -53,12 +56,13 @@ class Row(TypedDict):
     state: SafeString
     title: str
     out: str  # its page on Launchpad
-    person: SafeString  # the submitter's page
+    person: str  # the submitter's page; empty for none
     submitter: str
     votes: SafeString
     square: str
     tests: SafeString
     lock: str
+    notes: list[str]  # what is unusual about it
 
 
 def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
@@ -68,6 +72,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
+        source_active, missing_since,
     ) in values:  # fmt: skip
         row: Row = {
             "id": pk,
@@ -77,12 +82,13 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
             "state": STATE_CELLS[state],
             "title": shorten(title, MAX_TITLE) or "(no title)",
             "out": url,
-            "person": SafeString(f"{people_path}{quote(username)}/"),
+            "person": SafeString(f"{people_path}{quote(username)}/") if username != HIDDEN_USERNAME else "",
             "submitter": shorten(display_name or username, MAX_NAME),
             "votes": votes(positive, negative),
             "square": square,
             "tests": SQUARE_CELLS[square],
             "lock": shorten(locker_name or locker or "", MAX_NAME),
+            "notes": [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None),
         }
         rows.append(row)
     return rows

@@ -1,5 +1,10 @@
 """What is expected of whom, in plain words, by kind and state of a review (docs/specification.md, section 3)."""
 
+from datetime import datetime
+
+from django.conf import settings
+
+from core.text import ago
 from reviews.choices import Square, State
 from reviews.models import Review
 
@@ -53,5 +58,23 @@ EXPLANATIONS: dict[str, str] = {
     State.CLOSED: "It is done.",
     State.ABANDONED: "Nobody works on it any more.",
 }
+
+
+def missing_notice(review: Review, now: datetime) -> str:
+    """Since when Launchpad does not show an item, how often it was asked, and what happens next; empty if it does."""
+    if review.missing_since is None:
+        return ""
+    asked = "once" if review.missing_looks == 1 else f"{review.missing_looks} times in a row"
+    since = f"{review.missing_since:%Y-%m-%d %H:%M} UTC ({ago(review.missing_since, now)})"
+    words = f"Launchpad has not shown this item since {since}; it was checked {asked}. {review.sync_error}".rstrip()
+    if not review.is_open:
+        return f"{words} If it comes back, it is taken up again with its history."
+    if review.reported_deleted:
+        return f"{words} Launchpad also reported that it was deleted: it becomes ABANDONED with the next check."
+    return (
+        f"{words} It stays as it is for now, and becomes ABANDONED after {settings.MISSING_LOOKS} checks in a row "
+        f"over at least {settings.MISSING_HOURS:g} hours."
+    )
+
 
 SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}

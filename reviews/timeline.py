@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 
 from reviews.models import Comment, Event, Review
@@ -39,7 +39,6 @@ class Entry:
 
     kind: str  # comment, event, runs
     at: datetime
-    pk: int
     comment: Comment | None = None
     event: Event | None = None
     pieces: list[Piece] = field(default_factory=list)
@@ -68,21 +67,31 @@ class Timeline:
 def get_timeline(review: Review) -> Timeline:
     """The newest ``NEWEST`` comments and as many lines of history. Two queries."""
     events = list(review.events.select_related("actor").order_by("-at", "-id")[: NEWEST + 1])
-    comments = list(
-        review.comments.select_related("author").order_by("-is_description", "-created_at", "-id")[: NEWEST + 1]
-    )
+    found = review.comments.select_related("author")
+    comments = list(found.order_by("-is_description", "-position", "-created_at", "-id")[: NEWEST + 1])
     is_cut = len(events) > NEWEST or len(comments) > NEWEST
-    entries = [Entry("event", event.at, event.pk, event=event) for event in events[:NEWEST]]
-    entries += [_comment_entry(comment) for comment in comments[:NEWEST]]
-    entries.sort(key=lambda entry: (not entry.is_description, entry.at, entry.pk))
+    entries = [Entry("event", event.at, event=event) for event in reversed(events[:NEWEST])]
+    entries += _comment_entries(comments[:NEWEST])
+    entries.sort(key=lambda entry: (not entry.is_description, entry.at))  # keeps the order of equal times
     return Timeline(_fold_runs(entries), is_cut)
 
 
-def _comment_entry(comment: Comment) -> Entry:
+def _comment_entries(newest_first: list[Comment]) -> list[Entry]:
+    """Comments oldest first, in Launchpad's order: each stands after the one before it, whatever its mail's date."""
+    entries: list[Entry] = []
+    latest = datetime.min.replace(tzinfo=UTC)
+    for comment in reversed(newest_first):
+        if not comment.is_description:
+            latest = max(latest, comment.created_at)
+        entries.append(_comment_entry(comment, comment.created_at if comment.is_description else latest))
+    return entries
+
+
+def _comment_entry(comment: Comment, at: datetime) -> Entry:
     text = comment.content.replace("\r\n", "\n").strip("\n")
     head, rest = _split(text)
     return Entry(
-        "comment", comment.created_at, comment.pk, comment=comment, pieces=split_quotes(head),
+        "comment", at, comment=comment, pieces=split_quotes(head),
         rest=split_quotes(rest[:MAX_REST]), rest_length=len(rest), cut=len(rest) > MAX_REST,
     )  # fmt: skip
 
@@ -121,7 +130,7 @@ def _fold_runs(entries: list[Entry]) -> list[Entry]:
         row = list(group)
         if about_runs and len(row) >= FOLDED_RUNS:
             events = [entry.event for entry in row if entry.event]
-            folded.append(Entry("runs", row[-1].at, row[-1].pk, events=events))
+            folded.append(Entry("runs", row[-1].at, events=events))
         else:
             folded += row
     return folded

@@ -22,7 +22,11 @@ def runs(request: HttpRequest, review: Review) -> dict[str, Any]:
 
 def launch_form(request: HttpRequest, review: Review) -> dict[str, Any] | None:
     """The form that launches tests, for reviewers of open items. One query."""
-    if not isinstance(request.user, User) or not request.user.is_reviewer or not review.is_open:
+    if (
+        not isinstance(request.user, User)
+        or not request.user.is_reviewer
+        or not (review.is_open and review.is_in_queue)
+    ):
         return None
     return {"review": review, "substrates": list(Substrate.objects.filter(active=True))}
 

@@ -8,7 +8,7 @@ from django.http import Http404
 from rest_framework import serializers
 from rest_framework.generics import RetrieveAPIView
 
-from accounts.models import Person
+from accounts.models import HIDDEN_USERNAME, Person
 from reviews.api.reviews import ReviewSerializer
 from reviews.models import Review
 
@@ -32,7 +32,7 @@ class PersonView(RetrieveAPIView[Person]):
     """A person: who it is, and their newest reviews of each sort."""
 
     serializer_class = PersonSerializer
-    queryset = Person.objects.all()
+    queryset = Person.objects.exclude(username=HIDDEN_USERNAME)
     lookup_field = "username"
 
     def get_object(self) -> Person:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.models import Person
+from accounts.permissions import require_reviewer, require_reviewer_or_staff
+from core.api.errors import Conflict
 from core.api.pagination import ApiPagination
 from reviews.choices import Actor
 from reviews.filters import ReviewFilter
+from reviews.locks import LockedByOther, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 
@@ -39,12 +44,16 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     owner = SubmitterSerializer(read_only=True)
     votes = serializers.SerializerMethodField()
     locked_by = serializers.CharField(source="locked_by.username", default=None, read_only=True, allow_null=True)
+    in_queue = serializers.BooleanField(
+        source="is_in_queue", read_only=True, help_text="False while its source is switched off."
+    )
 
     class Meta:
         model = Review
         fields = [
             "id", "kind", "title", "state", "next_actor", "square", "url", "api_url", "source", "series", "revision",
-            "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at",
+            "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
+            "duplicate_of", "in_queue",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -65,3 +74,38 @@ class ReviewList(ListAPIView[Review]):
     def get_queryset(self) -> ReviewQuerySet:
         reviews: ReviewQuerySet = super().get_queryset()
         return reviews.visible_to(self.request.user)
+
+
+class ReviewLock(GenericAPIView[Review]):
+    """The lock of a review: "I am reviewing this". POST takes it, DELETE gives it back; both are harmless when
+    repeated. Reviewers only; staff may release the lock of somebody else too."""
+
+    serializer_class = ReviewSerializer
+    queryset = Review.objects.for_rows()
+
+    def get_queryset(self) -> ReviewQuerySet:
+        reviews: ReviewQuerySet = super().get_queryset()
+        return reviews.visible_to(self.request.user)
+
+    @extend_schema(request=None)
+    def post(self, request: Request, pk: int) -> Response:
+        """Take the lock. 409 when somebody else has it."""
+        user, review = require_reviewer(request), self.get_object()
+        try:
+            lock(review.pk, user.as_person())
+        except LockedByOther as other:
+            raise Conflict(f"{other.holder} holds the lock.") from other
+        return self._answer()
+
+    @extend_schema(responses=ReviewSerializer)
+    def delete(self, request: Request, pk: int) -> Response:
+        """Give the lock back. 409 when somebody else has it, unless staff asks."""
+        user, review = require_reviewer_or_staff(request), self.get_object()
+        try:
+            unlock(review.pk, user.as_person(), force=user.is_staff)
+        except LockedByOther as other:
+            raise Conflict(f"{other.holder} holds the lock. Staff can release it.") from other
+        return self._answer()
+
+    def _answer(self) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)

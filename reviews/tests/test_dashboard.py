@@ -154,3 +154,13 @@ def test_pages_answer_head(client):
     pages = ["", f"reviews/{review.pk}/", "search/", "search/?format=csv", "search/?format=atom", "people/ada/"]
     for page in (*pages, "stats/", "about/", "login/", "api/reviews/", "api/docs/"):
         assert client.head("/" + page).status_code == 200, page
+
+
+def test_items_of_a_source_that_is_switched_off_are_not_in_the_queue(client):
+    source = Source.objects.get(name="charmers")
+    make_reviews(2, source=source)
+    make_review("Without a source")
+    Source.objects.filter(pk=source.pk).update(active=False)
+    page = client.get("/").content.decode()
+    assert "Reviews (1)" in page
+    assert "Without a source" in page

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import Person, User
+from accounts.models import HIDDEN_USERNAME, Person, User
 from reviews.models import Review, Source, State
 from reviews.tests.factories import make_person, make_review
 
@@ -193,3 +193,89 @@ def test_a_review_that_does_not_exist_is_not_found(client, path):
 )
 def test_old_paths_lead_to_the_new(client, old, new, slash):
     assert client.get(f"{old}{slash}").url == new
+
+
+NOT_SHOWN = "Launchpad has not shown this item since"
+
+
+def make_missing(**fields):
+    since = timezone.now() - timedelta(hours=1)
+    values = {"missing_since": since, "missing_looks": 1, "sync_error": "Launchpad answered 404.", **fields}
+    return make_review(**values)
+
+
+def test_an_item_out_of_reach_says_since_when_how_often_it_was_checked_and_what_happens_next(client, settings):
+    settings.MISSING_LOOKS, settings.MISSING_HOURS = 4, 2.5
+    review = make_missing(missing_looks=2)
+    page = get_page(client, review)
+    assert (
+        f"{NOT_SHOWN} {review.missing_since:%Y-%m-%d %H:%M} UTC (1 hour ago); it was checked 2 times in a row." in page
+    )
+    assert "Launchpad answered 404." in page
+    assert "becomes ABANDONED after 4 checks in a row over at least 2.5 hours" in page
+    assert "Not up to date" not in page
+
+
+def test_one_check_is_once(client):
+    assert "it was checked once." in get_page(client, make_missing())
+
+
+def test_an_item_that_was_reported_deleted_says_so(client):
+    assert "Launchpad also reported that it was deleted" in get_page(client, make_missing(reported_deleted=True))
+
+
+def test_an_abandoned_item_says_that_it_can_come_back(client):
+    page = get_page(client, make_missing(state=State.ABANDONED))
+    assert "If it comes back, it is taken up again with its history." in page
+    assert "becomes ABANDONED" not in page
+
+
+def test_an_item_that_launchpad_shows_says_nothing_of_that(client):
+    assert NOT_SHOWN not in get_page(client, make_review())
+
+
+def test_the_reason_of_a_state_is_shown_in_words(client):
+    review = make_review(state=State.ABANDONED, state_reason="It has a tag that its source excludes.")
+    assert "Nobody works on it any more. It has a tag that its source excludes." in get_page(client, review)
+
+
+DUPLICATE = {
+    "state": State.ABANDONED, "kind": "new", "duplicate_of": "https://bugs.launchpad.net/bugs/77",
+    "state_reason": "It is a duplicate of https://bugs.launchpad.net/bugs/77.",
+}  # fmt: skip
+
+
+def test_a_duplicate_leads_to_the_other_item(client):
+    other = make_review("The first report", kind="new", number=77)
+    page = get_page(client, make_review(**DUPLICATE))
+    assert f'It is a duplicate of <a href="/reviews/{other.pk}/"><bdi>The first report</bdi></a>.' in page
+
+
+def test_a_duplicate_of_what_is_not_here_leads_to_launchpad(client):
+    make_review("A proposal of that number", kind="update", number=77)
+    page = get_page(client, make_review(**DUPLICATE))
+    assert 'It is a duplicate of <a href="https://bugs.launchpad.net/bugs/77"' in page
+
+
+def test_a_duplicate_does_not_give_a_private_item_away(client):
+    make_review("Embargoed", kind="new", number=77, private=True)
+    page = get_page(client, make_review(**DUPLICATE))
+    assert "Embargoed" not in page
+
+
+def test_an_item_of_a_source_that_is_switched_off_says_so(client, reviewer):
+    source = Source.objects.get(name="charmers")
+    review = make_review(source=source)
+    Source.objects.update(active=False)
+    page = get_page(client, review)
+    assert "This item is not in the queue, because its source charmers is switched off." in page
+    assert "New test" not in page
+    assert ('rel="prev"' in page, 'rel="next"' in page) == (False, False)
+
+
+def test_whom_launchpad_hides_has_no_link_and_no_page(client):
+    page = get_page(client, make_review(owner=make_person(HIDDEN_USERNAME, "hidden by Launchpad")))
+    assert 'by <span class="soft">hidden by Launchpad</span>' in page
+    assert "/people/%28hidden" not in page
+    assert client.get(f"/people/{HIDDEN_USERNAME}/").status_code == 404
+    assert client.get(f"/api/people/{HIDDEN_USERNAME}/").status_code == 404

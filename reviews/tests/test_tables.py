@@ -2,7 +2,10 @@
 
 import pytest
 from django.http import QueryDict
+from django.utils import timezone
 
+from accounts.models import HIDDEN_USERNAME
+from reviews.models import Source
 from reviews.tables import MAX_NAME, MAX_TITLE, column_headers, page_link
 from reviews.tests.factories import make_person, make_review
 
@@ -66,3 +69,23 @@ def test_a_heading_keeps_the_filter_and_begins_at_page_one():
 def test_a_link_to_another_page_keeps_all_but_the_page():
     assert page_link(QueryDict("q=a&page=2"), "page") == "?q=a&"
     assert page_link(QueryDict("")) == "?"
+
+
+def test_what_is_not_in_the_queue_is_found_and_marked(client):
+    source = Source.objects.get(name="charmers")
+    make_review(source=source)
+    Source.objects.update(active=False)
+    assert get_row(client)["notes"] == ["not in the queue: its source is switched off"]
+
+
+def test_what_launchpad_does_not_show_is_marked(client):
+    make_review(missing_since=timezone.now())
+    assert get_row(client)["notes"] == ["not shown by Launchpad at present"]
+    assert b"not shown by Launchpad at present" in client.get("/").content
+
+
+def test_whom_launchpad_hides_has_no_link(client):
+    make_review(owner=make_person(HIDDEN_USERNAME, "hidden by Launchpad"))
+    row = get_row(client)
+    assert (row["person"], row["submitter"]) == ("", "hidden by Launchpad")
+    assert b"/people/%28hidden" not in client.get("/search/").content

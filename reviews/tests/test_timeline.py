@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import HIDDEN_USERNAME
 from reviews.models import Event
 from reviews.tests.factories import make_comment, make_person, make_review
 from reviews.timeline import FOLD_AFTER, NEWEST
@@ -101,3 +102,31 @@ def test_older_entries_are_left_out_and_that_is_said(client, review, get_page):
     assert "Only the newest entries are shown." in page
     assert '<p dir="auto">Comment 0</p>' not in page
     assert f"Comment {NEWEST}" in page
+
+
+def test_an_edited_comment_says_so(review, get_page):
+    make_comment(review, content="The new text", edited_at=hours_ago(2))
+    page = get_page()
+    assert "The new text" in page
+    assert "edited <time" in page
+    assert "2 hours ago</time>" in page
+
+
+def test_a_comment_that_was_not_edited_does_not_say_so(review, get_page):
+    make_comment(review)
+    assert "edited" not in get_page()
+
+
+def test_launchpads_order_counts_and_not_the_date_of_a_mail(review, get_page):
+    make_comment(review, content="The question", created_at=hours_ago(2), position=1)
+    make_comment(review, content="The answer, by mail", created_at=hours_ago(48), position=2)
+    make_comment(review, content="Thanks", created_at=hours_ago(1), position=3)
+    page = get_page()
+    assert page.index("The question") < page.index("The answer, by mail") < page.index("Thanks")
+
+
+def test_whom_launchpad_hides_has_no_link(review, get_page):
+    make_comment(review, make_person(HIDDEN_USERNAME, "hidden by Launchpad"), "Said by somebody")
+    page = get_page()
+    assert "hidden by Launchpad</span>" in page
+    assert "/people/%28hidden" not in page

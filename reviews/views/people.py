@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import Person, User
+from accounts.models import HIDDEN_USERNAME, Person, User
 from core.db import QueryTooSlow
 from reviews.choices import State
 from reviews.managers import SORTS, Reader, ReviewQuerySet
@@ -39,7 +39,7 @@ class Choice(TypedDict):
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """What somebody has locked, submitted and reviewed, and what waits for them."""
     known = Person.objects.select_related("user").filter(username=username).first() if "\x00" not in username else None
-    if known is None:
+    if known is None or known.is_hidden:
         near = suggest_people(username[:4].lower(), request.user)
         return render(request, "reviews/person_unknown.html", {"username": username[:100], "near": near}, status=404)
     is_own = isinstance(request.user, User) and request.user.person_id == known.pk
@@ -191,5 +191,5 @@ def suggest_people(text: str, user: Reader) -> list[tuple[str, str]]:
         | Exists(reviews.filter(owner=OuterRef("pk")))
         | Exists(comments.filter(author=OuterRef("pk")))
     )
-    people = Person.objects.filter(begins, met).order_by("username")
+    people = Person.objects.filter(begins, met).exclude(username=HIDDEN_USERNAME).order_by("username")
     return list(people.values_list("username", "display_name")[:MAX_SUGGESTIONS])

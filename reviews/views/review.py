@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -19,12 +20,15 @@ from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, lock, unlock
+from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 from reviews.panels import panel_scripts, render_panels
 from reviews.refresh import request_refresh
 from reviews.tables import votes
-from reviews.texts import EXPLANATIONS, expected_of_submitter
+from reviews.texts import EXPLANATIONS, expected_of_submitter, missing_notice
 from reviews.timeline import get_timeline
+
+BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
 View = Callable[..., HttpResponse]
 
@@ -49,10 +53,13 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     queries."""
     review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
     user = request.user if isinstance(request.user, User) else None
+    now = timezone.now()
     before, after = neighbours(review, user)
     context = {
         "review": review,
         "explanation": EXPLANATIONS[review.state],
+        "duplicate": _duplicate(review, user),
+        "missing": missing_notice(review, now),
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": expected_of_submitter(review),
         "timeline": get_timeline(review),
@@ -60,12 +67,21 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
         "scripts": panel_scripts(),
         "before": before,
         "after": after,
-        "next_check_at": review.due_at if review.due_at > timezone.now() else None,
+        "next_check_at": review.due_at if review.due_at > now else None,
         "may_review": user is not None and user.is_reviewer,
         "is_submitter": user is not None and user.person_id == review.owner_id,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
     }
     return render(request, "reviews/review.html", context)
+
+
+def _duplicate(review: Review, user: User | None) -> Review | None:
+    """The review of the bug that this one is a duplicate of, if this reader may know of it. One query if it is one."""
+    number = BUG_NUMBER.search(review.duplicate_of)
+    if not number:
+        return None
+    others: ReviewQuerySet = Review.objects.visible_to(user).exclude(pk=review.pk)
+    return others.filter(kind=Review.Kind.NEW, number=int(number[1])).first()
 
 
 @review_button

@@ -7,13 +7,13 @@ from typing import Any
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
 from accounts.permissions import IsReviewer
+from core.api.errors import Conflict
 from core.api.pagination import ApiPagination
 from reviews.api.reviews import ReviewSerializer
 from reviews.managers import ReviewQuerySet
@@ -24,12 +24,6 @@ from testing.models import Substrate, TestRun
 from testing.runs import NotAllowed, launch_runs
 
 MAX_RUNS = 100  # newest runs in a review's own answer; the list of test runs has all of them
-
-
-class Conflict(APIException):
-    """What was asked for can't be done as things are."""
-
-    status_code = status.HTTP_409_CONFLICT
 
 
 class ReviewWithRunsSerializer(ReviewSerializer):
