@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.contrib.auth.models import Group
@@ -21,6 +22,8 @@ from reviews.models import Source
 
 FLAG = "REVIEW_QUEUE_SANDBOX"
 STAFF, REVIEWER, SUBMITTER = "admin", "marta-k", "bjorn"
+ACCOUNTS = {STAFF: "everything, the admin too", REVIEWER: "lock and test", SUBMITTER: "read"}
+CLASSIC_SOURCES = ("charmers", "charms")  # which every queue has, switched off
 SOURCES = (
     ("charmers-asked", Source.Kind.REQUESTED_REVIEWS, TEAM),
     ("juju-gui", Source.Kind.PROJECT, "juju-gui"),
@@ -29,8 +32,17 @@ SOURCES = (
 TIMEOUT = 40  # seconds until a build of the sandbox, which takes ten, counts as lost
 
 
-def wanted() -> bool:
-    """Whether nothing is configured that the sandbox would be in the way of."""
+@dataclass(frozen=True)
+class Account:
+    """An account to log in with, and what it may do, in words."""
+
+    name: str
+    password: str
+    rights: str
+
+
+def is_wanted() -> bool:
+    """Whether neither a Launchpad nor a Jenkins is configured."""
     return not any(os.environ.get(name) for name in ("LAUNCHPAD_SERVICE_ROOT", "JENKINS_JOB_URL"))
 
 
@@ -51,29 +63,31 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
     }
 
 
-def prepare(folder: Path) -> list[tuple[str, str, str]]:
-    """More sources, and an account of each sort. Returns name, password and what each may do."""
-    for name, kind, target in SOURCES:
-        Source.objects.get_or_create(name=name, defaults={"kind": kind, "target": target})
+def prepare(folder: Path) -> list[Account]:
+    """Switch the sources on, and make an account of each sort. At a later start what staff changed stays as it is."""
+    if not Source.objects.filter(name__in=[name for name, _, _ in SOURCES]).exists():
+        Source.objects.filter(name__in=CLASSIC_SOURCES).update(active=True)
+        for name, kind, target in SOURCES:
+            Source.objects.create(name=name, kind=kind, target=target)
     passwords = _passwords(folder / "accounts.json")
-    Group.objects.get_or_create(name="reviewers")
-    found = []
-    for name, may in ((STAFF, "everything, the admin too"), (REVIEWER, "lock and test"), (SUBMITTER, "read")):
-        shown = (REVIEWERS | SUBMITTERS).get(name, "")
-        person, _ = Person.objects.get_or_create(username=name, defaults={"display_name": shown or name})
-        user, _ = User.objects.get_or_create(username=name, defaults={"person": person})
-        user.is_staff = user.is_superuser = name == STAFF
-        if not user.check_password(passwords[name]):
-            user.set_password(passwords[name])
-        user.save()
-        if name == REVIEWER:
-            user.groups.add(Group.objects.get(name="reviewers"))
-        found.append((name, passwords[name], may))
-    return found
+    return [_account(name, passwords[name], rights) for name, rights in ACCOUNTS.items()]
 
 
-def wait_for(port: int, seconds: float = 20) -> None:
-    """Until something listens there, or the time is over."""
+def _account(name: str, password: str, rights: str) -> Account:
+    display_name = (REVIEWERS | SUBMITTERS).get(name, name)
+    person, _ = Person.objects.get_or_create(username=name, defaults={"display_name": display_name})
+    user, _ = User.objects.get_or_create(username=name, defaults={"person": person})
+    user.is_staff = user.is_superuser = name == STAFF
+    if not user.check_password(password):
+        user.set_password(password)
+    user.save()
+    if name == REVIEWER:
+        user.groups.add(Group.objects.get_or_create(name="reviewers")[0])
+    return Account(name, password, rights)
+
+
+def wait_for_port(port: int, seconds: float = 20) -> None:
+    """Wait until something listens on a port of this machine, or the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -85,8 +99,8 @@ def wait_for(port: int, seconds: float = 20) -> None:
 def _passwords(path: Path) -> dict[str, str]:
     """Random ones, kept where only the person who started the queue can read them."""
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    if {STAFF, REVIEWER, SUBMITTER} - set(known):
-        known = {name: secrets.token_urlsafe(9) for name in (STAFF, REVIEWER, SUBMITTER)}
+    if set(ACCOUNTS) - set(known):
+        known = {name: secrets.token_urlsafe(9) for name in ACCOUNTS}
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(known, file)
     return known

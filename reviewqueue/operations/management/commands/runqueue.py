@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from core.enqueue import enqueue_on_commit
-from integrations.sandbox import setup as demo
+from integrations.sandbox import setup as sandbox_setup
 from integrations.sandbox.serving import port_number
 from integrations.tasks import import_from_launchpad
 
@@ -44,10 +44,10 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Port {port} is in use. Stop what uses it, or choose another with --port."
                 ) from None
-        in_sandbox = demo.FLAG in os.environ
-        use_sandbox = settings.DEBUG and demo.wanted() if options["sandbox"] is None else options["sandbox"]
+        in_sandbox = sandbox_setup.FLAG in os.environ
+        use_sandbox = settings.DEBUG and sandbox_setup.is_wanted() if options["sandbox"] is None else options["sandbox"]
         if use_sandbox and not in_sandbox:  # settings are read once: begin again with those of the sandbox
-            environment = demo.environment(settings.VAR_DIR, port)
+            environment = sandbox_setup.environment(settings.VAR_DIR, port)
             os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
         call_command("migrate", verbosity=0)
         if not settings.DEBUG:
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             "beat": [*celery, "beat", "--loglevel", "INFO"],
         }  # fmt: skip
         if in_sandbox:
-            launchpad, jenkins = os.environ[demo.FLAG].split()
+            launchpad, jenkins = os.environ[sandbox_setup.FLAG].split()
             sandbox = [sys.executable, "manage.py", "sandbox", "--alive"]
             commands = {
                 "sandbox": [*sandbox, "--launchpad-port", launchpad, "--jenkins-port", jenkins], **commands,
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stopping.set())
         children = {name: self.start(name, command) for name, command in commands.items()}
         if in_sandbox:
-            demo.wait_for(int(launchpad))
+            sandbox_setup.wait_for_port(int(launchpad))
         self.say_where_to_look(port, in_sandbox)
         enqueue_on_commit(import_from_launchpad.name)  # beat's first import would come after its first ten minutes
         try:
@@ -97,7 +97,10 @@ class Command(BaseCommand):
                 f"Jenkins        {settings.JENKINS_JOB_URL}  (the sandbox's)",
                 "",
                 "Log in as",
-                *(f"  {name:12} {password:14} {may}" for name, password, may in demo.prepare(settings.VAR_DIR)),
+                *(
+                    f"  {account.name:12} {account.password:14} {account.rights}"
+                    for account in sandbox_setup.prepare(settings.VAR_DIR)
+                ),
                 "",
                 "The line fills within a minute. README.md says how to point it at your own team and job.",
             ]
