@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,10 @@ from integrations.launchpad.errors import (
     TemporaryError,
     TooMuchAsked,
 )
+from integrations.launchpad.paging import Collection
 
 APPLICATION = "review-queue"
 VERSION = "devel"
-BATCH = 300  # entries; the most that Launchpad hands out at once
-MAX_BATCHES = 1000
 MAX_BYTES = 64 * 1024 * 1024  # of one answer
 MAX_REDIRECTS = 3
 RETRIED = (502, 503)
@@ -112,31 +111,13 @@ class Launchpad:
             found |= {link: branch for link, branch in held.items() if isinstance(branch, dict)}
         return found
 
-    def batches(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
-        """The entries of a collection, batch by batch."""
-        yield from self.batches_from(self.get(path, ws_size=BATCH, **parameters))
-
-    def batches_from(self, page: dict[str, Any] | LaunchpadError) -> Iterator[list[Any]]:
-        """The entries of a collection whose first page was asked for already, by ``get_many``."""
-        if isinstance(page, LaunchpadError):
-            raise page
-        followed: set[str] = set()
-        for _ in range(MAX_BATCHES):
-            entries = page.get("entries")
-            if not isinstance(entries, list):
-                raise TemporaryError("Launchpad answered a collection without entries.")
-            yield entries
-            following = page.get("next_collection_link")
-            if not isinstance(following, str) or not entries:
-                return
-            if following in followed:
-                raise TemporaryError("Launchpad answered a collection that leads back into itself.")
-            followed.add(following)
-            page = self.get(following)
+    def collection(self, path: str, **parameters: Any) -> Collection:
+        """A list on Launchpad, to be read."""
+        return Collection(self, path, **parameters)
 
     def entries(self, path: str, **parameters: Any) -> list[Any]:
-        """All the entries of a collection."""
-        return [entry for batch in self.batches(path, **parameters) for entry in batch]
+        """All the entries of a list. Raises LaunchpadError."""
+        return self.collection(path, **parameters).entries()
 
     def me(self) -> str:
         """The username that we act as; empty when anonymous. One request the first time."""

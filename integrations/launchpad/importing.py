@@ -7,7 +7,7 @@ picked, their facts are found out (``resolve``), and ``reviews.ingest`` writes t
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.entries import ListedItem, get_state, parse, parse_item
+from integrations.launchpad.entries import CLOCK_SKEW, ListedItem, get_state, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
@@ -130,6 +130,16 @@ class ImportRun:
             logger.error("item not imported", source=self.source.name, exc_info=error)
             self.part_failed(f"{name[:200]}: {type(error).__name__}")
 
+    def get_start(self) -> datetime | None:
+        """From when on changes are to be read; None: everything, as what the source holds is another thing now."""
+        cursor = self.source.cursor
+        if cursor is None or self.source.cursor_scope != _scope_of(self.source):
+            return None
+        if cursor > self.report.started_at + CLOCK_SKEW:
+            self.add_problem("The last import seems to lie in the future: a clock was wrong. All is read again.")
+            return None
+        return cursor - OVERLAP
+
     def finish(self, problem: str, requests: int) -> None:
         """Save the report, and on the source what it says. ``problem``: why the source could not be read, in words."""
         report = self.report
@@ -142,7 +152,7 @@ class ImportRun:
         if report.ok:
             changes["last_success_at"] = report.finished_at
             if not report.failed:  # the cursor waits for what failed, so that it comes again
-                changes["cursor"] = report.started_at
+                changes |= {"cursor": report.started_at, "cursor_scope": _scope_of(self.source)}
         with transaction.atomic():
             report.save()
             Source.objects.filter(pk=self.source.pk).update(**changes)
@@ -161,7 +171,7 @@ def import_source(
         requests_before = launchpad.requests
         if not dry_run:
             sync_reviewers(launchpad)
-        since = source.cursor - OVERLAP if source.cursor and not include_closed else None
+        since = None if include_closed else run.get_start()
         reader = READERS[source.kind](
             launchpad, source, include_closed=include_closed, since=since, skipped=run.part_failed
         )
@@ -183,6 +193,11 @@ def import_source(
 def _name_of(entry: Any) -> str:
     """What to call an entry that is not of the form that Launchpad promises."""
     return str(entry.get("web_link") or entry.get("self_link")) if isinstance(entry, dict) else "an entry"
+
+
+def _scope_of(source: Source) -> list[Any]:
+    """What a source's cursor is valid for."""
+    return [source.kind, source.target, source.distribution, source.excluded_tags]
 
 
 def _explain_refusal(source: Source, launchpad: Launchpad | None, status: int) -> str:

@@ -17,7 +17,7 @@ import structlog
 from django.utils import timezone
 
 from accounts.models import Person
-from integrations.launchpad.client import BATCH, Launchpad
+from integrations.launchpad.client import Launchpad
 from integrations.launchpad.entries import (
     Branch,
     Bug,
@@ -35,6 +35,7 @@ from integrations.launchpad.entries import (
     task_facts,
 )
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
+from integrations.launchpad.paging import SIZES
 from integrations.models import Repository
 from reviews.facts import HIDDEN_PERSON, ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import upsert_people, upsert_series
@@ -271,7 +272,7 @@ def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) 
     collections: dict[Item, str] = {}
     for item, _ in tasks:
         if link := item.bug.linked_branches_collection_link:
-            collections[item] = launchpad.url(link, ws_size=BATCH)
+            collections[item] = launchpad.url(link, ws_size=SIZES[0])
     answers = launchpad.get_many(collections.values())
     linked: dict[Item, list[str]] = {}
     for item, url in collections.items():

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from integrations.launchpad.client import BATCH, FETCHERS, Launchpad
+from integrations.launchpad.client import FETCHERS, Launchpad
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
+from integrations.launchpad.paging import Collection
 from reviews.models import Source
 
 MAX_FAILURES = 3  # branches in a row that can't be read, after which Launchpad counts as down
@@ -59,6 +60,13 @@ class SourceReader(ABC):
     def holds(self, entry: Entry) -> bool:
         """Whether ``batches`` would list this entry, were it open. Raises LaunchpadError."""
 
+    def read(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
+        """The batches of one list; ``skipped`` is told when some of it may have been overlooked."""
+        collection = self.launchpad.collection(path, **parameters)
+        yield from collection.batches()
+        if collection.is_moving:
+            self.skipped(f"{self.source.target}: the list changed each time it was read; it is read again next time.")
+
     def into(self, entry: Entry) -> list[str]:
         """The path of what a proposal is to be merged into, in its steps; empty for what is no proposal."""
         if "queue_status" not in entry:
@@ -71,7 +79,7 @@ class ProjectProposals(SourceReader):
     """All proposals into a project's branches and repositories."""
 
     def batches(self) -> Iterator[list[Any]]:
-        return self.launchpad.batches(self.target, ws_op="getMergeProposals", status=self.statuses)
+        return self.read(self.target, ws_op="getMergeProposals", status=self.statuses)
 
     def holds(self, entry: Entry) -> bool:
         return self.target in self.into(entry)[:2]  # ~owner/project/branch, or project/+git/repository
@@ -82,8 +90,8 @@ class RepositoryProposals(SourceReader):
 
     def batches(self) -> Iterator[list[Any]]:
         if self.include_closed:
-            return self.launchpad.batches(self.target, ws_op="getMergeProposals", status=self.statuses)
-        return self.launchpad.batches(self.target + "/landing_candidates")
+            return self.read(self.target, ws_op="getMergeProposals", status=self.statuses)
+        return self.read(self.target + "/landing_candidates")
 
     def holds(self, entry: Entry) -> bool:
         return "/".join(self.into(entry)) == self.target
@@ -97,7 +105,7 @@ class RequestedReviews(SourceReader):
         return "~" + self.target.lstrip("~")
 
     def batches(self) -> Iterator[list[Any]]:
-        return self.launchpad.batches(self.person, ws_op="getRequestedReviews", status=self.statuses)
+        return self.read(self.person, ws_op="getRequestedReviews", status=self.statuses)
 
     def holds(self, entry: Entry) -> bool:
         votes = _text(entry, "votes_collection_link")
@@ -117,9 +125,7 @@ class DistributionBugs(SourceReader):
         if self.source.excluded_tags and not self.include_closed:
             more |= {"tags": [f"-{tag}" for tag in self.source.excluded_tags], "tags_combinator": "All"}
         statuses = OPEN_TASKS + (CLOSED_TASKS if self.include_closed or self.since else [])
-        tasks = self.launchpad.batches(
-            self.target, ws_op="searchTasks", status=statuses, linked_branches=LINKED_BRANCHES, **more
-        )
+        tasks = self.read(self.target, ws_op="searchTasks", status=statuses, linked_branches=LINKED_BRANCHES, **more)
         for batch in tasks:
             yield [entry for entry in batch if not self.is_of_package(entry)]
 
@@ -145,15 +151,15 @@ class TeamBranches(SourceReader):
     def batches(self) -> Iterator[list[Any]]:
         """A request a branch, a few at a time; what some branches hold makes one batch."""
         failures = 0
-        for page in self.launchpad.batches(self.team, ws_op="getBranches"):
+        for page in self.read(self.team, ws_op="getBranches"):
             links = [entry["self_link"] for entry in page if self.is_package_branch(entry)]
             for start in range(0, len(links), BRANCHES_AT_ONCE):
-                urls = {link: self.proposals_of(link) for link in links[start : start + BRANCHES_AT_ONCE]}
-                pages = self.launchpad.get_many(urls.values())
+                lists = {link: self.proposals_of(link) for link in links[start : start + BRANCHES_AT_ONCE]}
+                firsts = self.launchpad.get_many(each.first_url for each in lists.values())
                 held: list[Any] = []
-                for link, url in urls.items():
+                for link, proposals in lists.items():
                     try:
-                        for batch in self.launchpad.batches_from(pages[url]):
+                        for batch in proposals.batches(firsts[proposals.first_url]):
                             held += batch
                         failures = 0
                     except LaunchpadError as problem:
@@ -169,8 +175,8 @@ class TeamBranches(SourceReader):
         steps = self.into(entry)  # ~owner/distribution/series/package/name
         return len(steps) == 5 and steps[0] == self.team and self.source.distribution in ("", steps[1])
 
-    def proposals_of(self, branch: str) -> str:
-        return self.launchpad.url(branch, ws_size=BATCH, ws_op="getMergeProposals", status=self.statuses)
+    def proposals_of(self, branch: str) -> Collection:
+        return self.launchpad.collection(branch, ws_op="getMergeProposals", status=self.statuses)
 
     def is_package_branch(self, entry: Any) -> bool:
         package = _text(entry, "sourcepackage_link") if isinstance(entry, dict) else ""

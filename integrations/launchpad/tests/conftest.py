@@ -5,6 +5,12 @@ import pytest
 from reviews.models import Source
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """Nobody waits before a 502 or 503 is asked for once more."""
+    monkeypatch.setattr("integrations.launchpad.client.PAUSE_SECONDS", 0.0)
+
+
 @pytest.fixture
 def project(launchpad):
     """A source of kind ``project``, and a way to say what it holds."""
