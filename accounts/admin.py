@@ -97,7 +97,7 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
     actions = ["revoke_tokens"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or may_manage(_staff(request), obj))
+        return self._may_change(request) and (obj is None or may_manage(_staff(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or may_manage(_staff(request), obj))
@@ -107,9 +107,21 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
         form.actor = request.user
         return form
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees no button that sets the password, and why they may only look."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        words = "This account may more than you: only a superuser edits it." if self._may_change(request) else ""
+        return [(None, {"fields": ["username"], "description": words}), *(self.fieldsets or ())[1:]]
+
+    def _may_change(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
-        more = () if _staff(request).is_superuser else ("is_staff", "is_superuser", "groups", "user_permissions")
+        more: tuple[str, ...] = ("last_login", "date_joined")
+        if not _staff(request).is_superuser:
+            more += ("is_staff", "is_superuser", "groups", "user_permissions")
         return (*fields, *more)
 
     @admin.action(description="Revoke API tokens", permissions=["change"])

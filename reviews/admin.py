@@ -13,6 +13,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from accounts.permissions import person_of
 from core.admin import (
@@ -44,6 +45,24 @@ TARGETS: dict[str, tuple[str, str]] = {
         "the path of a repository, as ~owner/project/+git/name",
     ),
 }
+
+
+REVIEW_FIELDS: dict[str | None, list[str]] = {
+    None: ["title", "kind", "state", "state_reason", "source", "owner", "series", "locked_by", "locked_at"],
+    "On Launchpad": [
+        "url", "api_url", "number", "bug_target", "launchpad_status", "duplicate_of", "private", "created_at",
+        "updated_at",
+    ],
+    "What is tested": ["test_url", "branch", "revision"],
+    "Import": ["imported_at", "synced_at", "due_at", "sync_error", "looked_at", "missing_since", "missing_looks"],
+}  # fmt: skip
+WEBHOOK_STEPS = (
+    "<p>{} A webhook brings a changed item into the queue seconds later instead of minutes.</p><ol>"
+    "<li>Set or generate a secret here and save.</li>"
+    "<li>On Launchpad open the branch, repository, project or distribution: Manage webhooks, Add webhook.</li>"
+    "<li>Delivery URL: {}/api/webhooks/launchpad/ Secret: the same as here. Event types: everything on merge "
+    "proposals, bugs and pushes.</li><li>Send Launchpad's ping: it then is among the webhook deliveries.</li></ol>"
+)
 
 
 class SubmitterFilter(TextFilter):
@@ -94,6 +113,8 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
     ordering = ["-updated_at", "-id"]
     list_select_related = ["owner", "source", "series", "locked_by"]
     actions = ["release_lock"]
+    fieldsets = [(title, {"fields": names}) for title, names in REVIEW_FIELDS.items()]
+    readonly_fields = [name for names in REVIEW_FIELDS.values() for name in names]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change reviews may refresh them and release locks."""
@@ -101,7 +122,8 @@ class ReviewAdmin(ReadOnly, ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without private items of a source that does not let them in."""
-        return super().get_queryset(request).visible_to(request.user)
+        reviews: Any = super().get_queryset(request)
+        return reviews.visible_to(request.user)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """As the search page does, whose query has indexes."""
@@ -176,7 +198,8 @@ class SourceForm(forms.ModelForm):
     class Meta:
         model = Source
         fields = [
-            "name", "kind", "target", "distribution", "excluded_tags", "active", "comments", "webhook_secret",
+            "name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
+            "webhook_secret",
         ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -234,14 +257,7 @@ class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
     readonly_fields = ["last_import_at", "last_success_at", "last_error"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        address = f"{settings.BASE_URL}/api/webhooks/launchpad/"
-        how = (
-            "A webhook brings a changed item into the queue seconds later instead of minutes. 1. Set or generate a "
-            "secret here and save. 2. On Launchpad open the branch, repository, project or distribution, Manage "
-            f"webhooks, Add webhook. 3. Delivery URL: {address} Secret: the same as here. Event types: everything "
-            "on merge proposals, bugs and pushes. 4. Send Launchpad's ping: it then stands among the deliveries."
-        )
-        what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "comments"]
+        what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments"]
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]
         has_secret = bool(obj and obj.webhook_secret)
@@ -249,7 +265,7 @@ class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
         hooks = ["webhook_secret", "generate_secret", *(["remove_secret"] if has_secret else [])]
         return [
             (None, {"fields": what}),
-            ("Webhook", {"fields": hooks, "description": f"{state} {how}"}),
+            ("Webhook", {"fields": hooks, "description": format_html(WEBHOOK_STEPS, state, settings.BASE_URL)}),
             ("Last import", {"fields": self.readonly_fields}),
         ]
 

@@ -268,7 +268,7 @@ def remove_source_items(
     counts = "; ".join(f"{source.name}: {_items(*items_of(source))}" for source in sources)
     if page := confirmation(
         model_admin, request, queryset.filter(pk__in=[source.pk for source in sources]),
-        question="Remove the items of {count} switched-off sources for good?", button="Yes, remove them for good",
+        question="Remove the items of the chosen sources for good ({count})?", button="Yes, remove them for good",
         consequence=f"{counts}. Their comments, history and test results are removed too; nothing brings them back, "
         "except that a source which is switched on again reads from Launchpad what is there then.",
     ):  # fmt: skip

@@ -3,13 +3,13 @@
 import pytest
 from django.utils import timezone
 
-from reviews.models import Source
+from reviews.models import Review, Source
 
 
 def source_form(**changes):
     return {
         "name": "mine", "kind": "project", "target": "juju-gui", "excluded_tags": "[]", "comments": "default",
-        "active": "on", **changes,
+        "private_items": "no", "active": "on", **changes,
     }  # fmt: skip
 
 
@@ -79,3 +79,15 @@ def test_a_review_can_not_be_edited_or_deleted(client, staff, item):
 def test_a_webhook_secret_is_not_found_out_by_filtering(client, staff, lookup):
     Source.objects.update(webhook_secret="hunter2-hunter2")
     assert client.get(f"/admin/reviews/source/?{lookup}").status_code == 400
+
+
+def test_staff_say_whether_private_items_come_in(client, staff):
+    client.post("/admin/reviews/source/add/", source_form(private_items="reviewers"))
+    assert Source.objects.get(name="mine").private_items == "reviewers"
+
+
+def test_a_review_says_why_it_is_abandoned_and_since_when_it_is_missing(client, staff, item):
+    Review.objects.update(state="abandoned", state_reason="Gone from Launchpad.", missing_looks=3)
+    page = client.get(f"/admin/reviews/review/{item.pk}/change/").content.decode()
+    assert "Gone from Launchpad." in page
+    assert "Missing looks" in page
