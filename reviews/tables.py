@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import HIDDEN_USERNAME
@@ -56,13 +56,12 @@ class Row(TypedDict):
     state: SafeString
     title: str
     out: str  # its page on Launchpad
-    person: str  # the submitter's page; empty for none
-    submitter: str
+    submitter: SafeString  # a link to their page
     votes: SafeString
     square: str
     tests: SafeString
     lock: str
-    notes: list[str]  # what is unusual about it
+    notes: SafeString  # what is unusual about it
 
 
 def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
@@ -82,16 +81,31 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
             "state": STATE_CELLS[state],
             "title": shorten(title, MAX_TITLE) or "(no title)",
             "out": url,
-            "person": SafeString(f"{people_path}{quote(username)}/") if username != HIDDEN_USERNAME else "",
-            "submitter": shorten(display_name or username, MAX_NAME),
+            "submitter": submitter(username, display_name, people_path),
             "votes": votes(positive, negative),
             "square": square,
             "tests": SQUARE_CELLS[square],
             "lock": shorten(locker_name or locker or "", MAX_NAME),
-            "notes": [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None),
+            "notes": notes(source_active, missing_since),
         }
         rows.append(row)
     return rows
+
+
+def submitter(username: str, display_name: str, people_path: str) -> SafeString:
+    """The submitter's name, with a link to their page if they have one."""
+    name = escape(shorten(display_name or username, MAX_NAME))
+    if username == HIDDEN_USERNAME:
+        return SafeString(f'<span class="soft">{name}</span>')
+    return SafeString(f'<a class="who" href="{people_path}{quote(username)}/"><bdi>{name}</bdi></a>')
+
+
+def notes(source_active: bool | None, missing_since: datetime | None) -> SafeString:
+    """What is unusual about a review, in words; empty for nearly all."""
+    if source_active is not False and missing_since is None:
+        return SafeString("")
+    words = [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None)
+    return format_html_join("", ' <span class="note">{}</span>', ((word,) for word in words))
 
 
 def person_path() -> str:
