@@ -47,14 +47,14 @@ TARGETS: dict[str, tuple[str, str]] = {
 }
 
 
-REVIEW_FIELDS: dict[str | None, list[str]] = {
-    None: ["title", "kind", "state", "state_reason", "source", "owner", "series", "locked_by", "locked_at"],
-    "On Launchpad": [
+REVIEW_FIELDS: dict[str | None, tuple[str, ...]] = {
+    None: ("title", "kind", "state", "state_reason", "source", "owner", "series", "locked_by", "locked_at"),
+    "On Launchpad": (
         "url", "api_url", "number", "bug_target", "launchpad_status", "duplicate_of", "private", "created_at",
         "updated_at",
-    ],
-    "What is tested": ["test_url", "branch", "revision"],
-    "Import": ["imported_at", "synced_at", "due_at", "sync_error", "looked_at", "missing_since", "missing_looks"],
+    ),
+    "What is tested": ("test_url", "branch", "revision"),
+    "Import": ("imported_at", "synced_at", "due_at", "sync_error", "looked_at", "missing_since", "missing_looks"),
 }  # fmt: skip
 WEBHOOK_STEPS = (
     "<p>{} A webhook brings a changed item into the queue seconds later instead of minutes.</p><ol>"
