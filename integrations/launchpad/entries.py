@@ -273,7 +273,7 @@ class Proposal(ItemEntry):
 
     @property
     def title(self) -> str:
-        """The branch without its owner's name, and the Git branch."""
+        """Where the branch lies, or the repository and its Git branch."""
         path = urlsplit(self.source_branch_link or self.source_git_repository_link).path
         name, branch = "/".join(path.split("/")[2:]), self.source_git_path.removeprefix("refs/heads/")
         return " ".join(filter(None, [name, branch])) or self.self_link

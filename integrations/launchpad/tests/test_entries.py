@@ -89,7 +89,7 @@ def comment(position=3, is_bug=False, **more):
 
 def test_a_proposals_facts():
     facts = proposal()
-    assert (facts.number, facts.kind, facts.state, facts.title) == (7, "update", "pending", "thing/+git/thing fix")
+    assert (facts.number, facts.kind, facts.state, facts.title) == (7, "update", "pending", "~ann/thing/+git/thing fix")
     assert (facts.owner.username, facts.branch) == ("ann", "refs/heads/fix")
     assert facts.created_at == datetime(2026, 1, 1, 10, 0, 0, 123456, UTC)
     assert facts.updated_at == datetime(2026, 1, 2, 10, tzinfo=UTC)
