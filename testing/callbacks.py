@@ -16,8 +16,9 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from core.enqueue import enqueue_on_commit
 from core.urls import is_web_url
 from testing.choices import Status
+from testing.ci import get_ci
 from testing.models import TestRun
-from testing.transitions import Trigger, finish, keep_build_url, lock_run, start
+from testing.transitions import Trigger, finish, keep_build, lock_run, start
 
 SALT = "testing.api.callback"
 MAX_URL = 1000  # characters
@@ -35,6 +36,7 @@ CALLBACK_STATUS: dict[str, str] = {
     "ABORTED": Status.ERROR,
     "NOT_BUILT": Status.ERROR,
 }
+PART_ONLY = "This is a part of the build, as a matrix job's cell: only the whole build has an outcome."
 ACCEPTED = f"Accepted, in any case: {', '.join(CALLBACK_STATUS)}."
 
 
@@ -70,8 +72,13 @@ def callback_token(run_id: int, attempt: int) -> str:
 
 def callback_url_of(run: TestRun) -> str:
     """Where a build of the run's current attempt reports to. Holds everything needed to be let in: keep it secret."""
-    path = reverse("test-run-callback", args=[run.pk])
-    return f"{settings.BASE_URL}{path}?token={callback_token(run.pk, run.attempt)}"
+    return callback_url(run.pk, run.attempt)
+
+
+def callback_url(run_id: int, attempt: int) -> str:
+    """The same of any attempt."""
+    path = reverse("test-run-callback", args=[run_id])
+    return f"{settings.BASE_URL}{path}?token={callback_token(run_id, attempt)}"
 
 
 def attempt_of(token: str, run_id: int) -> int:
@@ -100,6 +107,7 @@ def _find_attempt(token: str, run_id: int, last_attempt: int) -> int | None:
 def apply_callback(run_id: int, token: str, status: str, build_url: str = "", result_url: str = "") -> CallbackResult:
     """Apply what a build reports; harmless when repeated, late or out of order.
 
+    A ``build_url`` that is no build of our own job is kept as a link, and nothing else is done with it.
     Raises UnknownRun, WrongToken or InvalidCallback, and then nothing has changed.
     """
     number = attempt_of(token, run_id)
@@ -108,6 +116,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
     if meaning is None:
         raise InvalidCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
+    ci = get_ci()
     with transaction.atomic():
         try:
             run = lock_run(run_id)
@@ -117,15 +126,20 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
             return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
         if run.is_finished:
             return CallbackResult(run, False, f"The run is finished already: {run.status}.")
+        build = ci.build_of_job(build_url)
+        if meaning != Status.RUNNING and not build and ci.is_part_of_build(build_url):
+            return CallbackResult(run, False, PART_ONLY)
         if meaning != Status.RUNNING:
             reason = f"The build reported {word}." if meaning == Status.ERROR else ""
-            finish(run, meaning, Trigger.CALLBACK, reason=reason, build_url=build_url, result_url=result_url)
+            finish(
+                run, meaning, Trigger.CALLBACK, reason=reason, link=build_url, build=build, result_url=result_url
+            )  # fmt: skip
             if run.results_due_at:
                 enqueue_on_commit("testing.tasks.collect_results", run.pk)
         elif run.status != Status.RUNNING:
-            start(run, build_url)
+            start(run, link=build_url, build=build)
         elif build_url and not run.build_url:
-            keep_build_url(run, build_url)
+            keep_build(run, link=build_url, build=build)
         else:
             return CallbackResult(run, False, "The run is running already.")
     return CallbackResult(run, True)

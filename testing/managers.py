@@ -98,6 +98,10 @@ class AttemptQuerySet(QuerySet["Attempt"]):
         """The attempts that count: the newest of each run."""
         return self.filter(number=F("run__attempt"))
 
+    def to_look_up(self) -> AttemptQuerySet:
+        """Attempts whose build is to be looked for now."""
+        return self.filter(lookup_due_at__lte=timezone.now())
+
     def to_stop(self) -> AttemptQuerySet:
         """Attempts whose build is to be stopped now."""
         return self.filter(stop_due_at__lte=timezone.now())

@@ -141,9 +141,11 @@ class Attempt(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
     queue_url = models.CharField(max_length=1000, blank=True)
-    build_url = models.CharField(max_length=1000, blank=True)
+    build_url = models.CharField(max_length=1000, blank=True, help_text="A build of our own job, at our address.")
     ended_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(blank=True, help_text="Why it was refused, lost or cancelled, in words.")
+    # When its build is looked for, while only its place in the engine's queue is known.
+    lookup_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     # When its build is to be stopped: the run was cancelled, or the attempt was given up.
     stop_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     stop_tries = models.PositiveIntegerField(default=0, editable=False)
@@ -166,6 +168,8 @@ class Attempt(models.Model):
         indexes = [
             # The sweep: builds that are still to be stopped.
             models.Index(fields=["stop_due_at"], name="attempt_stop_due", condition=Q(stop_due_at__isnull=False)),
+            # The sweep: builds that are still to be found.
+            models.Index(fields=["lookup_due_at"], name="attempt_lookup_due", condition=Q(lookup_due_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ class Trigger(Enum):
     LAUNCH = "a launch"
     ACCEPTANCE = "the engine's acceptance"
     CALLBACK = "a callback"
-    TIMEOUT = "the sweep, after the time-out"
+    SWEEP = "the sweep"
     CANCEL = "a cancellation"
     RECOVERY = "staff's recovery"
 
@@ -44,7 +44,7 @@ TRANSITIONS: dict[Trigger, dict[str, tuple[str, ...]]] = {
         Status.PENDING: (Status.RUNNING, Status.PASS, Status.FAIL, Status.ERROR),
         Status.RUNNING: (Status.PASS, Status.FAIL, Status.ERROR),
     },
-    Trigger.TIMEOUT: {
+    Trigger.SWEEP: {
         Status.PENDING: (Status.PASS, Status.FAIL, Status.ERROR, Status.RETRY),
         Status.RUNNING: (Status.PASS, Status.FAIL, Status.ERROR, Status.RETRY),
     },
@@ -121,22 +121,25 @@ def accept(run: TestRun, build: BuildRef) -> None:
     _record(run, old)
 
 
-def start(run: TestRun, build_url: str) -> None:
-    """The build reports that it has begun. The time-out counts from now."""
+def start(run: TestRun, *, link: str, build: str) -> None:
+    """The build reports that it has begun. The time-out counts from now.
+
+    ``link`` is where it says it is, for people; ``build`` its address if it is a build of our own job.
+    """
     old = change_status(run, Status.RUNNING, Trigger.CALLBACK)
     run.error, run.refusals, run.started_at = "", 0, timezone.now()
-    run.build_url = build_url or run.build_url
+    run.build_url = link or run.build_url
     run.next_attempt_at = run.started_at + timedelta(seconds=settings.TESTING_TIMEOUT)
     run.save(update_fields=["status", "error", "refusals", "started_at", "build_url", "next_attempt_at"])
-    _update_attempt(run, old, build_url=run.build_url)
+    _update_attempt(run, old, build)
     _record(run, old)
 
 
-def keep_build_url(run: TestRun, build_url: str) -> None:
-    """The running build says where it is."""
-    run.build_url = build_url
+def keep_build(run: TestRun, *, link: str, build: str) -> None:
+    """Where the build of an accepted run is, as ``start`` has it. Its status stays."""
+    run.build_url = link
     run.save(update_fields=["build_url"])
-    _update_attempt(run, run.status, build_url=build_url)
+    _update_attempt(run, Status.PENDING, build)
 
 
 def finish(
@@ -145,15 +148,19 @@ def finish(
     trigger: Trigger,
     *,
     reason: str = "",
-    build_url: str = "",
+    link: str = "",
+    build: str = "",
     result_url: str = "",
     finished_at: datetime | None = None,
     actor: Person | None = None,
 ) -> None:
-    """End the run with an outcome. Its single tests are collected later, where there can be any."""
+    """End the run with an outcome. Its single tests are collected later, where there can be any.
+
+    ``link`` and ``build`` as ``start`` has them. A ``finished_at`` that has not come yet is not believed.
+    """
     old, now = change_status(run, status, trigger), timezone.now()
-    run.error, run.finished_at, run.next_attempt_at = reason, finished_at or now, None
-    run.build_url, run.result_url = build_url or run.build_url, result_url or run.result_url
+    run.error, run.finished_at, run.next_attempt_at = reason, min(finished_at or now, now), None
+    run.build_url, run.result_url = link or run.build_url, result_url or run.result_url
     run.results_due_at = now if status in (Status.PASS, Status.FAIL) else None
     run.posted_at = None  # an outcome that takes the place of another one is posted as well
     run.save(
@@ -162,18 +169,19 @@ def finish(
             "posted_at",
         ]
     )  # fmt: skip
-    _update_attempt(run, old, build_url=run.build_url, ended_at=now, note=reason)
+    _update_attempt(run, old, build, ended_at=now, note=reason)
     update_square_after(run)
     _record(run, old, actor=actor, note=reason)
 
 
 def cancel(run: TestRun, reason: str, actor: Person | None) -> None:
-    """End the run without an outcome. If the engine has its build, that is to be stopped."""
+    """End the run without an outcome. If the engine has its build, or may have it, that is to be stopped."""
     old, now = change_status(run, Status.CANCELED, Trigger.CANCEL), timezone.now()
     run.error, run.finished_at, run.next_attempt_at = reason, now, None
     run.save(update_fields=["status", "error", "finished_at", "next_attempt_at"])
-    stop = {} if old == Status.RETRY else {"stop_due_at": now}
-    run.attempts.filter(number=run.attempt).update(ended_at=now, note=reason, **stop)
+    attempt = run.attempts.filter(number=run.attempt)
+    attempt.update(ended_at=now, note=reason, lookup_due_at=None)
+    attempt.exclude(outcome=AttemptOutcome.REFUSED).update(stop_due_at=now)
     update_square_after(run)
     _record(run, old, actor=actor, note=reason)
 
@@ -185,22 +193,27 @@ def give_up_attempt(run: TestRun, reason: str) -> None:
     """
     number, now = run.attempt, timezone.now()
     if number >= settings.TESTING_MAX_ATTEMPTS:
-        finish(run, Status.ERROR, Trigger.TIMEOUT, reason=f"Given up after {number} attempts. {reason}")
+        finish(run, Status.ERROR, Trigger.SWEEP, reason=f"Given up after {number} attempts. {reason}")
     else:
-        old = change_status(run, Status.RETRY, Trigger.TIMEOUT)
+        old = change_status(run, Status.RETRY, Trigger.SWEEP)
         run.attempt += 1
         run.error, run.refusals, run.build_url = reason, 0, ""
         run.sent_at, run.started_at, run.next_attempt_at = None, None, now
         run.save()
         _record(run, old, note=reason)
-    run.attempts.filter(number=number).update(outcome=AttemptOutcome.LOST, ended_at=now, note=reason, stop_due_at=now)
+    run.attempts.filter(number=number).update(
+        outcome=AttemptOutcome.LOST, ended_at=now, note=reason, stop_due_at=now, lookup_due_at=None
+    )
 
 
-def _update_attempt(run: TestRun, old: str, **values: Any) -> None:
+def _update_attempt(run: TestRun, old: str, build: str, **values: Any) -> None:
     """Write what its build tells onto the current attempt. Who reports was accepted, whatever is known of it so far."""
+    if build:
+        values |= {"build_url": build, "lookup_due_at": None}
     if old not in ON_ENGINE:
         values |= {"outcome": AttemptOutcome.ACCEPTED, "accepted_at": Coalesce("accepted_at", timezone.now())}
-    run.attempts.filter(number=run.attempt).update(**values)
+    if values:
+        run.attempts.filter(number=run.attempt).update(**values)
 
 
 def _record(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:

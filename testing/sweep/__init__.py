@@ -16,6 +16,7 @@ from testing.models import Attempt, Substrate, TestRun
 from testing.runs import cancel_pointless
 from testing.sweep.claims import SweepReport, put_off
 from testing.sweep.following import follow_due
+from testing.sweep.lookups import look_up_due
 from testing.sweep.results import collect_due
 from testing.sweep.sending import send_due
 from testing.sweep.stopping import stop_due
@@ -43,6 +44,8 @@ def sweep() -> SweepReport:
         send_due(ci, report, started + TIME_LIMIT_SECONDS * SENDING_UNTIL)
     if due["follow"]:
         follow_due(ci, report, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
+    if due["look_up"]:
+        look_up_due(ci, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
     # What was just cancelled, given up or finished is due as well.
     stop_due(ci, started + TIME_LIMIT_SECONDS)
     collect_due(ci, report, started + TIME_LIMIT_SECONDS)
@@ -55,6 +58,7 @@ def steps_due() -> dict[str, bool]:
         cancel=Exists(TestRun.objects.pointless()),
         send=Exists(TestRun.objects.to_send().due()),
         follow=Exists(TestRun.objects.on_engine().due()),
+        look_up=Exists(Attempt.objects.to_look_up()),
         stop=Exists(Attempt.objects.to_stop()),
         collect=Exists(TestRun.objects.with_results_due()),
     )[:1]

@@ -45,7 +45,7 @@ class Claim:
     @property
     def build(self) -> BuildRef:
         """Where its build is, as far as it is known."""
-        return BuildRef(self.attempt.queue_url if self.attempt else "", self.run.build_url)
+        return BuildRef(self.attempt.queue_url, self.attempt.build_url) if self.attempt else BuildRef()
 
 
 def lease() -> timedelta:
@@ -53,13 +53,13 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.CLAIM_SECONDS)
 
 
-def claim_rows(due: QuerySet[Any], column: str) -> list[Any]:
+def claim_rows(due: QuerySet[Any], column: str, most: int = CHUNK) -> list[Any]:
     """Take a chunk of due rows: each goes to exactly one of any number of sweeps. Call it in a transaction.
 
     ``column`` is their due time: it moves to the end of the lease.
     """
     until = timezone.now() + lease()
-    rows = list(due.order_by(column, "pk").select_for_update(of=("self",), skip_locked=True, no_key=True)[:CHUNK])
+    rows = list(due.order_by(column, "pk").select_for_update(of=("self",), skip_locked=True, no_key=True)[:most])
     due.model.objects.filter(pk__in=[row.pk for row in rows]).update(**{column: until})
     for row in rows:
         setattr(row, column, until)

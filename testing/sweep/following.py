@@ -14,6 +14,7 @@ from core.concurrency import ask_all
 from testing.ci import CIBackend, CIError
 from testing.models import TestRun
 from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_follow, is_down, pause_after
+from testing.sweep.lookups import find_builds
 from testing.sweep.outcomes import Found, find_outcome
 from testing.transitions import Trigger, finish, give_up_attempt, lock_run
 
@@ -25,7 +26,12 @@ def follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
     """
     due = TestRun.objects.on_engine().due()
     while time.monotonic() < until and (claims := claim_to_follow(due)):
-        answers = ask_all(claims, partial(look_for_outcome, ci), at_once=AT_ONCE, problem=CIError)
+        answers: list[tuple[Claim, Found | CIError | None]] = []
+        lost = [claim for claim in claims if claim.attempt and not claim.attempt.build_url]
+        if problem := find_lost_builds(ci, lost):
+            answers += [(claim, problem) for claim in lost]
+            claims = [claim for claim in claims if claim not in lost]
+        answers += ask_all(claims, partial(look_for_outcome, ci), at_once=AT_ONCE, problem=CIError)
         for claim, found in answers:
             if isinstance(found, CIError):
                 record_failure(claim.run, found)
@@ -36,6 +42,19 @@ def follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
                 report.lost += 1
         if is_down(answers):
             return
+
+
+def find_lost_builds(ci: CIBackend, claims: list[Claim]) -> CIError | None:
+    """Find the builds of claimed runs that never reported where they are. Returns why that can't be told now."""
+    attempts = {claim.attempt.pk: claim.attempt for claim in claims if claim.attempt}
+    if not attempts:
+        return None
+    try:
+        for pk, build in find_builds(ci, attempts.values()).items():
+            attempts[pk].build_url = build.build_url
+    except CIError as problem:
+        return problem
+    return None
 
 
 def look_for_outcome(ci: CIBackend, claim: Claim) -> Found | None:
@@ -65,7 +84,7 @@ def record_outcome(run: TestRun, found: Found | None) -> bool:
             return True  # it called back in the meantime
         if found:
             finish(
-                locked, found.status, Trigger.TIMEOUT, reason=found.reason, build_url=found.build_url,
+                locked, found.status, Trigger.SWEEP, reason=found.reason, link=found.build_url, build=found.build_url,
                 finished_at=found.finished_at,
             )  # fmt: skip
             return True

@@ -43,6 +43,8 @@ def find_outcome(ci: CIBackend, build: BuildRef, *, patient: bool = True) -> Fou
         record = ci.record(BuildRef(build.queue_url, build_url))
     if record is None or not record.outcome:
         return None
+    if record.canceled:
+        return Found(Status.ERROR, "", record.finished_at, f"It was cancelled in {ci.name}.")
     if results and record.outcome == Status.PASS:  # it should have results, and what it has can't be read
         return Found(Status.ERROR, build_url, record.finished_at, results.problem)
     is_error = record.outcome == Status.ERROR
@@ -96,7 +98,7 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
         if locked.status == found.status:
             return f"Run {run.pk} stays {locked.status}: {found.reason}"
         finish(
-            locked, found.status, Trigger.RECOVERY, reason=found.reason, build_url=found.build_url,
+            locked, found.status, Trigger.RECOVERY, reason=found.reason, link=found.build_url, build=found.build_url,
             finished_at=found.finished_at, actor=actor,
         )  # fmt: skip
         if locked.results_due_at:

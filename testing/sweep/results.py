@@ -12,7 +12,15 @@ from django.utils import timezone
 from core.concurrency import ask_all
 from testing.ci import CIBackend, CIError, Results, TemporaryError, get_ci
 from testing.models import TestResult, TestRun
-from testing.sweep.claims import AT_ONCE, SweepReport, claim_rows, is_down, pause_after
+from testing.sweep.claims import (
+    AT_ONCE,
+    Claim,
+    SweepReport,
+    claim_rows,
+    current_attempts,
+    is_down,
+    pause_after,
+)
 
 MAX_TRIES = 10  # while the engine does not answer
 MAX_LOOKS = 5  # while there is no usable file: many jobs report before they archive it, some never write one
@@ -39,9 +47,12 @@ def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
     with transaction.atomic():
         runs = claim_rows(due, "results_due_at")
         TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(results_tries=F("results_tries") + 1)
-    answers = ask_all(runs, partial(read_results, ci), at_once=AT_ONCE, problem=CIError)
+    attempts = current_attempts(runs)
+    claims = [Claim(run, attempts.get(run.pk)) for run in runs]
+    answers = ask_all(claims, partial(read_results, ci), at_once=AT_ONCE, problem=CIError)
     kept = 0
-    for run, results in answers:
+    for claim, results in answers:
+        run = claim.run
         if isinstance(results, Results) and results.tests:
             keep_results(run, results)
             kept += 1
@@ -50,9 +61,9 @@ def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
     return bool(runs) and not is_down(answers), kept
 
 
-def read_results(ci: CIBackend, run: TestRun) -> Results | None:
-    """The results file of the run's build; None when there is none, or its build is not one of our engine."""
-    return ci.results(run.build_url) if run.build_url else None
+def read_results(ci: CIBackend, claim: Claim) -> Results | None:
+    """The results file of the run's build; None when there is none, or its build is not known. Raises CIError."""
+    return ci.results(claim.build.build_url) if claim.build.build_url else None
 
 
 def keep_results(run: TestRun, results: Results) -> None:
@@ -73,5 +84,5 @@ def look_again(run: TestRun, problem: CIError | None) -> None:
     """Write down when the single tests are asked for next; after the last try, never."""
     tries = run.results_tries + 1
     most = MAX_TRIES if isinstance(problem, TemporaryError) else MAX_LOOKS
-    due = timezone.now() + pause_after(tries) if tries < most and run.build_url else None
+    due = timezone.now() + pause_after(tries) if tries < most else None
     TestRun.objects.filter(pk=run.pk).update(results_due_at=due)

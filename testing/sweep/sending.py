@@ -15,6 +15,7 @@ from testing.callbacks import callback_url_of
 from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TemporaryError
 from testing.models import AttemptOutcome, Status, TestRun
 from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_send, is_down, pause_after, put_off
+from testing.sweep.lookups import SOON, find_builds
 from testing.transitions import accept, lock_run
 
 logger = structlog.get_logger(__name__)
@@ -68,15 +69,14 @@ def find_lost_acceptances(ci: CIBackend, claims: list[Claim]) -> dict[int, Build
     unsure = [claim for claim in claims if claim.unsure]
     if not unsure:
         return {}
-    builds: dict[str, BuildRef] = {}
+    attempts = {claim.attempt.pk: claim.run.pk for claim in unsure if claim.attempt}
     for _ in range(2):
         try:
-            builds = ci.lately_started()
-            break
+            found = find_builds(ci, [claim.attempt for claim in unsure if claim.attempt])
+            return {attempts[pk]: build for pk, build in found.items()}
         except CIError as problem:
             logger.info("lost acceptances not looked for", reason=str(problem))
-    urls = {claim.run.pk: callback_url_of(claim.run) for claim in unsure}
-    return {run_id: builds[url] for run_id, url in urls.items() if url in builds}
+    return {}
 
 
 def record_acceptance(sent: TestRun, build: BuildRef) -> None:
@@ -87,11 +87,16 @@ def record_acceptance(sent: TestRun, build: BuildRef) -> None:
         is_current = run.attempt == sent.attempt
         # Cancelled or given up while it was on its way.
         unwanted = run.status == Status.CANCELED or not is_current
-        place = {"queue_url": build.queue_url} if build.queue_url else {"build_url": build.build_url}
-        run.attempts.filter(number=sent.attempt).update(
-            accepted_at=now, outcome=AttemptOutcome.ACCEPTED if is_current else AttemptOutcome.LOST, **place,
-            **({"stop_due_at": now} if unwanted else {"note": ""}),
-        )  # fmt: skip
+        attempts = run.attempts.filter(number=sent.attempt)
+        outcome = AttemptOutcome.ACCEPTED if is_current else AttemptOutcome.LOST
+        attempts.update(accepted_at=now, outcome=outcome, queue_url=build.queue_url)
+        if build.build_url:
+            attempts.update(build_url=build.build_url)
+        if unwanted:
+            attempts.update(stop_due_at=now, stop_tries=0)
+        else:
+            attempts.update(note="")
+            attempts.filter(build_url="").update(lookup_due_at=now + SOON)
         if is_current and run.status == Status.RETRY:
             accept(run, build)
         elif is_current and not run.is_finished:

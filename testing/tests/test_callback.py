@@ -183,9 +183,9 @@ def test_two_builds_change_their_own_runs_only(client, run, review, jenkins):
     sweep()
     other = review.test_runs.get()
     for one, word in ((run, "RUNNING"), (other, "RUNNING"), (run, "FAIL"), (other, "PASS")):
-        assert report(client, one, word, build_url=f"{BUILD}{one.pk}/").json()["id"] == one.pk
+        assert report(client, one, word, build_url=BUILD.replace("7", str(one.pk))).json()["id"] == one.pk
     for one, word, square in ((run, "fail", "red"), (other, "pass", "green")):
         one.refresh_from_db()
-        assert (one.status, one.build_url, one.review.square) == (word, f"{BUILD}{one.pk}/", square)
-        assert one.attempts.get().build_url == one.build_url
+        assert (one.status, one.build_url, one.review.square) == (word, BUILD.replace("7", str(one.pk)), square)
+        assert one.attempts.get().build_url == f"{jenkins.job_url}/{one.pk}/"
         assert [event.new.split()[0] for event in one.review.events.filter(run_id=one.pk)][-2:] == ["running", word]

@@ -9,7 +9,7 @@ from integrations.jenkins.backend import Jenkins
 from integrations.sandbox.serving import Fault
 from reviews.signals import review_closed
 from testing.callbacks import apply_callback, callback_token
-from testing.models import Attempt, Status, Substrate, TestRun
+from testing.models import Attempt, Status, TestRun
 from testing.runs import retrigger
 from testing.sweep import sweep
 from testing.sweep.outcomes import recover
@@ -288,16 +288,6 @@ def test_one_sweep_looks_after_many(sandbox, lots):
     assert sweep().recovered == 100
     assert sweep().collected + TestRun.objects.filter(results__isnull=False).distinct().count() >= 100
     assert set(lots.values_list("status", "results_due_at")) == {(Status.PASS, None)}
-
-
-@pytest.fixture
-def lots(review, monkeypatch):
-    """As many runs that wait to be sent as an import of a large team makes, and all the time in the world."""
-    monkeypatch.setattr("testing.sweep.TIME_LIMIT_SECONDS", 3600)
-    review.test_runs.all().delete()
-    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(100)])
-    TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
-    return TestRun.objects.all()
 
 
 def record_of(jenkins, **more):

@@ -31,7 +31,10 @@ def fill(source, count, *, status="pass", first=0):
         TestRun(review=review, substrate=Substrate.objects.get(name="lxc"), status=status, finished_at=ended)
         for review in reviews
     )
-    Attempt.objects.bulk_create(Attempt(run=run, number=1, ended_at=ended) for run in runs)
+    outcome, accepted = ("refused", None) if status == "retry" else ("accepted", now)
+    Attempt.objects.bulk_create(
+        Attempt(run=run, number=1, outcome=outcome, accepted_at=accepted, ended_at=ended) for run in runs
+    )
     TestResult.objects.bulk_create(TestResult(run=run, position=0, test="t") for run in runs)
     Comment.objects.bulk_create(Comment(review=r, author=owner, api_url="c", created_at=now) for r in reviews)
     Event.objects.bulk_create(Event(review=run.review, kind="run", run=run) for run in runs)
