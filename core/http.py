@@ -234,11 +234,18 @@ def _set_limits(curl: pycurl.Curl, timeout: float) -> None:
     curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(timeout * 1000)))
     curl.setopt(pycurl.NOSIGNAL, 1)  # signals would end the wrong thread's request
+    # curl calls it about once a second: only then Python hears a signal that came meanwhile, as one to stop a worker.
+    curl.setopt(pycurl.NOPROGRESS, 0)
+    curl.setopt(pycurl.XFERINFOFUNCTION, _go_on)
     curl.setopt(QUICK_EXIT, 1)
     curl.setopt(pycurl.PROTOCOLS, PROTOCOLS)
     curl.setopt(pycurl.FOLLOWLOCATION, 0)
     curl.setopt(pycurl.NETRC, pycurl.NETRC_IGNORED)
     curl.setopt(pycurl.ACCEPT_ENCODING, "gzip, deflate")
+
+
+def _go_on(*_: int) -> int:
+    return 0
 
 
 def _set_authorities(curl: pycurl.Curl) -> None:

@@ -4,6 +4,8 @@ import base64
 import datetime
 import gzip
 import ipaddress
+import os
+import signal
 import socketserver
 import ssl
 import threading
@@ -411,3 +413,32 @@ def test_threads_with_a_client_each_do_not_mix_answers(serve):
         thread.join()
     assert not wrong
     assert len(server.requests) == 160
+
+
+def test_a_signal_is_heard_while_a_request_waits(serve):
+    """A worker that is told to stop does not wait for what it asked for."""
+    arrived, release = threading.Event(), threading.Event()
+
+    def never(_request, _say):
+        arrived.set()
+        release.wait(60)
+
+    def stop(*_):
+        raise SystemExit(3)
+
+    def kill():
+        arrived.wait(60)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(SystemExit):
+            send("GET", serve(never).url, timeout=60.0, limit=1000)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        release.set()
+        killer.join()
+    assert time.monotonic() - started < 30
