@@ -268,3 +268,10 @@ def test_a_redirect_of_the_proxy_is_not_followed_to_elsewhere(launchpad, jenkins
     with pytest.raises(LaunchpadError, match="redirected"):
         get_launchpad().get("x")
     assert not jenkins.asked
+
+
+def test_nothing_is_written_to_disk(launchpad, settings, tmp_path):
+    settings.VAR_DIR = tmp_path / "full" / "disk"
+    launchpad.put("~ada", {"name": "ada"})
+    assert get_launchpad().get("~ada")["name"] == "ada"
+    assert not settings.VAR_DIR.exists()
