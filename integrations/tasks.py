@@ -4,11 +4,13 @@ from celery import shared_task
 
 from integrations.launchpad import importing, refreshing, reporting
 from reviews.models import Source
+from reviews.withdrawal import settle_withdrawn
 
 
 @shared_task(name="integrations.tasks.import_from_launchpad")
 def import_from_launchpad(source_id: int | None = None) -> None:
     """Import every active source, or one."""
+    settle_withdrawn()
     sources = Source.objects.filter(pk=source_id) if source_id else Source.objects.active()
     for source in sources:
         importing.import_source(source)

@@ -5,23 +5,30 @@ The rules are those of docs/specification.md, sections 3 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
 
 from accounts.models import Person
-from reviews.facts import CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.comments import Said, sync_comments
+from reviews.facts import CommentFacts, ItemFacts, SeriesFacts
 from reviews.history import build_event, record, record_all
 from reviews.locks import release
-from reviews.models import CLOSED_STATES, TESTABLE_STATES, Comment, Event, Review, Series, Source, State
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Series, Source, State
+from reviews.people import upsert_people
 from reviews.refresh import due_after
 from reviews.signals import review_closed, reviews_opened, revision_changed
-from reviews.votes import keep_votes, sentiment
+from reviews.votes import count_votes
+from reviews.withdrawal import withdraw
 
-# A line that our own comments end with; what carries it is never a vote.
-MARKER = "-- posted by Review Queue, run "
+logger = structlog.get_logger(__name__)
+
+CLOCK_SKEW = timedelta(hours=1)  # how far ahead of our clock a moment of the outside may be and still be believed
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,22 @@ class Ingested:
     changed: bool = False
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a review was before its item was read again."""
+
+    state: str
+    updated_at: datetime
+    revision: str
+    private: bool
+    withdrawn: bool
+
+    @classmethod
+    def of(cls, review: Review) -> Before:
+        withdrawn = review.withdrawn_at is not None
+        return cls(review.state, review.updated_at, review.revision, review.private, withdrawn)
+
+
 def ingest(
     source: Source | None,
     item: ItemFacts,
@@ -41,18 +64,27 @@ def ingest(
     now: datetime,
     include_closed: bool = False,
     service_account: str = "",
+    comments_complete: bool = True,
+    review_id: int | None = None,
 ) -> Ingested:
     """Create or update the review of an item; idempotent, and safe when two imports see it at once.
 
-    ``comments`` is None when they were not fetched this time. Items in a closed state when first seen are left out
-    unless ``include_closed``.
+    ``review_id`` says which review it is, where that is known though a bug's task has another target now.
+
+    ``comments`` is None when they were not read this time; ``comments_complete`` is False when some of them could not
+    be understood, so that one which is not among them may still be there. Items in a closed state when first seen are
+    left out unless ``include_closed``, and private ones unless the source takes them.
     """
-    try:
-        with transaction.atomic():
-            return _ingest(source, item, comments, now, include_closed, service_account)
-    except IntegrityError:  # another import was faster: now it is an update
-        with transaction.atomic():
-            return _ingest(source, item, comments, now, include_closed, service_account)
+    for is_last_try in (False, True):
+        try:
+            with transaction.atomic():
+                return _ingest(
+                    source, item, comments, now, include_closed, service_account, comments_complete, review_id
+                )
+        except IntegrityError:  # another import was faster: now it is an update
+            if is_last_try:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _ingest(
@@ -62,86 +94,61 @@ def _ingest(
     now: datetime,
     include_closed: bool,
     service_account: str,
+    comments_complete: bool,
+    review_id: int | None = None,
 ) -> Ingested:
-    review = Review.objects.select_for_update(of=("self",)).filter(api_url=item.api_url).first()
-    series = upsert_series(item.series, now) if item.series else None
-    state = _state_of(item, series)
-    added = review is None
+    review = find_review(item, review_id, lock=True)
     if review is None:
-        if state in CLOSED_STATES and not include_closed:
-            return Ingested(None)
-        review = _new_review(source, item, state, now)
-    before = (review.state, review.updated_at, review.revision)
-    _apply_facts(review, item, upsert_person(item.owner, now), series)
-    if added:
-        review.save()
-        record_all([_imported(review, source)])
-    return _finish(review, state, comments, before, added, now, service_account)
+        return _add(source, item, comments, now, include_closed, service_account)
+    has_moved = item.bug_target != review.bug_target
+    if source and source.active and (has_moved or review.source is None or not review.source.active):
+        review.source = source  # the source that it came from holds it no more, and this one does
+    before = Before.of(review)
+    _note_presence(review, now)
+    if item.private and not takes_private(review.source):
+        return _hide(review, before, now)
+    series = upsert_series(item.series, now) if item.series else None
+    state, reason = _state_of(item, series)
+    if review.source is None or review.source.active:
+        review.withdrawn_at = None
+    _apply_facts(review, item, upsert_people([item.owner], now)[item.owner.username], series)
+    status_moved = state != before.state
+    said = None
+    if comments is not None:
+        said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
+        count_votes(review)
+    review.state, review.state_reason = _sharpen(review, state), reason
+    review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
+    if _apply_activity(review, item, said, before, status_moved=status_moved, now=now):
+        release(review, "Released: the item changed on Launchpad.")
+    if said is not None:
+        review.synced_at = now
+        review.due_at = due_after(review.state, now)
+    else:
+        review.due_at = min(review.due_at, due_after(review.state, now))
+    review.save()
+    announce(review, before)
+    return Ingested(review, changed=before != Before.of(review))
 
 
-def _finish(
-    review: Review,
-    state: str,
+def _add(
+    source: Source | None,
+    item: ItemFacts,
     comments: Sequence[CommentFacts] | None,
-    before: tuple[str, datetime, str],
-    added: bool,
     now: datetime,
+    include_closed: bool,
     service_account: str,
 ) -> Ingested:
-    """What follows from the facts: comments and votes, the state, the lock, history and signals. Saves the review."""
-    first_reading = comments is not None and review.synced_at is None
-    moved = state != before[0]  # by Launchpad's own word, whatever was said
+    if ingest_new(source, [item], now=now, include_closed=include_closed) == 0:
+        return Ingested(None)
     if comments is not None:
-        _add_comments(review, comments, now, service_account)
-        review.synced_at = now
-    review.sync_error = ""
-    if state == State.REVIEWED and _submitter_spoke_last(review):
-        state = State.FOLLOW_UP
-    review.state = state
-    review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
-    review.due_at = due_after(state, now) if comments is not None else min(review.due_at, due_after(state, now))
-    changed = (review.state, review.updated_at) != before[:2]
-    if first_reading and review.locked_at:  # what was said before the lock was taken is no reason to release it
-        changed = moved or review.updated_at > review.locked_at
-    if changed and not added:
-        release(review, "Released: the item changed on Launchpad.")
-    review.save()
-    _announce(review, before, added)
-    return Ingested(review, added, not added and before != (review.state, review.updated_at, review.revision))
+        return Ingested(_ingest(source, item, comments, now, True, service_account, True).review, added=True)
+    return Ingested(find_review(item), added=True)
 
 
-def _state_of(item: ItemFacts, series: Series | None) -> str:
-    """The state that the item's status, tags and series say."""
-    return State.ABANDONED if item.excluded or (series and not series.active) else item.state
-
-
-def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None) -> None:
-    """Put an item's facts on its review: the one place where a new fact of an item is added.
-
-    What the item leaves out stays as it is known. State, comments and what follows from them are not facts.
-    """
-    review.title, review.url, review.launchpad_status = item.title, item.url, item.launchpad_status
-    review.owner, review.series = owner, series or review.series
-    for name in ("test_url", "branch", "comments_url"):
-        setattr(review, name, getattr(item, name) or getattr(review, name))
-    if item.revision:
-        review.revision, review.diff_marker = item.revision, item.diff_marker
-    review.updated_at = max(review.updated_at, item.updated_at)
-
-
-def _new_review(source: Source | None, item: ItemFacts, state: str, now: datetime) -> Review:
-    """A review that is still to be written. One that is closed did not close today: its last activity counts."""
-    return Review(
-        api_url=item.api_url, source=source, kind=item.kind, created_at=item.created_at, updated_at=item.updated_at,
-        state=state, imported_at=now, due_at=now, closed_at=item.updated_at if state in CLOSED_STATES else None,
-    )  # fmt: skip
-
-
-def _imported(review: Review, source: Source | None) -> Event:
-    return build_event(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
-
-
-def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, include_closed: bool = False) -> int:
+def ingest_new(
+    source: Source | None, items: Sequence[ItemFacts], *, now: datetime, include_closed: bool = False
+) -> int:
     """Create the reviews of items that are not known yet, however many, in a constant number of queries: all or none.
 
     Returns how many were created. Raises IntegrityError when one of them is known by now: ``ingest`` them then.
@@ -152,101 +159,202 @@ def ingest_new(source: Source, items: Sequence[ItemFacts], *, now: datetime, inc
         reviews = []
         for item in sorted(items, key=lambda item: item.api_url):  # in one order, so that no two imports deadlock
             of_series = series[item.series.api_url] if item.series else None
-            state = _state_of(item, of_series)
-            if state in CLOSED_STATES and not include_closed:
+            state, reason = _state_of(item, of_series)
+            if (state in CLOSED_STATES and not include_closed) or (item.private and not takes_private(source)):
                 continue
-            review = _new_review(source, item, state, now)
+            created = item.created_at if is_believable(item.created_at, now) else now
+            updated = item.updated_at if is_believable(item.updated_at, now) else created
+            review = Review(
+                source=source, kind=item.kind, number=item.number, created_at=created, updated_at=max(created, updated),
+                state=state, state_reason=reason, imported_at=now, due_at=now, looked_at=now,
+            )  # fmt: skip
             _apply_facts(review, item, people[item.owner.username], of_series)
+            # One that was closed when first seen did not close today: its last activity is the best that is known.
+            review.closed_at = review.updated_at if state in CLOSED_STATES else None
             reviews.append(review)
         Review.objects.bulk_create(reviews)
-        record_all(_imported(review, source) for review in reviews)
+        record_all(
+            build_event(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
+            for review in reviews
+        )
         opened = [review for review in reviews if review.state in TESTABLE_STATES]
         if opened:
             reviews_opened.send(Review, reviews=opened)
     return len(reviews)
 
 
+def find_review(item: ItemFacts, review_id: int | None = None, *, lock: bool = False) -> Review | None:
+    """The review of an item, whatever its address was when it was last seen. One query."""
+    reviews = Review.objects.select_related("source", "locked_by")
+    if lock:
+        reviews = reviews.select_for_update(of=("self",))
+    if review_id is not None:
+        return reviews.filter(pk=review_id).first()
+    same = Q(kind=item.kind, number=item.number, bug_target=item.bug_target)
+    # Rows from before numbers were kept are known by their address.
+    return (
+        reviews.filter(same | Q(number=None, api_url=item.api_url)).order_by(F("number").asc(nulls_last=True)).first()
+    )
+
+
 def add_comments(
-    review_id: int, comments: Sequence[CommentFacts], *, now: datetime, service_account: str = ""
-) -> Ingested:
-    """What was said on a review whose other facts are up to date: as ``ingest`` does it with comments."""
+    review_id: int,
+    comments: Sequence[CommentFacts],
+    *,
+    now: datetime,
+    service_account: str = "",
+    comments_complete: bool = True,
+) -> None:
+    """What was said on a review that an import has just made: as ``ingest`` does it with comments."""
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
-        before = (review.state, review.updated_at, review.revision)
-        return _finish(review, review.state, comments, before, False, now, service_account)
-
-
-def _announce(review: Review, before: tuple[str, datetime, str], added: bool) -> None:
-    """History and signals for what has changed, in the same transaction."""
-    old_state, _, old_revision = before
-    if added:
-        if review.state in TESTABLE_STATES:
-            reviews_opened.send(Review, reviews=[review])
-        return
-    if review.revision != old_revision:
-        record(review, Event.Kind.REVISION, old=old_revision, new=review.revision)
-        revision_changed.send(Review, review=review, old=old_revision)
-    if review.state == old_state:
-        return
-    record(review, Event.Kind.STATE, old=State(old_state).label, new=review.get_state_display())
-    if review.state in CLOSED_STATES:
-        review_closed.send(Review, review=review)
-    elif review.state in TESTABLE_STATES:
-        reviews_opened.send(Review, reviews=[review])
-
-
-def move(review_id: int, api_url: str, *, now: datetime) -> bool:
-    """The item has another address now, as when its project was renamed: its review goes along.
-
-    False when there is a review of that address already: then the old one is abandoned, so that the item appears once.
-    """
-    if Review.objects.filter(api_url=api_url).exists():
-        abandon(review_id, f"It is at {api_url} now, and known there.", now=now)
-        return False
-    Review.objects.filter(pk=review_id).update(api_url=api_url)
-    return True
+        before, since = Before.of(review), review.locked_at if review.synced_at is None else None
+        said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
+        count_votes(review)
+        review.state = _sharpen(review, review.state)
+        if said.last_at:
+            review.updated_at = max(review.updated_at, min(said.last_at, now))
+        if said.by_others(review.locked_by_id, since):
+            release(review, "Released: the item changed on Launchpad.")
+        review.synced_at = review.looked_at = now
+        review.sync_error, review.due_at = "", due_after(review.state, now)
+        review.save()
+        announce(review, before)
 
 
 def abandon(review_id: int, reason: str, *, now: datetime) -> None:
-    """The item is gone, or no longer ours to see: ABANDONED (docs/specification.md, section 3)."""
+    """The item left the queue for another reason than its status: ABANDONED, and the reason in words."""
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
-        before = (review.state, review.updated_at, review.revision)
-        review.state, review.synced_at, review.sync_error = State.ABANDONED, now, reason
-        review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
-        release(review, "Released: the item is gone from Launchpad.")
+        before = Before.of(review)
+        _note_presence(review, now)
+        leave(review, reason, now=now)
         review.save()
-        _announce(review, before, added=False)
+        announce(review, before)
 
 
-def upsert_people(facts: Iterable[PersonFacts], now: datetime) -> dict[str, Person]:
-    """The people of those names, created or brought up to date. One query when all are known and unchanged."""
-    # In one order, so that no two imports deadlock.
-    wanted = {one.username: one for one in sorted(facts, key=lambda one: (one.username, one.display_name))}
-    people: dict[str, Person] = Person.objects.in_bulk(wanted, field_name="username")
-    if missing := [name for name in wanted if name not in people]:
-        Person.objects.bulk_create([Person(username=name) for name in missing], ignore_conflicts=True)
-        people |= Person.objects.in_bulk(missing, field_name="username")
-    changed = []
-    for name, one in wanted.items():
-        person = people[name]
-        url = one.url or person.url
-        is_same = (person.display_name, person.url) == (one.display_name, url)
-        if one.display_name and (person.fetched_at is None or not is_same):
-            person.display_name, person.url, person.is_team, person.fetched_at = one.display_name, url, one.is_team, now
-            changed.append(person)
-    if changed:
-        Person.objects.bulk_update(changed, ["display_name", "url", "is_team", "fetched_at"])
-    return people
+def leave(review: Review, reason: str, *, now: datetime) -> None:
+    """Make a review ABANDONED; the caller holds its row, saves it, and announces it."""
+    review.state, review.state_reason, review.synced_at = State.ABANDONED, reason, now
+    review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
+    release(review, f"Released: {reason}")
 
 
-def upsert_person(facts: PersonFacts, now: datetime) -> Person:
-    """``upsert_people`` for one."""
-    return upsert_people([facts], now)[facts.username]
+def takes_private(source: Source | None) -> bool:
+    """Whether private items of a source come in, for reviewers alone (docs/specification.md, section 3)."""
+    return source is not None and source.private_items == Source.PrivateItems.REVIEWERS
+
+
+def _hide(review: Review, before: Before, now: datetime) -> Ingested:
+    """The item is private, and its source takes none: it leaves the queue until it is public again.
+
+    Nothing else of it is kept up to date: what is said in private is not for this queue.
+    """
+    review.private, review.synced_at, review.due_at = True, now, due_after(review.state, now)
+    review.save()
+    if review.withdrawn_at is None:
+        withdraw([review], now=now)
+    return Ingested(review, changed=not before.private)
+
+
+def _note_presence(review: Review, now: datetime) -> None:
+    """Launchpad shows the item: whatever was suspected is contradicted."""
+    review.looked_at, review.sync_error = now, ""
+    review.missing_since, review.missing_looks, review.reported_deleted = None, 0, False
+
+
+def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None) -> None:
+    """Put an item's facts on its review: the one place where a new fact of an item is added.
+
+    What the item leaves out stays as it is known. State, times, comments and what follows from them are not facts.
+    """
+    review.owner, review.series = owner, series or review.series
+    for name in ("number", "bug_target", "api_url", "url", "title", "launchpad_status", "private", "duplicate_of"):
+        setattr(review, name, getattr(item, name))
+    for name in ("test_url", "branch", "comments_url"):
+        setattr(review, name, getattr(item, name) or getattr(review, name))
+    if item.revision:
+        review.revision, review.diff_marker = item.revision, item.diff_marker
+
+
+def _state_of(item: ItemFacts, series: Series | None) -> tuple[str, str]:
+    """The state that the item's status, tags, series and duplicate say, and the reason where it is not the status."""
+    if item.is_duplicate:
+        other = item.duplicate_of or "a bug that Launchpad does not show"
+        return State.ABANDONED, f"It is a duplicate of {other}."
+    if item.excluded:
+        return State.ABANDONED, "It has a tag that its source excludes."
+    if series and not series.active:
+        return State.ABANDONED, f"The series {series.name} is not active."
+    return item.state, ""
+
+
+def _sharpen(review: Review, state: str) -> str:
+    """The state that the item's status says, in the light of who spoke last."""
+    if state == State.REVIEWED and _submitter_spoke_last(review):
+        return State.FOLLOW_UP
+    if state == State.FOLLOW_UP and review.kind == Review.Kind.NEW and _answered_by_us(review):
+        return State.FOLLOW_UP if _submitter_spoke_last(review) else State.REVIEWED
+    return state
+
+
+def is_believable(moment: datetime, now: datetime | None = None) -> bool:
+    """Whether something can have happened at a moment that Launchpad names: it does not lie in the future."""
+    return moment <= (now or timezone.now()) + CLOCK_SKEW
+
+
+def _apply_activity(
+    review: Review, item: ItemFacts, said: Said | None, before: Before, *, status_moved: bool, now: datetime
+) -> bool:
+    """Move ``updated_at`` to what people did last. True when it is a reason to release the lock.
+
+    Nothing that this queue did itself counts, and no moment in the future (docs/specification.md, sections 3 and 4).
+    """
+    named = item.updated_at if is_believable(item.updated_at, now) else None
+    if not is_believable(review.updated_at, now):
+        logger.warning("time in the future set back", review=review.pk, updated_at=str(review.updated_at))
+        review.updated_at = named or min(review.created_at, now)
+    changed_at = named if named and named > review.updated_at else None
+    if changed_at and said is None and item.kind == Review.Kind.NEW and not status_moved:
+        # A bug's last change may be our own message on it: that can't be told before its messages are read.
+        if review.synced_at is None or changed_at > review.synced_at:
+            review.due_at = min(review.due_at, now)
+        changed_at = None
+    if changed_at and said and said.explains(changed_at):
+        changed_at = None
+    review.updated_at = changed_at or review.updated_at
+    if said and said.last_at:
+        review.updated_at = max(review.updated_at, min(said.last_at, now))
+    # What was said before the lock was taken, and is read for the first time, is no reason to release it.
+    is_first_reading = said is not None and review.synced_at is None
+    since = review.locked_at if is_first_reading else None
+    if changed_at and said and said.explains(changed_at, review.locked_by_id):
+        changed_at = None
+    if changed_at and (since is None or changed_at > since):
+        return True
+    if said and said.by_others(review.locked_by_id, since):
+        return True
+    return status_moved or (review.state != before.state and not is_first_reading)
+
+
+def announce(review: Review, before: Before) -> None:
+    """History and signals for what has changed, in the transaction of the change."""
+    is_back = before.withdrawn and review.withdrawn_at is None
+    if review.revision != before.revision:
+        record(review, Event.Kind.REVISION, old=before.revision, new=review.revision)
+        revision_changed.send(Review, review=review, old=before.revision)
+    if review.state != before.state:
+        old, new = State(before.state).label, review.get_state_display()
+        record(review, Event.Kind.STATE, old=old, new=new, note=review.state_reason)
+    if review.state in CLOSED_STATES:
+        if review.state != before.state:
+            review_closed.send(Review, review=review)
+    elif review.state in TESTABLE_STATES and (review.state != before.state or is_back):
+        reviews_opened.send(Review, reviews=[review])
 
 
 def upsert_series(facts: SeriesFacts, now: datetime) -> Series:
-    """The series, created or brought up to date. Staff's word on ``active`` stands until Launchpad changes its own."""
+    """The series, created or brought up to date. ``active`` as staff set it stands until Launchpad changes its own."""
     series, added = Series.objects.get_or_create(
         api_url=facts.api_url,
         defaults={
@@ -264,38 +372,13 @@ def upsert_series(facts: SeriesFacts, now: datetime) -> Series:
     return series
 
 
-def _add_comments(review: Review, comments: Sequence[CommentFacts], now: datetime, service_account: str) -> None:
-    known = set(review.comments.values_list("api_url", flat=True))
-    unknown = {facts.api_url: facts for facts in comments if facts.api_url not in known}
-    people = upsert_people((facts.author for facts in unknown.values()), now) if unknown else {}
-    new = []
-    for facts in unknown.values():
-        name = facts.author.username
-        # At the start of a line: somebody who quotes our comment is not us.
-        marked = any(line.startswith(MARKER) for line in facts.content.splitlines())
-        automated = marked or bool(service_account and name == service_account)
-        counts = not automated and not facts.is_description
-        new.append(
-            Comment(
-                review=review, author=people[name], api_url=facts.api_url, content=facts.content,
-                created_at=facts.created_at, vote=facts.vote, vote_tag=facts.vote_tag, is_automated=automated,
-                is_description=facts.is_description,
-                sentiment=sentiment(facts.content, facts.vote) if counts else Comment.Sentiment.NEUTRAL,
-            )
-        )  # fmt: skip
-    if not new:
-        return
-    Comment.objects.bulk_create(new)
-    keep_votes(review)
-    said = [comment for comment in new if not comment.is_description]
-    if said:
-        review.updated_at = max(review.updated_at, max(comment.created_at for comment in said))
-    first = [c.created_at for c in said if not c.is_automated and c.author_id != review.owner_id]
-    if first:
-        review.first_reviewed_at = min([*first, review.first_reviewed_at or min(first)])
-
-
 def _submitter_spoke_last(review: Review) -> bool:
-    said = review.comments.filter(is_description=False, is_automated=False).order_by("-created_at", "-id")
-    last = said.values_list("author_id", flat=True).first()
+    """In the order of the outside: the date of a mail is its writer's."""
+    last = review.comments.replies().order_by("-position", "-id").values_list("author_id", flat=True).first()
     return last is not None and last == review.owner_id
+
+
+def _answered_by_us(review: Review) -> bool:
+    """Whether the last that was said was posted by this queue: for Launchpad any message is an answer."""
+    last = review.comments.order_by("-position", "-id").values_list("is_automated", flat=True).first()
+    return bool(last)

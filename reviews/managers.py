@@ -10,6 +10,7 @@ from django.db import connection, models
 from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from accounts.models import bot_usernames
 from reviews.choices import (
     CLOSED_STATES,
     INCOMING_STATES,
@@ -75,6 +76,14 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def in_queue(self) -> ReviewQuerySet:
         """Without those of sources that are switched off; these can still be found."""
         return self.filter(Q(source__isnull=True) | Q(source__active=True))
+
+    def tracked(self) -> ReviewQuerySet:
+        """In the queue for somebody: tested and counted. ``Review.why_untracked`` says the same of one."""
+        return self.in_queue().filter(_is_shown_to_somebody())
+
+    def untracked(self) -> ReviewQuerySet:
+        """The others: their source is switched off, or they are private and their source takes no private items."""
+        return self.filter(Q(source__active=False) | ~_is_shown_to_somebody())
 
     def open(self) -> ReviewQuerySet:
         return self.filter(state__in=OPEN_STATES)
@@ -180,6 +189,10 @@ def _owned_by(people: QuerySet[Any, Any]) -> Q:
     )  # fmt: skip
 
 
+def _is_shown_to_somebody() -> Q:
+    return Q(private=False) | Q(source__isnull=False, source__private_items=PRIVATE_FOR_REVIEWERS)
+
+
 def _is_reviewed_by(person: Person | str) -> Q:
     comments: CommentQuerySet = apps.get_model("reviews", "Comment").objects.all()
     author: dict[str, Any] = {"author__username": person} if isinstance(person, str) else {"author": person}
@@ -191,8 +204,9 @@ class CommentQuerySet(models.QuerySet["Comment"]):
     """What can be asked about comments."""
 
     def replies(self) -> CommentQuerySet:
-        """What people said about an item: neither its description nor what this queue posted itself."""
-        return self.filter(is_description=False, is_automated=False)
+        """What people said about an item: not its description, nor what a bot or this queue itself posted."""
+        by_bots = Q(author__is_bot=True) | Q(author__username__in=bot_usernames())
+        return self.filter(is_description=False, is_automated=False).exclude(by_bots)
 
     def visible_to(self, user: Reader) -> CommentQuerySet:
         """Those on reviews that this reader may know of."""

@@ -32,6 +32,7 @@ __all__ = [
     "INCOMING_STATES",
     "NEXT_ACTOR",
     "OPEN_STATES",
+    "PRUNED_TEXT",
     "REVIEWING_STATES",
     "TESTABLE_STATES",
     "Actor",
@@ -45,6 +46,8 @@ __all__ = [
     "Square",
     "State",
 ]
+
+PRUNED_TEXT = "[The text is on Launchpad; here it was pruned.]"  # what stands in place of an old comment's text
 
 
 class Series(models.Model):
@@ -125,8 +128,6 @@ class Source(models.Model):
     cursor = models.DateTimeField(null=True, blank=True, editable=False)  # modified_since of the next bug import
     # What the cursor was reached with: kind, target, distribution, excluded tags. Another one starts from nothing.
     cursor_scope = models.JSONField(default=list, blank=True, editable=False)
-    # When its items left the queue because it is switched off; empty while they are in it.
-    withdrawn_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_import_at = models.DateTimeField(null=True, blank=True, editable=False)  # last attempt
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
@@ -162,6 +163,10 @@ class Review(models.Model):
         max_length=500, blank=True, editable=False, help_text="Bug tasks only: what the task is on, by its path."
     )
     private = models.BooleanField(default=False, editable=False, help_text="Private on Launchpad.")
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="When it left the queue, open as it is: private, or its source switched off.",
+    )  # fmt: skip
     state_reason = models.TextField(
         blank=True, editable=False, help_text="Why it is ABANDONED, where its status on Launchpad does not say it."
     )
@@ -218,7 +223,10 @@ class Review(models.Model):
         ordering = ["updated_at", "id"]
         constraints = [
             # However often and from however many sources it is seen, an item is one row.
-            models.UniqueConstraint(fields=["api_url"], name="one_review_per_item"),
+            models.UniqueConstraint(fields=["number"], condition=Q(kind="update"), name="one_review_per_proposal"),
+            models.UniqueConstraint(
+                fields=["number", "bug_target"], condition=Q(kind="new"), name="one_review_per_bug_task"
+            ),
             models.CheckConstraint(condition=Q(state__in=State.values), name="review_state_known"),
             models.CheckConstraint(
                 condition=Q(locked_by__isnull=True) | Q(locked_at__isnull=False), name="lock_has_a_time"
@@ -230,6 +238,8 @@ class Review(models.Model):
             # The line as several states in one order: dashboard, API. Closed items, ten times as many, are not in it.
             models.Index(fields=["updated_at", "id"], name="review_open_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
+            models.Index(fields=["api_url"], name="review_api_url"),  # rows from before numbers were kept
+            models.Index(fields=["withdrawn_at"], name="review_withdrawn", condition=Q(withdrawn_at__isnull=False)),
             models.Index(fields=["looked_at"], name="review_looked_at"),  # how many are missing of those looked at
             models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
             models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
@@ -267,6 +277,15 @@ class Review(models.Model):
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
 
+    @property
+    def why_untracked(self) -> str:
+        """Why it is not in the queue, open or not, in a sentence; empty when it is (reads the source)."""
+        if self.source and not self.source.active:
+            return f"The source {self.source} is switched off."
+        if self.private and (self.source is None or self.source.private_items == Source.PrivateItems.NO):
+            return "The item is private on Launchpad."
+        return ""
+
 
 class Comment(models.Model):
     """One Launchpad comment on a review, and what it counts for."""
@@ -301,12 +320,17 @@ class Comment(models.Model):
         ordering = ["created_at", "id"]
         constraints = [
             # A bug with tasks in two places is two reviews that share their messages: unique within a review.
-            models.UniqueConstraint(fields=["review", "api_url"], name="one_comment_per_launchpad_comment"),
+            models.UniqueConstraint(fields=["review", "number"], name="one_comment_per_launchpad_comment"),
         ]
         indexes = [models.Index(fields=["author", "-created_at"], name="comment_author")]  # person page: reviewed
 
     def __str__(self) -> str:
         return f"{self.author} on {self.review_id}"
+
+    @property
+    def is_by_person(self) -> bool:
+        """Neither by a bot nor by this queue itself."""
+        return not self.is_automated and not self.author.counts_as_bot
 
 
 class Event(models.Model):

@@ -22,6 +22,12 @@ def due_after(state: str, now: datetime) -> datetime:
     return now + timedelta(minutes=settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
 
 
+def longest_pause() -> timedelta:
+    """The longest that any rule lets a review wait: no time to be due that lies further ahead is believed."""
+    minutes = max(*settings.REFRESH_MINUTES.values(), settings.REFRESH_DEFAULT_MINUTES)
+    return timedelta(minutes=minutes) + timedelta(hours=1)
+
+
 def request_refresh(reviews: Sequence[Review], actor: Person | None) -> None:
     """Somebody wants these brought up to date now: write it down, and wake the worker.
 

@@ -9,3 +9,4 @@ from django.dispatch import Signal
 reviews_opened = Signal()  # reviews (a list): first seen, or open again after a closed state
 revision_changed = Signal()  # review, old: the tip that is proposed is another one
 review_closed = Signal()  # review: it entered a closed state
+reviews_withdrawn = Signal()  # reviews (a list): they left the queue for a time, open as they are

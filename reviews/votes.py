@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from django.db.models import Count, Q
-
 from reviews.models import Comment, Review
 
 Sentiment = Comment.Sentiment
@@ -48,11 +46,12 @@ def sentiment(text: str, vote: str = "") -> str:
     return Sentiment.POSITIVE if POSITIVE.search(words) else Sentiment.NEUTRAL
 
 
-def keep_votes(review: Review) -> None:
-    """Keep the counts of a review's votes on the review. One query to count, one to write."""
-    counts = review.comments.filter(is_description=False, is_automated=False).aggregate(
-        positive=Count("id", filter=Q(sentiment=Sentiment.POSITIVE)),
-        negative=Count("id", filter=Q(sentiment=Sentiment.NEGATIVE)),
-    )
-    review.positive_votes, review.negative_votes = counts["positive"], counts["negative"]
-    review.save(update_fields=["positive_votes", "negative_votes"])
+def count_votes(review: Review) -> None:
+    """Set the review's counts: each person's latest vote, in Launchpad's order. One query; the caller saves it."""
+    latest: dict[int, str] = {}
+    said = review.comments.replies().order_by("position", "id").values_list("author_id", "vote", "sentiment")
+    for author_id, vote, meaning in said:
+        if vote or meaning != Sentiment.NEUTRAL:  # Abstain takes a vote back; words that are no vote don't
+            latest[author_id] = meaning
+    votes = list(latest.values())
+    review.positive_votes, review.negative_votes = votes.count(Sentiment.POSITIVE), votes.count(Sentiment.NEGATIVE)

@@ -74,7 +74,7 @@ class TestRunQuerySet(QuerySet["TestRun"]):
     def pointless(self) -> TestRunQuerySet:
         """Unfinished ones that nobody needs any more; ``TestRun.why_pointless`` says why."""
         # Asked this way round, so that only open reviews are looked at, however many closed ones there are.
-        needed = Review.objects.open().filter(pk=OuterRef("review"), revision=OuterRef("revision"))
+        needed = Review.objects.open().tracked().filter(pk=OuterRef("review"), revision=OuterRef("revision"))
         return self.unfinished().filter(~Exists(needed))
 
     def with_test_counts(self) -> TestRunQuerySet:

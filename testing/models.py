@@ -129,7 +129,7 @@ class TestRun(models.Model):
         """Why nobody needs this unfinished run any more, in a sentence; empty when somebody does (reads the review)."""
         if not self.review.is_open:
             return f"The item is {self.review.get_state_display()}."
-        return "A newer revision is proposed." if self.outdated else ""
+        return "A newer revision is proposed." if self.outdated else self.review.why_untracked
 
 
 class Attempt(models.Model):

@@ -6,7 +6,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from reviews.models import OPEN_STATES, Review
-from reviews.signals import review_closed, reviews_opened, revision_changed
+from reviews.signals import review_closed, reviews_opened, reviews_withdrawn, revision_changed
 from testing.models import TestRun
 from testing.runs import cancel_pointless, launch_default_runs
 from testing.squares import update_square
@@ -30,3 +30,9 @@ def on_revision_changed(review: Review, **_: Any) -> None:
 def on_closed(review: Review, **_: Any) -> None:
     """Nothing is tested of what is closed."""
     cancel_pointless(TestRun.objects.filter(review=review))
+
+
+@receiver(reviews_withdrawn, dispatch_uid="testing.reviews_withdrawn")
+def on_withdrawn(reviews: Sequence[Review], **_: Any) -> None:
+    """Nor of what is out of the queue for a time."""
+    cancel_pointless(TestRun.objects.filter(review__in=reviews))

@@ -42,6 +42,8 @@ def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: P
         locked = lock_review(review.pk)
         if locked.state in CLOSED_STATES:
             raise NotAllowed(f"This item is {locked.get_state_display()}: nothing is tested any more.")
+        if review.why_untracked:
+            raise NotAllowed(f"{review.why_untracked} Nothing is tested of it.")
         under_way = {
             run.substrate_id: run
             for run in TestRun.objects.filter(review=locked, revision=locked.revision).unfinished()
@@ -72,7 +74,7 @@ def launch_default_runs(
     """
     with transaction.atomic():
         # In the order of their ids, so that no two launches deadlock.
-        wanted = Review.objects.filter(pk__in=[review.pk for review in reviews], state__in=states)
+        wanted = Review.objects.tracked().filter(pk__in=[review.pk for review in reviews], state__in=states)
         locked = list(wanted.order_by("pk").select_for_update(of=("self",)))
         substrates = list(Substrate.objects.filter(active=True, default=True)) if locked else []
         if not substrates:

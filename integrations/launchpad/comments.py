@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import structlog
 
 from integrations.launchpad.client import Launchpad
@@ -12,21 +14,30 @@ from reviews.facts import CommentFacts
 logger = structlog.get_logger(__name__)
 
 
-def read_comments(launchpad: Launchpad, link: str, *, is_bug: bool) -> list[CommentFacts]:
-    """The comments at a link, in Launchpad's order. One request for each 300. Raises LaunchpadError.
+@dataclass
+class CommentsRead:
+    """The comments of an item, in Launchpad's order. ``complete``: every one of them could be understood."""
+
+    comments: list[CommentFacts] = field(default_factory=list)
+    complete: bool = True
+
+
+def read_comments(launchpad: Launchpad, link: str, *, is_bug: bool) -> CommentsRead:
+    """The comments at a link. One request for each 300. Raises LaunchpadError.
 
     Those that are hidden on Launchpad are left out, and so is, with a line in the log, one that is not of the form that
     Launchpad promises.
     """
-    comments = []
+    read = CommentsRead(complete=bool(link))
     for position, entry in enumerate(launchpad.entries(link) if link else []):
         try:
             comment = parse(Comment, entry)
             if comment.visible:
-                comments.append(comment_facts(comment, position=position, is_bug=is_bug))
+                read.comments.append(comment_facts(comment, position=position, is_bug=is_bug))
         except InvalidEntry as problem:
+            read.complete = False
             logger.warning("comment left out", collection=link, position=position, reason=str(problem))
-    return comments
+    return read
 
 
 def is_said(launchpad: Launchpad, link: str, text: str) -> bool:

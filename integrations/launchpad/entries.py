@@ -28,6 +28,7 @@ logger = structlog.get_logger(__name__)
 REDACTED = "tag:launchpad.net:2008:redacted"  # in place of a link that we may not follow
 CLOCK_SKEW = timedelta(hours=1)  # how far ahead of our clock a time may be and still be believed
 MAX_COMMENT = 100_000  # characters kept
+PUBLIC_TYPES = ("", "Public", "Public Security")  # of information, as a bug names its own
 
 PROPOSAL_STATES: dict[str, str] = {
     "Needs review": State.PENDING,
@@ -211,6 +212,19 @@ class ListedItem(Entry):
         return Review.Kind.NEW if self.is_bug else Review.Kind.UPDATE
 
     @property
+    def identity(self) -> tuple[str, int, str]:
+        """Kind, number and target: what makes it the same item whatever its address. Raises InvalidEntry."""
+        pattern = _TASK if self.is_bug else _PROPOSAL
+        found = pattern.search(urlsplit(self.self_link).path)
+        if found is None:
+            raise InvalidEntry("self_link is not the address of such an item.")
+        return (
+            (self.kind, int(found.group(2)), found.group(1)[:500])
+            if self.is_bug
+            else (self.kind, int(found.group(1)), "")
+        )
+
+    @property
     def launchpad_status(self) -> str:
         return self.status if self.is_bug else self.queue_status
 
@@ -315,9 +329,14 @@ class Bug(Entry):
     tags: Annotated[list[Any], PlainValidator(lambda value: value if isinstance(value, list) else [])] = []
     date_last_updated: Time = None
     date_last_message: Time = None
-    duplicate_of_link: Link = ""
+    duplicate_of_link: Address = ""
+    information_type: Short = ""
     messages_collection_link: Link = ""
     linked_branches_collection_link: Link = ""
+
+    @property
+    def is_private(self) -> bool:
+        return self.private or self.information_type not in PUBLIC_TYPES
 
 
 class Comment(Entry):
@@ -414,6 +433,12 @@ def get_state(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bo
     return states[status], True
 
 
+def find_proposal_number(path: str) -> int | None:
+    """The number in the path of a proposal; None for another path."""
+    found = _PROPOSAL.search(path)
+    return int(found.group(1)) if found else None
+
+
 def proposal_facts(
     proposal: Proposal, *, revision: str, test_url: str, series: SeriesFacts | None, private: bool = False
 ) -> ItemFacts:
@@ -459,7 +484,8 @@ def task_facts(
         owner=task.owner,
         created_at=created,
         updated_at=max([created, *_believable(bug.date_last_updated, bug.date_last_message)]),
-        private=task.private or bug.private or private,
+        private=task.private or bug.is_private or private,
+        is_duplicate=bool(bug.duplicate_of_link),
         duplicate_of=urljoin(task.web_link, f"/bugs/{duplicate_of}") if duplicate_of.isdigit() else "",
         test_url=test_url,
         revision=revision,

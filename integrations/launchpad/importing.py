@@ -21,7 +21,7 @@ from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
 from integrations.launchpad.sources import READERS
 from integrations.models import ImportReport
-from reviews.ingest import ingest, ingest_new
+from reviews.ingest import ingest, ingest_new, takes_private
 from reviews.models import CLOSED_STATES, Review, Source
 from reviews.stats import sample_queue
 
@@ -31,7 +31,8 @@ MAX_PROBLEMS = 100  # that a report keeps
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
 # What is read of a review to see whether its entry says something new, and to find out what that is.
 KNOWN_FIELDS = (
-    "api_url", "kind", "launchpad_status", "updated_at", "revision", "diff_marker", "sync_error", "test_url", "private",
+    "kind", "number", "bug_target", "api_url", "launchpad_status", "updated_at", "revision", "diff_marker", "test_url",
+    "sync_error", "missing_since", "private", "source",
 )  # fmt: skip
 
 Progress = Callable[[int], None]
@@ -56,58 +57,71 @@ class ImportRun:
 
     def _changed_items(self, batch: list[Any]) -> list[Item]:
         """Those of a batch that say something new. One query, no request."""
-        listed: list[tuple[ListedItem, Any]] = []
+        listed: dict[tuple[str, int, str], tuple[ListedItem, Any]] = {}
         for entry in batch:
             self.report.seen += 1
             try:
-                listed.append((parse(ListedItem, entry), entry))
+                item = parse(ListedItem, entry)
+                listed[item.identity] = item, entry
             except LaunchpadError as problem:
                 self._item_failed(_name_of(entry), problem)
-        links = {item.self_link for item, _ in listed}
-        rows = Review.objects.filter(api_url__in=links).order_by().only(*KNOWN_FIELDS)
-        known = {review.api_url: review for review in rows}
-        items: dict[str, Item] = {}
-        for item, entry in listed:
+        numbers = {number for _, number, _ in listed}
+        rows = Review.objects.filter(number__in=numbers).order_by().only(*KNOWN_FIELDS)
+        known = {(review.kind, review.number, review.bug_target): review for review in rows}
+        # A source lists one task of a bug at most: it is the same one when its target has another name now.
+        tasks = {review.number: review for review in rows if review.source_id == self.source.pk and review.bug_target}
+        items = []
+        for identity, (item, entry) in listed.items():
             try:
-                review = known.get(item.self_link)
+                review = known.get(identity) or (tasks.get(identity[1]) if item.is_bug else None)
                 if self._is_news(item, review):
-                    items[item.self_link] = Item(parse_item(entry), review)
+                    items.append(Item(parse_item(entry), review))
             except Exception as error:  # whatever is wrong with one item, the others go on
                 self._item_failed(item.web_link or item.self_link, error)
-        return list(items.values())
+        return items
 
     def _is_news(self, item: ListedItem, review: Review | None) -> bool:
         """Whether an item says something that its review does not."""
         state, is_known = get_state(item.kind, item.launchpad_status)
         if not is_known:
             self.add_problem(f"Unknown status {item.launchpad_status!r}, taken as PENDING: {item.web_link}")
+        if item.private and not takes_private(self.source) and (review is None or review.private):
+            self.report.private += 1
+            return False
         if review is None:
             return self.include_closed or state not in CLOSED_STATES
-        if review.sync_error:  # it was out of reach, and now it is here
+        if review.sync_error or review.missing_since:  # it was out of reach, and now it is here
             return True
         if item.is_bug or review.launchpad_status != item.launchpad_status or not review.revision:
             return True
-        if item.private and not review.private:
+        if review.private != item.private or review.api_url != item.self_link:
             return True
         is_newer = any(moment > review.updated_at for moment in item.times)
         return is_newer or review.diff_marker != item.preview_diff_link
 
     def _write(self, items: list[Item]) -> None:
+        """Write what was found out: new items together, changed ones each on their own."""
         now = timezone.now()
-        new = [item.facts for item in items if item.facts and item.review is None]
-        written = False
+        new = [item for item in items if item.facts and item.review is None]
+        if not takes_private(self.source):
+            self.report.private += sum(item.facts.private for item in new if item.facts)
+        written: list[Item] = []
         if len(new) > 1:
             try:
-                self.report.added += ingest_new(self.source, new, now=now, include_closed=self.include_closed)
-                written = True
+                facts = [item.facts for item in new if item.facts]
+                self.report.added += ingest_new(self.source, facts, now=now, include_closed=self.include_closed)
+                written = new
             except Exception as error:  # another import was faster with one, or one can't be written: one by one
                 logger.info("items imported one by one", source=self.source.name, reason=type(error).__name__)
         for item in items:
             try:
                 if item.problem:
                     raise item.problem
-                if item.facts and not (written and item.review is None):
-                    done = ingest(self.source, item.facts, None, now=now, include_closed=self.include_closed)
+                if item.facts and item not in written:
+                    done = ingest(
+                        self.source, item.facts, None, now=now, include_closed=self.include_closed,
+                        review_id=item.review.pk if item.review else None,
+                    )  # fmt: skip
                     self.report.added += done.added
                     self.report.changed += done.changed
             except Exception as error:

@@ -9,14 +9,16 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.launchpad.client import get_launchpad
+from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import read_comments
-from integrations.launchpad.entries import parse_item
+from integrations.launchpad.entries import Entry, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, read_people, resolve_items
-from reviews.ingest import abandon, add_comments, ingest, move
-from reviews.models import Review
-from reviews.refresh import due_after
+from reviews.facts import ItemFacts
+from reviews.ingest import abandon, add_comments, find_review, ingest
+from reviews.missing import note_missing
+from reviews.models import Review, Source
+from reviews.refresh import due_after, longest_pause
 
 logger = structlog.get_logger(__name__)
 
@@ -37,8 +39,7 @@ def refresh(review: Review) -> str:
     """Bring one review up to date, comments included. Returns what is wrong, in words; empty when nothing is."""
     now = timezone.now()
     try:
-        _refresh(review, now)
-        return ""
+        return _refresh(review, now)
     except LaunchpadError as problem:
         words = str(problem)
     except Exception as error:  # whatever is wrong with one review, the others go on
@@ -48,26 +49,64 @@ def refresh(review: Review) -> str:
     return words
 
 
-def _refresh(review: Review, now: datetime) -> None:
+def _refresh(review: Review, now: datetime) -> str:
+    """Returns why the item could not be seen, in words. Raises LaunchpadError when Launchpad is to blame."""
     launchpad = get_launchpad()
     try:
         item = Item(parse_item(launchpad.get(review.api_url)), review)
         resolve_items(launchpad, [item], review.source)
         if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell
             raise item.problem
-    except NotAccessible as gone:
-        launchpad.reach()  # are we let in at all? a revoked token must not abandon the whole queue
-        abandon(review.pk, str(gone), now=now)
-        return
+    except NotAccessible as problem:
+        launchpad.reach()  # are we let in at all? a revoked token says nothing about this item
+        return note_missing(review.pk, str(problem), now=now)
     if item.problem or not item.facts:
         raise item.problem or LaunchpadError("Launchpad says too little of it.")
-    if item.facts.kind != review.kind:
-        raise LaunchpadError("Launchpad answered another kind of item.")
-    if item.facts.api_url != review.api_url and not move(review.pk, item.facts.api_url, now=now):
-        return
-    comments = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
-    read_people(launchpad, {comment.author.username for comment in comments})
-    ingest(review.source, item.facts, comments, now=now, include_closed=True, service_account=launchpad.me())
+    if item.facts.kind != review.kind or review.number not in (None, item.facts.number):
+        raise LaunchpadError("Launchpad answered another item.")
+    source, reason = _find_place(launchpad, review, item.facts)
+    if reason:
+        abandon(review.pk, reason, now=now)
+        return ""
+    read, unread = None, ""
+    try:
+        read = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
+        read_people(launchpad, {comment.author.username for comment in read.comments})
+    except NotAccessible as error:  # a part that can't be read is not the item's absence
+        unread = f"Its comments can't be read: {error}"
+    ingest(
+        source,
+        item.facts,
+        read.comments if read else None,
+        now=now,
+        include_closed=True,
+        service_account=launchpad.me(),
+        comments_complete=read is not None and read.complete,
+        review_id=review.pk,
+    )
+    if unread:
+        raise LaunchpadError(unread)
+    return ""
+
+
+def _find_place(launchpad: Launchpad, review: Review, facts: ItemFacts) -> tuple[Source | None, str]:
+    """The source that an item belongs to now; or, when it left the queue, why. A request only if a task moved."""
+    known = find_review(facts)
+    if known and known.pk != review.pk:
+        return None, f"It is in the queue as review {known.pk}."
+    if facts.kind != Review.Kind.NEW or review.bug_target in ("", facts.bug_target):
+        return review.source, ""
+    bugs = Source.objects.active().filter(kind=Source.Kind.DISTRIBUTION_BUGS)
+    if source := next((one for one in bugs if one.target.strip("/") == facts.bug_target), None):
+        return source, ""
+    if review.source:  # its project may have another name now, which Launchpad redirects to
+        try:
+            target = parse(Entry, launchpad.get(review.source.target))
+        except NotAccessible:
+            target = Entry()
+        if target.self_link == f"{launchpad.root}{facts.bug_target}":
+            return review.source, ""
+    return None, f"It was retargeted to {facts.bug_target}, which is none of this queue's sources."
 
 
 def refresh_comments(review: Review) -> str:
@@ -78,9 +117,15 @@ def refresh_comments(review: Review) -> str:
     now = timezone.now()
     try:
         launchpad = get_launchpad()
-        comments = read_comments(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
-        read_people(launchpad, {comment.author.username for comment in comments})
-        add_comments(review.pk, comments, now=now, service_account=launchpad.me())
+        read = read_comments(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
+        read_people(launchpad, {comment.author.username for comment in read.comments})
+        add_comments(
+            review.pk,
+            read.comments,
+            now=now,
+            service_account=launchpad.me(),
+            comments_complete=read.complete,
+        )
     except LaunchpadError:
         return refresh(review)
     return ""
@@ -94,9 +139,12 @@ def claim_due() -> list[ClaimedReview]:
     now = timezone.now()
     claim = now + CLAIM
     claimed: list[ClaimedReview] = []
+    if set_back := Review.objects.filter(due_at__gt=now + longest_pause()).update(due_at=now):
+        logger.warning("reviews due too far ahead set back: a clock was wrong", reviews=set_back)
     with transaction.atomic():
-        for reviews in (Review.objects.due(now).open(), Review.objects.due(now).closed()):
-            free = reviews.order_by("due_at", "pk").select_for_update(skip_locked=True, no_key=True)
+        due = Review.objects.due(now).in_queue()
+        for reviews in (due.open(), due.closed()):
+            free = reviews.order_by("due_at", "pk").select_for_update(of=("self",), skip_locked=True, no_key=True)
             rows = free.values_list("pk", "due_at", "imported_at", "synced_at")[: MAX_CLAIMED - len(claimed)]
             for pk, due_at, imported_at, synced_at in rows:
                 just_imported = synced_at is None and due_at == imported_at > now - JUST_IMPORTED

@@ -23,8 +23,8 @@ from integrations.launchpad.comments import is_said
 from integrations.launchpad.entries import Bug, Task, parse, parse_item
 from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible
 from integrations.models import OutcomePost, posting_sources, posts_outcomes
+from reviews.comments import MARKER
 from reviews.history import record
-from reviews.ingest import MARKER
 from reviews.models import Event, Review
 from testing.models import Status, TestRun
 from testing.transitions import lock_run

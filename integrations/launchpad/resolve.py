@@ -38,8 +38,9 @@ from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.paging import SIZES
 from integrations.models import Repository
 from reviews.facts import HIDDEN_PERSON, ItemFacts, PersonFacts, SeriesFacts
-from reviews.ingest import upsert_people, upsert_series
+from reviews.ingest import upsert_series
 from reviews.models import Review, Series, Source
+from reviews.people import upsert_people
 
 logger = structlog.get_logger(__name__)
 
@@ -210,8 +211,9 @@ def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]
         with item.catching():
             if url in answers and not isinstance(answers[url], NotAccessible):
                 repository = _parse_answer(GitRepository, answers[url])
-                fetched[url] = repository.git_https_url
                 item.is_branch_private = repository.private
+                if not repository.private:  # one that is may be public tomorrow: it is asked for again
+                    fetched[url] = repository.git_https_url
             item.test_url = fetched.get(url) or known.get(url) or "lp:" + url.removeprefix(launchpad.root)
     rows = [Repository(url=url, https_url=https_url) for url, https_url in sorted(fetched.items())]
     Repository.objects.bulk_create(rows, ignore_conflicts=True)
@@ -276,6 +278,8 @@ def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) 
     answers = launchpad.get_many(collections.values())
     linked: dict[Item, list[str]] = {}
     for item, url in collections.items():
+        if isinstance(answers[url], NotAccessible):  # a part that can't be read is not the item's absence
+            continue
         with item.catching():
             linked[item] = _links_of_branches(answers[url])
     firsts = [links[0] for links in linked.values() if links]

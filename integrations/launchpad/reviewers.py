@@ -16,7 +16,7 @@ from integrations.launchpad.entries import PersonEntry, parse
 from integrations.launchpad.errors import LaunchpadError
 from integrations.models import TeamSync
 from reviews.facts import PersonFacts
-from reviews.ingest import upsert_people
+from reviews.people import upsert_people
 
 logger = structlog.get_logger(__name__)
 

@@ -27,7 +27,9 @@ from rest_framework.views import APIView
 from core.counters import count
 from core.enqueue import enqueue_on_commit
 from integrations.launchpad.client import api_root
+from integrations.launchpad.entries import find_proposal_number
 from integrations.models import WebhookDelivery
+from reviews.missing import note_deleted
 from reviews.models import Review, Source
 from reviews.refresh import make_due
 
@@ -55,6 +57,7 @@ class Effect:
     words: str
     review_ids: list[int] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    deleted: bool = False  # Launchpad says that the reviews' items were deleted
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -137,6 +140,8 @@ def _apply(effect: Effect, sources: list[Source], event: str, number: str) -> bo
             WebhookDelivery.objects.create(
                 source=sources[0], number=number or None, event=event, note=effect.words[:255]
             )
+            if effect.deleted:
+                note_deleted(effect.review_ids)
             make_due(effect.review_ids)
             for path in effect.paths:
                 for source in sources:
@@ -183,9 +188,13 @@ def _path_in(payload: dict[str, Any], name: str) -> str:
 
 def _effect_of_proposal(payload: dict[str, Any]) -> Effect:
     path = _path_in(payload, "merge_proposal")
-    if "/+merge/" not in path:
+    number = find_proposal_number(path)
+    if number is None:
         raise ParseError("merge_proposal is not the path of a merge proposal.")
-    return _effect_on_items([path], deleted=payload.get("action") == "deleted")
+    known = Review.objects.filter(kind=Review.Kind.UPDATE, number=number)
+    deleted = payload.get("action") == "deleted"
+    review_ids = list(known.values_list("pk", flat=True))
+    return _effect_on_items(review_ids, [] if review_ids or deleted else [path], deleted=deleted)
 
 
 def _effect_of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
@@ -193,22 +202,22 @@ def _effect_of_bug(payload: dict[str, Any], sources: list[Source]) -> Effect:
     found = _BUG.fullmatch(bug) if isinstance(bug, str) else None
     if not found:
         raise ParseError("bug is not the path of a bug.")
+    number = int(found.group(1))
     # A review is a task of the bug, and a task lies below what it is a task of.
     targets = {source.target.strip("/") for source in sources if source.kind == Source.Kind.DISTRIBUTION_BUGS}
     if "target" in payload:
         targets.add(_path_in(payload, "target"))
-    return _effect_on_items([f"{target}/+bug/{found.group(1)}" for target in sorted(targets)], deleted=False)
+    known = dict(Review.objects.filter(kind=Review.Kind.NEW, number=number).values_list("pk", "bug_target"))
+    paths = [f"{target}/+bug/{number}" for target in sorted(targets - set(known.values()))]
+    return _effect_on_items(list(known), paths, deleted=False)
 
 
-def _effect_on_items(paths: list[str], *, deleted: bool) -> Effect:
+def _effect_on_items(review_ids: list[int], paths: list[str], *, deleted: bool) -> Effect:
     """Known items are refreshed, others are looked at: whether a source holds them is found out then."""
-    root = api_root()
-    known = dict(Review.objects.filter(api_url__in=[root + path for path in paths]).values_list("api_url", "pk"))
-    unknown = [] if deleted else [path for path in paths if root + path not in known]
-    if not known and not unknown:
+    if not review_ids and not paths:
         return Effect("Ignored: the item is not in the queue.")
-    words = f"{len(known)} known items are brought up to date, {len(unknown)} are looked at."
-    return Effect(words, list(known.values()), unknown)
+    words = f"{len(review_ids)} known items are brought up to date, {len(paths)} are looked at."
+    return Effect(words, review_ids, paths, deleted)
 
 
 def _effect_of_push(path: str, refs: set[str] | None) -> Effect:

@@ -4,6 +4,7 @@ import contextlib
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -76,3 +77,26 @@ def launchpad(settings, tmp_path, db) -> Iterator[ScriptedLaunchpad]:
     settings.VAR_DIR = tmp_path
     yield server
     server.stop()
+
+
+@pytest.fixture
+def project(launchpad) -> Callable[..., Source]:
+    """A source of kind ``project``, and a way to say what it holds."""
+    source = Source.objects.create(name="mysql", kind="project", target="mysql")
+
+    def holds(*entries: Any) -> Source:
+        launchpad.collection("mysql", list(entries))
+        return source
+
+    return holds
+
+
+@pytest.fixture
+def bugs(launchpad) -> Callable[..., Source]:
+    """The source of kind ``distribution-bugs``, and a way to say what it holds."""
+
+    def hold(*entries: Any) -> Source:
+        launchpad.collection("charms", list(entries))
+        return Source.objects.get(name="charms")
+
+    return hold

@@ -101,6 +101,13 @@ class ScriptedLaunchpad(ScriptedServer):
         self.answers["/devel/" + path] = (200, {"Content-Type": "application/json"}, json.dumps(entry).encode())
         return entry
 
+    def entry(self, path: str) -> dict[str, Any]:
+        """The entry that was put at a path."""
+        answer = self.answers["/devel/" + path]
+        assert isinstance(answer, tuple)
+        assert isinstance(answer[2], bytes)
+        return dict(json.loads(answer[2]))
+
     def collection(self, path: str, entries: list[Any]) -> None:
         """A collection at a path: three hundred entries a batch, as Launchpad hands them out."""
 

@@ -21,13 +21,12 @@ from django.utils import timezone
 
 from integrations.models import ImportReport, WebhookDelivery
 from reviewqueue.operations.models import Heartbeat
-from reviews.models import Comment, Event, QueueSample, Review
+from reviews.models import PRUNED_TEXT, Comment, Event, QueueSample, Review
 from testing.models import Attempt, TestResult, TestRun
 
 logger = structlog.get_logger(__name__)
 
 BATCH_SIZE = 1000  # rows of one transaction
-PRUNED_TEXT = "[The text is on Launchpad; here it was pruned.]"
 KEPT_EVENTS = (Event.Kind.IMPORTED, Event.Kind.STATE)  # the statistics read them
 NIGHTLY_SECONDS = 300.0  # what is left after that is done the next night
 HEARTBEAT_AGE = timedelta(days=7)

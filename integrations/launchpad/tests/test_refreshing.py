@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Person
 from integrations.launchpad.importing import import_source
-from integrations.launchpad.refreshing import refresh
-from reviews.models import Review
+from integrations.launchpad.refreshing import claim_due, refresh
+from reviews.models import Review, Source
 from reviews.signals import revision_changed
 
 
@@ -52,89 +52,11 @@ def test_reviewed_and_the_submitter_spoke_last_is_follow_up(launchpad, bugs):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_what_is_gone_is_abandoned(launchpad, project, status):
-    import_source(project(launchpad.proposal(1)))
-    review = only()
-    launchpad.answers["/devel/" + review.api_url.removeprefix(launchpad.root)] = (status, {}, b"")
-    refresh(review)
-    assert only().state == "abandoned"
-    assert review.test_runs.get().status == "canceled"
-
-
-def moved(launchpad, number, to):
-    """Launchpad redirects from where an item was, as it does when a project is renamed."""
-    old = launchpad.proposal(number)
-    new = launchpad.proposal(to)
-    path = old["self_link"].removeprefix(launchpad.url.rstrip("/"))
-    launchpad.answers[path] = (301, {"Location": new["self_link"]}, b"")
-    return new
-
-
-def test_a_review_goes_along_when_its_item_moves(launchpad, project):
-    import_source(project(launchpad.proposal(1)))
-    old, new = only(), moved(launchpad, 1, to=2)
-    assert refresh(old) == ""
-    assert (only().pk, only().api_url, only().url) == (old.pk, new["self_link"], new["web_link"])
-    assert only().due_at > timezone.now()
-
-
-def test_an_item_that_moved_to_where_it_is_known_appears_once(launchpad, project):
-    import_source(project(launchpad.proposal(1)))
-    old, new = only(), moved(launchpad, 1, to=2)
-    import_source(project(new))
-    assert refresh(old) == ""
-    assert dict(Review.objects.values_list("api_url", "state")) == {
-        old.api_url: "abandoned",
-        new["self_link"]: "pending",
-    }
-
-
-def test_another_kind_of_item_is_none(launchpad, project):
-    import_source(project(launchpad.proposal(1)))
-    path = only().api_url.removeprefix(launchpad.url.rstrip("/"))
-    launchpad.answers[path] = (301, {"Location": launchpad.bug(1)["self_link"]}, b"")
-    assert "another kind" in refresh(only())
-    assert only().state == "pending"
-
-
-def gone(launchpad, review, status=404):
-    launchpad.answers["/devel/" + review.api_url.removeprefix(launchpad.root)] = (status, {}, b"")
-
-
-def test_a_bug_that_became_private_is_abandoned_though_its_task_can_be_read(launchpad, bugs):
-    import_source(bugs(launchpad.bug(1)))
-    launchpad.answers["/devel/bugs/1"] = (401, {}, b"")
-    assert refresh(only()) == ""
-    assert only().state == "abandoned"
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_who_is_not_let_in_at_all_abandons_nothing(launchpad, project, status):
     import_source(project(launchpad.proposal(1)))
     launchpad.answers = dict.fromkeys(launchpad.answers, (status, {}, b""))
     assert "service root" in refresh(only())
     assert (only().state, only().sync_error != "") == ("pending", True)
-
-
-def test_an_abandoned_item_that_is_there_again_comes_back(launchpad, project):
-    import_source(project(launchpad.proposal(1)))
-    gone(launchpad, only())
-    refresh(only())
-    assert only().state == "abandoned"
-    import_source(project(launchpad.proposal(1)))
-    review = only()
-    assert (review.state, review.sync_error) == ("pending", "")
-    assert review.due_at - timezone.now() < timedelta(minutes=11)
-
-
-def test_every_released_lock_is_written_down(launchpad, project):
-    import_source(project(launchpad.proposal(1)))
-    review = only()
-    Review.objects.update(locked_by=Person.objects.create(username="rev2"), locked_at=review.created_at)
-    gone(launchpad, review)
-    refresh(only())
-    assert only().locked_by is None
-    assert review.events.get(kind="lock").old == "rev2"
 
 
 def test_who_quotes_our_comment_still_votes(launchpad, bugs):
@@ -180,3 +102,149 @@ def test_one_review_that_can_not_be_written_stops_no_other_refresh(launchpad, pr
     broken.refresh_from_db()
     assert broken.due_at > timezone.now()
     assert broken.sync_error
+
+
+def moved(launchpad, item, to):
+    """Launchpad answers at another address, and redirects from where the item was, as it does after a rename."""
+    old = item["self_link"].removeprefix(launchpad.root)
+    web_link = "https://code.launchpad.net/" + to
+    launchpad.put(to, {**item, "self_link": launchpad.root + to, "web_link": web_link})
+    launchpad.answers["/devel/" + old] = (301, {"Location": launchpad.root + to}, b"")
+    return {**item, "self_link": launchpad.root + to, "web_link": web_link}
+
+
+MOVED = "~ada-renamed/charms/trusty/mysql/other-name/+merge/1"
+
+
+@pytest.mark.parametrize("seen_by", ["refresh", "import"])
+def test_a_moved_proposal_keeps_its_review_lock_and_runs(launchpad, project, seen_by):
+    entry = launchpad.proposal(1)
+    import_source(project(entry))
+    review, run = only(), only().test_runs.get()
+    Review.objects.update(locked_by=Person.objects.create(username="eve"), locked_at=timezone.now())
+    new = moved(launchpad, entry, MOVED)
+    if seen_by == "refresh":
+        assert refresh(review) == ""
+    else:
+        import_source(project(new))
+    assert (only().pk, only().api_url, only().url) == (review.pk, new["self_link"], new["web_link"])
+    assert only().locked_by.username == "eve"
+    assert [(one.pk, one.status) for one in only().test_runs.all()] == [(run.pk, run.status)]
+
+
+def test_two_rows_of_one_proposal_become_one(launchpad, project):
+    """Rows from before numbers were kept: the old address of a proposal, and the new one."""
+    entry = launchpad.proposal(1)
+    import_source(project(entry))
+    new = moved(launchpad, entry, MOVED)
+    old = only()
+    Review.objects.update(number=None)
+    import_source(project(new))
+    assert refresh(old) == ""
+    assert dict(Review.objects.values_list("api_url", "state")) == {
+        old.api_url: "abandoned",
+        new["self_link"]: "pending",
+    }
+
+
+@pytest.mark.parametrize("other", ["a bug", "another proposal"])
+def test_a_redirect_to_another_item_is_not_believed(launchpad, project, other):
+    entry = launchpad.proposal(1)
+    import_source(project(entry))
+    to = launchpad.bug(1) if other == "a bug" else launchpad.proposal(2)
+    path = entry["self_link"].removeprefix(launchpad.url.rstrip("/"))
+    launchpad.answers[path] = (301, {"Location": to["self_link"]}, b"")
+    assert "another item" in refresh(only())
+    assert only().state == "pending"
+
+
+def retargeted(launchpad, number, target):
+    """The task of a bug is on something else now; Launchpad redirects to it."""
+    task = launchpad.bug(number)
+    path = f"{target}/+bug/{number}"
+    launchpad.put(path, {**task, "self_link": launchpad.root + path, "web_link": f"https://bugs.launchpad.net/{path}"})
+    launchpad.answers[f"/devel/charms/+bug/{number}"] = (301, {"Location": launchpad.root + path}, b"")
+
+
+def test_a_bug_retargeted_out_of_the_queue_is_abandoned_with_the_reason(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    launchpad.put("charms", {"name": "charms"})
+    retargeted(launchpad, 1, "elsewhere")
+    assert refresh(only()) == ""
+    assert (only().state, "retargeted to elsewhere" in only().state_reason) == ("abandoned", True)
+    assert only().events.get(kind="state").note == only().state_reason
+
+
+def test_a_bug_retargeted_to_another_source_goes_there(launchpad, bugs):
+    other = Source.objects.create(name="other", kind="distribution-bugs", target="elsewhere")
+    import_source(bugs(launchpad.bug(1)))
+    retargeted(launchpad, 1, "elsewhere")
+    assert refresh(only()) == ""
+    assert (only().state, only().source, only().bug_target) == ("new", other, "elsewhere")
+
+
+def test_a_bug_of_a_renamed_project_stays(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    pk = only().pk
+    launchpad.put("new-name", {"name": "new-name"})
+    retargeted(launchpad, 1, "new-name")
+    launchpad.answers["/devel/charms"] = (301, {"Location": launchpad.root + "new-name"}, b"")
+    assert refresh(only()) == ""
+    assert (only().pk, only().state, only().bug_target) == (pk, "new", "new-name")
+
+
+def test_messages_of_a_retargeted_bug_are_the_same_messages(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1, "Incomplete")))
+    said = [launchpad.message(1, n, who, text) for n, (who, text) in enumerate([("bob", "New"), ("rev", "-1")])]
+    launchpad.collection("bugs/1/messages", said)
+    refresh(only())
+    for number, message in enumerate(said):
+        message["self_link"] = f"{launchpad.root}elsewhere/+bug/1/comments/{number}"
+    launchpad.collection("bugs/1/messages", said)
+    refresh(only())
+    assert (only().comments.count(), only().negative_votes) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("{root}bugs/7", "It is a duplicate of https://bugs.launchpad.net/bugs/7."),
+        ("tag:launchpad.net:2008:redacted", "It is a duplicate of a bug that Launchpad does not show."),
+    ],
+)
+def test_a_duplicate_is_abandoned_with_a_link_to_the_other(launchpad, bugs, link, words):
+    import_source(bugs(launchpad.bug(1)))
+    bug = launchpad.entry("bugs/1")
+    launchpad.put("bugs/1", {**bug, "duplicate_of_link": link.format(root=launchpad.root)})
+    assert refresh(only()) == ""
+    assert (only().state, only().state_reason) == ("abandoned", words)
+    assert (only().duplicate_of in words) is True
+    launchpad.put("bugs/1", {**bug, "duplicate_of_link": None})
+    refresh(only())
+    assert (only().state, only().state_reason, only().duplicate_of) == ("new", "", "")
+
+
+def test_comments_that_can_not_be_read_are_not_the_absence_of_their_item(launchpad, project):
+    import_source(project(launchpad.proposal(1)))
+    launchpad.proposal(1, "Approved")
+    launchpad.answers["/devel/~ada/charms/trusty/mysql/fix-1/+merge/1/all_comments"] = (401, {}, b"")
+    assert "comments can't be read" in refresh(only())
+    assert (only().state, only().missing_since) == ("ready", None)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_linked_branches_that_can_not_be_read_are_not_the_absence_of_their_bug(launchpad, bugs, status):
+    import_source(bugs(launchpad.bug(1)))
+    before = only()
+    launchpad.answers["/devel/bugs/1/linked_branches"] = (status, {}, b"")
+    assert refresh(only()) == ""
+    after = only()
+    assert (after.state, after.missing_since) == ("new", None)
+    assert (after.test_url, after.revision) == (before.test_url, before.revision)
+
+
+def test_a_review_due_too_far_ahead_is_set_back(launchpad, project):
+    """A clock was wrong when it was written."""
+    import_source(project(launchpad.proposal(1)))
+    Review.objects.update(due_at=timezone.now() + timedelta(days=365))
+    assert [claimed.review_id for claimed in claim_due()] == [only().pk]
