@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
 from django.core.management import call_command
 from hypothesis import HealthCheck
@@ -29,6 +30,13 @@ hypothesis_settings.load_profile("any machine")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests without a database come first: the processes that share the tests then end at the same time."""
     items.sort(key=lambda item: not item.get_closest_marker("slow") or bool(item.get_closest_marker("django_db")))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests are of a queue in use: a person has switched its classic sources on."""
+    with django_db_blocker.unblock():
+        apps.get_model("reviews", "Source").objects.update(active=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ One file, in the order a reader needs it: where things are, what outside systems
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +43,27 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
-if not SECRET_KEY:
-    if DEBUG:
-        SECRET_KEY = "development-only-key-never-used-when-DEBUG-is-false"  # noqa: S105
-    else:
-        raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Set it to a long random text in the environment or in .env "
-            "(python -c 'import secrets; print(secrets.token_urlsafe(50))'), or set DEBUG=true on your own machine."
-        )
+DEVELOPMENT_KEY = "development-only-key-never-used-when-DEBUG-is-false"
+MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 50, 5  # as Django's deploy check has them
+HOW_TO_MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or DEVELOPMENT_KEY
+elif not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Set it to a long random text in the environment or in .env "
+        f"({HOW_TO_MAKE_A_KEY}), or set DEBUG=true on your own machine."
+    )
+elif len(SECRET_KEY) < MIN_KEY_LENGTH or len(set(SECRET_KEY)) < MIN_KEY_CHARACTERS or SECRET_KEY == DEVELOPMENT_KEY:
+    raise ImproperlyConfigured(
+        f"SECRET_KEY can be guessed: it needs {MIN_KEY_LENGTH} or more random characters. Whoever guesses it can log "
+        f"in as anybody and report test outcomes. Make one with: {HOW_TO_MAKE_A_KEY}"
+    )
 # Old keys, comma separated: sessions and the callback tokens of builds in flight stay valid while a key is rotated.
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
+# A queue whose pages are on this machine is opened by any of its names; any other needs its name set.
+_is_local = DEBUG or re.fullmatch(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", BASE_URL)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if _is_local else [])
 BASE_URL_IS_HTTPS = BASE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL] if BASE_URL_IS_HTTPS else [])
 

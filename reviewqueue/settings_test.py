@@ -4,7 +4,7 @@ import os
 
 # A test run must not depend on what the person running it has configured for a queue of their own.
 os.environ["ENV_FILE"] = os.devnull
-os.environ.setdefault("SECRET_KEY", "a-key-for-tests-that-is-long-enough-and-signs-nothing-real")
+os.environ["SECRET_KEY"] = "a-key-for-tests-that-is-long-enough-and-signs-nothing-real"  # noqa: S105
 
 from reviewqueue.settings import *  # noqa: F403
 from reviewqueue.settings import STORAGES

@@ -217,8 +217,8 @@ def test_sentry_is_told_without_secrets_and_people(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     dsn = f"http://public@127.0.0.1:{server.server_port}/1"
     done = run_python(
-        REPORT, DEBUG="false", SECRET_KEY="k" * 60, ALLOWED_HOSTS="testserver", SENTRY_DSN=dsn, VAR_DIR=str(tmp_path),
-        DJANGO_SETTINGS_MODULE="reviewqueue.settings",
+        REPORT, DEBUG="false", SECRET_KEY="abcdefghij" * 6, ALLOWED_HOSTS="testserver", SENTRY_DSN=dsn,
+        VAR_DIR=str(tmp_path), DJANGO_SETTINGS_MODULE="reviewqueue.settings",
     )  # fmt: skip
     server.shutdown()
     server.server_close()

@@ -159,7 +159,37 @@ def test_https_settings(tmp_path):
         "s.SECURE_HSTS_SECONDS, s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_HTTPONLY, s.AXES_ENABLED, s.DEBUG)"
     )
     done = production(
-        "shell", "-c", code, SECRET_KEY="k" * 60, BASE_URL="https://q.example", ALLOWED_HOSTS="q.example",
+        "shell", "-c", code, SECRET_KEY="abcdefghij" * 6, BASE_URL="https://q.example", ALLOWED_HOSTS="q.example",
         VAR_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.stdout.split()[-7:] == ["True", "True", "31536000", "True", "True", "True", "False"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "key", ["short", "a-long-random-text", "k" * 60, "development-only-key-never-used-when-DEBUG-is-false"]
+)
+def test_a_key_that_can_be_guessed_is_refused_at_the_start(tmp_path, key):
+    done = production("check", SECRET_KEY=key, VAR_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "SECRET_KEY can be guessed" in done.stderr
+    assert key not in done.stderr
+
+
+def test_no_key_that_the_documentation_shows_is_accepted(tmp_path):
+    root = django_settings.BASE_DIR
+    texts = [path.read_text() for path in (root / "README.md", root / ".env.example", *(root / "docs").glob("*.md"))]
+    shown = {key for text in texts for key in re.findall(r"(?m)^\s*#?\s*SECRET_KEY=([^$\s`(]+)", text)}
+    for key in shown:
+        assert production("check", SECRET_KEY=key, VAR_DIR=str(tmp_path)).returncode == 1
+
+
+def test_a_queue_on_this_machine_needs_no_host_names(tmp_path):
+    """The README's first steps: a key, and neither DNS nor certificate nor proxy."""
+    code = (
+        "from django.test import Client; "
+        "print([Client(SERVER_NAME=name).get('/').status_code for name in ('localhost', '127.0.0.1')])"
+    )
+    environment = {"SECRET_KEY": "abcdefghij" * 6, "VAR_DIR": str(tmp_path)}
+    production("migrate", "-v0", **environment)
+    production("collectstatic", "--no-input", "-v0", **environment)
+    assert production("shell", "-v0", "-c", code, **environment).stdout.strip().endswith("[200, 200]")

@@ -36,8 +36,12 @@ def check_sources() -> Finding:
                     "Check worker, beat and the schedule of the import, or import it now from the list of sources.",
                 )
             )
+    if not sources and not Source.objects.exclude(last_import_at=None).exists():
+        words = "No source is switched on yet: nothing is imported or tested. Switch one on among the sources."
+        return found("sources", facts=words)  # the first step of a new queue, not a failure
     if not sources:
-        problems.append(Problem("No source is active: nothing is imported.", "Activate or add one in the admin."))
+        words = "All sources are switched off: nothing is imported."
+        problems.append(Problem(words, "Switch one on among the sources in the admin."))
     waiting = [source.name for source in sources if not source.last_import_at]
     facts = f"{len(sources)} active" + (f"; not imported yet: {', '.join(waiting)}" if waiting else "")
     return found("sources", *problems, facts=facts)

@@ -50,7 +50,7 @@ def due_reviews(count, state="pending"):
 
 
 def test_an_open_item_does_not_wait_for_a_long_past(broker, db, monkeypatch):
-    monkeypatch.setattr(refreshing, "MOST_REFRESHES", 3)
+    monkeypatch.setattr(refreshing, "MAX_CLAIMED", 3)
     due_reviews(5, "merged")
     due_reviews(2)
     refresh_active()

@@ -18,6 +18,7 @@ from core.enqueue import enqueue_on_commit
 from integrations.sandbox import setup as sandbox_setup
 from integrations.sandbox.serving import port_number
 from integrations.tasks import import_from_launchpad
+from reviews.models import Source
 
 GRACE = 10  # seconds that a process has to stop
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
             os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
         call_command("migrate", verbosity=0)
         if not settings.DEBUG:
-            call_command("collectstatic", interactive=False, verbosity=0)
+            self.collect_static_files()
         celery = [sys.executable, "-m", "celery", "-A", "reviewqueue"]
         commands = {
             "web": [
@@ -74,7 +75,8 @@ class Command(BaseCommand):
         if in_sandbox:
             sandbox_setup.wait_for_port(int(launchpad))
         self.say_where_to_look(port, in_sandbox)
-        enqueue_on_commit(import_from_launchpad.name)  # beat's first import would come after its first ten minutes
+        if Source.objects.active().exists():  # beat's first import would come after its first ten minutes
+            enqueue_on_commit(import_from_launchpad.name)
         try:
             while not stopping.wait(1):
                 for name, child in children.items():
@@ -83,6 +85,17 @@ class Command(BaseCommand):
                         children[name] = self.start(name, commands[name])
         finally:
             self.stop(children)
+
+    def collect_static_files(self) -> None:
+        """A disk that is full only costs the styles of this version, if those of the last one are there."""
+        try:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        except OSError as error:
+            if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+                raise CommandError(
+                    f"Static files can't be written to {settings.STATIC_ROOT}: {error.strerror}."
+                ) from None
+            self.stderr.write(f"Static files can't be written ({error.strerror}): those of the last start are used.")
 
     def say_where_to_look(self, port: int, in_sandbox: bool) -> None:
         """The addresses, the accounts, and what is not real."""
@@ -106,6 +119,13 @@ class Command(BaseCommand):
             ]
         else:
             lines.append("An account for the admin: manage.py createsuperuser. Is all well? manage.py check_queue")
+            if not Source.objects.active().exists():
+                lines += [
+                    "",
+                    "No source is switched on yet: nothing is imported, and nothing is sent to a Jenkins.",
+                    f"Switch one on at {shown}/admin/reviews/source/",
+                    "",
+                ]
         self.stdout.write("\n" + "\n".join(f"  {line}" for line in [*lines, "Ctrl-C stops everything."]) + "\n\n")
         self.stdout.flush()
 
