@@ -18,6 +18,7 @@ from core.error_views import error_response
 from core.middleware import client_address
 
 MAX_NAME = 255  # characters; what the tables of failed logins hold
+UNKNOWN = "0.0.0.0"  # noqa: S104  (nothing listens there: it is where nobody can come from)
 IPV6_NETWORK = 64  # bits: so many addresses are one household's or server's, who can take any of them
 
 
@@ -28,12 +29,12 @@ def name_tried(request: HttpRequest | None, credentials: dict[str, Any] | None =
 
 
 def counted_address(request: HttpRequest) -> str:
-    """The address that failed logins are counted by; of IPv6 the network. Empty when the address is not known."""
+    """The address that failed logins are counted by; of IPv6 the network. ``UNKNOWN`` when it is not known."""
     address = client_address(request)
     try:
         found = ip_address(address)
     except ValueError:  # a socket file of the same machine
-        return ""
+        return UNKNOWN
     if not isinstance(found, IPv6Address):
         return address
     if found.ipv4_mapped:
@@ -73,7 +74,7 @@ def _is_spraying(request: HttpRequest, name: str) -> bool:
     So somebody who guesses in an office, or behind the same proxy, does not lock out those who work there.
     """
     address, limit = counted_address(request), settings.LOGIN_FAILURE_LIMIT_PER_ADDRESS
-    if not address or not limit:
+    if address == UNKNOWN or not limit:
         return False
     failed = _recent_failures(address).aggregate(count=Sum("failures_since_start"))["count"] or 0
     return failed >= limit and not AccessLog.objects.filter(username=name, ip_address=address).exists()

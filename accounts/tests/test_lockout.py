@@ -116,6 +116,13 @@ def test_without_a_known_address_nobody_is_kept_out_for_others():
     assert log_in("marta", address="").status_code == 302
 
 
+def test_without_a_known_address_a_name_is_still_locked():
+    for _ in range(3):
+        log_in("marta", WRONG, address="")
+    answer = log_in("marta", address="")
+    assert (answer.status_code, "as this user. Wait 15 minutes" in answer.content.decode()) == (429, True)
+
+
 def test_zero_switches_it_off(settings):
     settings.LOGIN_FAILURE_LIMIT_PER_ADDRESS = 0
     assert spray(8) == [200] * 8
