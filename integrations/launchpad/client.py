@@ -35,7 +35,7 @@ from integrations.launchpad.paging import Collection
 
 APPLICATION = "review-queue"
 VERSION = "devel"
-MAX_BYTES = 64 * 1024 * 1024  # of one answer
+MAX_BYTES = 16 * 1024 * 1024  # of one answer; a list that is larger is asked for in smaller batches
 MAX_REDIRECTS = 3
 RETRIED = (502, 503)
 PAUSE_SECONDS = 1.0  # before the one retry

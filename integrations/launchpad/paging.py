@@ -25,6 +25,7 @@ logger = structlog.get_logger(__name__)
 
 SIZES = (300, 75, 20, 5)  # entries of a batch; the first is the most that Launchpad hands out at once
 MAX_PAGES = 2000
+MAX_ENTRIES = 20_000  # of a list that is taken as a whole
 MAX_READS = 3  # of one list that changes each time
 KEPT_SECONDS = 3600  # how long a list's batch size, and what of it nobody can see, is remembered
 
@@ -48,7 +49,12 @@ class Collection:
 
     def entries(self) -> list[Any]:
         """All of it. Raises LaunchpadError."""
-        return [entry for batch in self.batches() for entry in batch]
+        entries: list[Any] = []
+        for batch in self.batches():
+            entries += batch
+            if len(entries) > MAX_ENTRIES:
+                raise TemporaryError(f"Launchpad answered a collection of more than {MAX_ENTRIES} entries.")
+        return entries
 
     def batches(self, first: dict[str, Any] | LaunchpadError | None = None) -> Iterator[list[Any]]:
         """Batch by batch, each entry once; ``first`` is what ``first_url`` answered. Raises LaunchpadError.

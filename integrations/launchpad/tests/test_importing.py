@@ -260,3 +260,12 @@ def test_all_takes_bugs_with_an_excluded_tag_too(launchpad, bugs):
     searches = [asked["parameters"] for asked in launchpad.asked if asked["parameters"].get("ws.op") == "searchTasks"]
     assert [search.get("tags") for search in searches] == ['["-not-a-charm"]', None]
     assert all('"Incomplete"' in search["status"] for search in searches)
+
+
+def test_an_import_goes_through_the_proxy_of_the_environment(launchpad, project, settings, monkeypatch):
+    monkeypatch.setenv("http_proxy", launchpad.url)  # a server that takes whole addresses, as a proxy does
+    settings.LAUNCHPAD_SERVICE_ROOT = "http://launchpad.invalid/"
+    launchpad.root = "http://launchpad.invalid/devel/"
+    report = import_source(project(launchpad.proposal(1)))
+    assert (report.problems, report.added) == ([], 1)
+    assert only().api_url.startswith("http://launchpad.invalid/")

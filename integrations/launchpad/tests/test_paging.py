@@ -170,6 +170,29 @@ def test_a_list_that_never_answers_is_an_error(launchpad, bug_list):
         get_launchpad().entries("charms")
 
 
+def test_a_list_without_end_is_left(launchpad, monkeypatch):
+    monkeypatch.setattr("integrations.launchpad.paging.MAX_ENTRIES", 3)
+
+    def answer(request):
+        start = int(request["parameters"].get("ws.start", 0))
+        page = {
+            "entries": [{"self_link": f"x{start}"}],
+            "next_collection_link": f"{launchpad.root}x?ws.start={start + 1}",
+        }
+        return 200, {}, json.dumps(page).encode()
+
+    launchpad.answers["/devel/x"] = answer
+    with pytest.raises(TemporaryError, match="more than 3 entries"):
+        get_launchpad().entries("x")
+
+
+def test_an_answer_that_is_too_large_is_asked_for_in_smaller_batches(launchpad, bug_list, monkeypatch):
+    bug_list.numbers, bug_list.largest = range(100), 300
+    monkeypatch.setattr("integrations.launchpad.client.MAX_BYTES", 30_000)
+    assert len(get_launchpad().entries("charms")) == 100
+    assert bug_list.sizes[:2] == [300, 75]
+
+
 @pytest.mark.parametrize(
     "change", [{"target": "other"}, {"excluded_tags": ["x"]}, {"kind": "project"}, {"distribution": "ubuntu"}]
 )
