@@ -18,32 +18,119 @@ FORMAL: dict[str, str] = {
     "needs resubmitting": Sentiment.NEGATIVE,
 }
 
-# Negative words are looked for first: "NLGTM" ends like "LGTM", and "not approved, -1" says approve as well.
-# A vote stands alone: "+10", "+1.5", "c++-1", "1/+1" and "@@ -1,4 +1,5 @@" are none; "disapprove" is no "approve".
-_BEFORE, _AFTER = r"(?<![\w+\-./=])", r"(?!\w|[.,:/]\d|/[+-]|%)"
-_NOT = r"(?:\b(?:not|cannot|never)|n['’]t)(?:\s+\w+){0,2}\s+"
-NEGATIVE = re.compile(
-    rf"{_BEFORE}[-−]1{_AFTER}|\bnlgtm\b|\bneeds[\s-]+(?:work|fixing|fixes|information|info|resubmitting)\b"
-    rf"|\bdisapproved?\b|{_NOT}(?:lgtm|approved?)\b|\bresubmit\b",
+MAX_READ = 100_000  # characters; nobody votes after that
+MAX_RULE = 300  # characters of a line that begins a quoted mail
+
+# --- what of a text its author said now ---------------------------------------------------------------------------
+# From such a line on, a text is somebody else's, or no text: signatures, quoted mails, in whatever language.
+_RULED_TITLE = re.compile(r"\s*-{2,}\s*[^\W\d_][^\n]*?\s*-{2,}\s*")  # -----Original Message-----
+_PGP = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----")
+_SENDER = re.compile(
+    r"\s*\*?(?:from|von|de|da|van|från|fra|lähettäjä|od|от|发件人|寄件者|差出人|보낸 사람)\s*\*?[:：]", re.IGNORECASE
+)
+_HEADER = re.compile(r"\s*\*?\w[\w .'’-]{0,20}\*?\s?[:：]")  # Sent:, Gesendet:, Envoyé :, Subject:
+_ATTRIBUTION = re.compile(  # On Monday Ann wrote:
+    r".*\b(?:wrote|writes|schrieb|schreibt|écrit|escribió|escreveu|ha scritto|schreef|skrev|kirjoitti|napisał\(a\)"
+    r"|napisała?|napsala?|пишет|написала?)\b.{0,80}[:：]\s*|.*(?:写道|寫道|のメール|님이 작성)[:：]?\s*",
     re.IGNORECASE,
 )
-POSITIVE = re.compile(rf"{_BEFORE}\+1{_AFTER}|\blgtm\b|\bapproved?\b", re.IGNORECASE)
-MAX_READ = 100_000  # characters; nobody votes after that
+_QUOTED = re.compile(r"\s*(?:[A-Za-z]{0,4}[>|»]|&gt;)")  # "> ", "| ", "JD> "
+_DIFF_START = re.compile(r"(?:@@ |diff --git |--- \S|\+\+\+ \S|=== |Index: )")
+_CODE_BLOCK = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
+_INDENTED = re.compile(r"(?: {4}|\t)")
 
 
-def unquoted(text: str) -> str:
-    """The text without the lines that quote somebody else, or say where a piece of a diff belongs."""
-    return "\n".join(line for line in text[:MAX_READ].splitlines() if not line.lstrip().startswith((">", "|", "@@ ")))
+def written_by_author(text: str) -> str:
+    """The words of a comment that its author wrote now: no quotes, mails below, signature, code, or piece of a diff."""
+    lines = _CODE_BLOCK.sub("\n", text[:MAX_READ]).splitlines()
+    kept: list[str] = []
+    in_diff = False
+    for number, line in enumerate(lines):
+        following = lines[number + 1 :]
+        if _PGP.match(line):
+            continue
+        if _ends_text(line, following):
+            break
+        in_diff = bool(_DIFF_START.match(line)) or (in_diff and line[:1] in "+- \\" and line != "")
+        if not in_diff and not _QUOTED.match(line) and not _INDENTED.match(line):
+            kept.append(_INLINE_CODE.sub(" ", line))
+    return "\n".join(kept)
+
+
+def _ends_text(line: str, following: list[str]) -> bool:
+    """Whether what begins with this line is a signature, or a mail that is answered."""
+    if len(line) > MAX_RULE:
+        return False
+    if line.rstrip() == "--" or _RULED_TITLE.fullmatch(line):
+        return True
+    if _SENDER.match(line):
+        return any(_HEADER.match(other) for other in following[:2])
+    if _ATTRIBUTION.fullmatch(line):  # answers may stand between the lines that are quoted, if they are marked
+        first = next((other for other in following if other.strip()), "")
+        return not _QUOTED.match(first)
+    return False
+
+
+# --- what it says -------------------------------------------------------------------------------------------------
+# Negative words are looked for first: "NLGTM" ends like "LGTM", and "not approved, -1" says approve as well.
+# A vote stands alone: "+10", "+1.5", "c++-1", "1/+1", "[-1]" and "f(-1)" are none; "disapprove" is no "approve".
+_BEFORE = r"(?<![\w+\-./=\[<>~^#$\"'“‘«])(?<!\w\()(?<!\d,)(?<!\d, )(?<![=<>]\s)(?<![\"'”’]:\s)"
+_PHONE = r"(?![ \t.\-/]*\(?\d{2,})"  # +1 555 0100, +1 (555) 0100
+_RANGE = r"(?!\s*(?:,|;|or|to|and|through|until|\.\.)\s*[-+−]?\d)"
+_UNIT = (
+    r"(?!\s+(?:lines?|days?|hours?|minutes?|seconds?|weeks?|bytes?|bits?|chars?|characters?|levels?|times?|commits?"
+    r"|revisions?|spaces?|pixels?|px|items?|rows?|columns?)\b)"
+)
+_AFTER = rf"(?!\w|[.,:/]\d|/[+-]|%|\]){_PHONE}{_RANGE}{_UNIT}"
+# Words before which a number is a value: "exits with -1", "returned: -1", "index -1", "n -1".
+_VALUE = re.compile(
+    r"(?:\b(?:with|returns?|returned|returning|codes?|status|rc|ret|exits?|exited|values?|index|idx|equals?|than|gives?"
+    r"|gave|gets?|got|yields?|yielded|prints?|printed|position|offset|by|of|line|column|version|revision|rev|utc|gmt"
+    r"|between|minus|plus|errno|error|sets?|pass(?:es|ed|ing)?|arguments?|argument|defaults?|using|uses?|at|port|pid"
+    r"|number|count|size|length|result|results|level|timeout|priority|nice|is|was|are|were|be|to|from)"
+    r"|(?<![\w'’])(?![aAiI]\b)[A-Za-z])\s*:?\s+$",
+    re.IGNORECASE,
+)
+_MEANT = re.compile(
+    r"\b(?:votes?|voting|review|verdict|opinion)\s+(?:is|was|of|to|from|with|at|by)\s*:?\s+$", re.IGNORECASE
+)
+_BY_ME = re.compile(r"\s+(?:from|by|for)\s+(?:me|us|my)\b", re.IGNORECASE)
+_NEGATIVE_ONE = re.compile(rf"{_BEFORE}[-−]1{_AFTER}", re.IGNORECASE)
+_POSITIVE_ONE = re.compile(rf"{_BEFORE}\+1{_AFTER}", re.IGNORECASE)
+_NOT = r"(?:\b(?:not|cannot|never)|n['’]t)(?:\s+\w+){0,2}\s+"
+_NEGATIVE_WORDS = re.compile(
+    r"\bnlgtm\b|(?<!no longer )(?<!nothing )\bneeds[\s-]+(?:work|fixing|fixes|information|info|resubmitting)\b"
+    rf"|\bdisapproved?\b|{_NOT}(?:lgtm|approved?)\b|(?<!\bI )(?<!\bwill )(?<!['’]ll )(?<!\bto )\bresubmit\b",
+    re.IGNORECASE,
+)
+# Who asks for an approval, or waits for one, does not give it.
+_ASKED = (
+    r"(?<!please )(?<!pls )(?<!kindly )(?<!you )(?<!to be )(?<!get )(?<!once )(?<!when )(?<!until )(?<!if )(?<!unless )"
+    r"(?<!before )(?<!after )(?<!who )(?<!will )(?<!would )(?<!should )(?<!must )(?<!could )(?<!someone )(?<!it be )"
+)
+_POSITIVE_WORDS = re.compile(rf"\blgtm\b|{_ASKED}\bapproved?\b", re.IGNORECASE)
 
 
 def sentiment(text: str, vote: str = "") -> str:
-    """Positive, negative or neutral: by the formal vote where there is one, else by the unquoted text."""
+    """Positive, negative or neutral: by the formal vote where there is one, else by what the author wrote."""
     if vote:
         return FORMAL.get(vote.strip().lower(), Sentiment.NEUTRAL)
-    words = unquoted(text)
-    if NEGATIVE.search(words):
+    words = written_by_author(text)
+    if _NEGATIVE_WORDS.search(words) or _has_vote(_NEGATIVE_ONE, words):
         return Sentiment.NEGATIVE
-    return Sentiment.POSITIVE if POSITIVE.search(words) else Sentiment.NEUTRAL
+    if _POSITIVE_WORDS.search(words) or _has_vote(_POSITIVE_ONE, words):
+        return Sentiment.POSITIVE
+    return Sentiment.NEUTRAL
+
+
+def _has_vote(pattern: re.Pattern[str], words: str) -> bool:
+    """Whether one of the numbers is meant as a vote, and not as a value."""
+    for found in pattern.finditer(words):
+        before = words[max(0, found.start() - 40) : found.start()].rpartition("\n")[2]
+        if _BY_ME.match(words, found.end()) or _MEANT.search(before) or not _VALUE.search(before):
+            return True
+    return False
 
 
 def count_votes(review: Review) -> None:
