@@ -216,6 +216,12 @@ def test_an_item_out_of_reach_says_since_when_how_often_it_was_checked_and_what_
     assert "Not up to date" not in page
 
 
+def test_the_last_check_of_an_item_out_of_reach_is_the_one_that_did_not_find_it(client):
+    now = timezone.now()
+    review = make_missing(synced_at=now - timedelta(days=2), looked_at=now - timedelta(minutes=20))
+    assert "20 min ago</time>, not found</dd>" in get_page(client, review)
+
+
 def test_one_check_is_once(client):
     assert "it was checked once." in get_page(client, make_missing())
 

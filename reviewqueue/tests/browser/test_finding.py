@@ -38,7 +38,7 @@ def test_a_search_is_taken_along_as_csv(page, make_review):
 
 def test_people_are_offered_while_one_types(page, make_review):
     make_review("Apache")
-    Person.objects.create(username="bjarne", display_name="Bjarne")
+    Person.objects.create(username="bjarne", display_name="Bjarne", is_reviewer=True)
     page.goto("/search/")
     page.get_by_label("Submitter").press_sequentially("bj")
     expect(page.locator("#people option")).to_have_count(2)
