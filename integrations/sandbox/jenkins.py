@@ -18,14 +18,17 @@ from urllib.parse import quote
 
 import requests
 
-from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer
+from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer, page_answer
 
 JOB = "charm-test"
 TOKEN = "sandbox-job-token"  # noqa: S105 (the sandbox keeps no secrets)
 USER, API_TOKEN = "sandbox", "sandbox-api-token"
 PARAMETERS = ("url", "callback_url", "job_id", "envs", "revision", "branch")
+WITH_RESULTS = ("SUCCESS", "UNSTABLE")  # builds that end so have archived a results.json
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL", "ABORTED": "ERROR"}
 TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests/20-relations", "tests/30-upgrade")
+CONSOLE = "Started by remote host 127.0.0.1\nTesting {url} on {envs}\n"
+NEWEST = 30  # builds on a job's page
 TICK = 0.05  # seconds
 REMEMBERED_FOR = 300.0  # seconds that a queue item is known after it left the queue, as in Jenkins
 
@@ -195,6 +198,9 @@ class SandboxJenkins(SandboxServer):
         with self.lock:
             build = (job or self.job).builds[number]
             build.state, build.result, build.ends_at = "ended", result, time.time()
+            if result in WITH_RESULTS:
+                build.console += "".join(test["output"] for test in self._results(build)["tests"])
+            build.console += f"Finished: {result}\n"
             self._leave_queue(build)
             self.unfinished.pop(build.item, None)
         return build
@@ -313,7 +319,7 @@ class SandboxJenkins(SandboxServer):
                 ends_at=starts + chance.uniform(*self.building_seconds),
                 loses_start=chance.random() < self.losing / 2,
                 loses_end=chance.random() < self.losing,
-                console=f"Started\nTesting {given.get('url', '')}\n",
+                console=CONSOLE.format(url=given.get("url", ""), envs=given.get("envs", "")),
             )
             job.builds[build.number] = self.items[build.item] = self.unfinished[build.item] = build
             self.queued[_identity(job, given)] = build
@@ -348,7 +354,10 @@ class SandboxJenkins(SandboxServer):
             if request.segments[: len(job.segments)] == job.segments:
                 return self._of_job(job, request.segments[len(job.segments) :], request)
         if not path:
-            return self._page("Jenkins of the sandbox", "\n".join("/".join(job.names) for job in self.jobs))
+            links = [
+                f'<li><a href="/{html.escape(job.path)}/">{html.escape("/".join(job.names))}</a>' for job in self.jobs
+            ]
+            return page_answer("Jenkins of the sandbox", f"<ul>{''.join(links)}</ul>")
         return _not_found()
 
     def _of_item(self, number: str) -> Build | None:
@@ -365,7 +374,7 @@ class SandboxJenkins(SandboxServer):
             }  # fmt: skip
             return json_answer(answer | ({"builds": self._latest(job, request)} if _asks_for_builds(request) else {}))
         if not rest:
-            return self._page("/".join(job.names), f"{len(job.builds)} builds so far.")
+            return _job_page(job, self.url_of(job))
         cell = rest.pop(0) if len(rest) > 1 and rest[1].isdigit() else ""
         build = job.builds.get(int(rest[0])) if rest[0].isdigit() else None
         if build is None or build.state not in ("running", "ended") or (cell and cell not in build.cells):
@@ -421,7 +430,7 @@ class SandboxJenkins(SandboxServer):
         if rest == "api/json":
             return json_answer(self._record(build, cell))
         if rest == "artifact/results.json":
-            return json_answer(self._results(build)) if build.result in ("SUCCESS", "UNSTABLE") else _not_found()
+            return json_answer(self._results(build)) if build.result in WITH_RESULTS else _not_found()
         if rest == "testReport/api/json":
             return json_answer(build.report) if build.report else _not_found()
         if rest == "stop":
@@ -433,7 +442,7 @@ class SandboxJenkins(SandboxServer):
         if rest == "logText/progressiveText":
             return _console_from(build, request.parameter("start"))
         if rest in ("", "console"):
-            return self._page(f"{'/'.join(build.job.names)} #{build.number} {cell}", build.console)
+            return _build_page(build, cell)
         return _not_found()
 
     def _results(self, build: Build) -> dict[str, Any]:
@@ -449,9 +458,21 @@ class SandboxJenkins(SandboxServer):
         finished = datetime.fromtimestamp(build.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"tests": tests, "revision": build.parameters.get("revision", ""), "finished": finished}
 
-    def _page(self, title: str, text: str) -> Answer:
-        page = f"<!doctype html><meta charset=utf-8><title>Sandbox</title><h1>{html.escape(title)}</h1>"
-        return Answer(200, f"{page}<pre>{html.escape(text)}</pre>".encode(), type="text/html; charset=utf-8")
+
+def _job_page(job: Job, url: str) -> Answer:
+    """A job for people: its newest builds."""
+    rows = [
+        f'<li><a href="{html.escape(url)}/{build.number}/console">#{build.number}</a> '
+        f"{html.escape(build.parameters.get('url', ''))}: {(build.result or build.state).lower()}"
+        for build in list(job.builds.values())[:-NEWEST:-1]
+    ]
+    return page_answer("/".join(job.names), f"<p>A job of the sandbox's Jenkins.<ul>{''.join(rows)}</ul>")
+
+
+def _build_page(build: Build, cell: str) -> Answer:
+    """A build for people: its console."""
+    title = f"{'/'.join(build.job.names)} #{build.number} {cell}".rstrip()
+    return page_answer(title, f"<pre>{html.escape(build.console)}</pre>")
 
 
 def _not_found() -> Answer:

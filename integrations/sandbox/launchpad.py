@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer
+from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer, page_answer
 from integrations.sandbox.world import BOT, Entry, LaunchpadWorld, wadl
 
 WADL_BASE = "https://api.launchpad.test/1.0/"
@@ -21,6 +21,10 @@ ACCESS_TOKEN = "sandbox-token"  # noqa: S105 (the sandbox keeps no secrets)
 UNFINISHED = {"Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"}
 BATCH, LARGEST_BATCH = 75, 300
 GRANT_AFTER = 2  # looks at the request token until access is granted
+SHOWN = {  # fields of an entry that its page shows, and how they are called there
+    "name": "Name", "queue_status": "Status", "status": "Status", "description": "Description",
+    "date_created": "Created", "unique_name": "Location", "last_scanned_id": "Tip", "commit_sha1": "Commit",
+}  # fmt: skip
 OUT_OF_TIME = b"Timeout error, please try again in a few minutes."
 
 
@@ -246,16 +250,25 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
 
     def _page(self, path: str) -> Answer:
         """What a person sees who follows a link out to Launchpad."""
+        path = self.moved_to(path)
         entry = self.entries.get(path)
-        known = entry or {}
-        title = str(known.get("title") or known.get("display_name") or path or "Launchpad of the sandbox")
-        facts = "".join(
-            f"<dt>{html.escape(name)}<dd>{html.escape(str(value))}"
-            for name, value in (entry or {}).items()
-            if value and not name.endswith("_link")
-        )
-        text = f"<!doctype html><meta charset=utf-8><title>Sandbox</title><h1>{html.escape(title)}</h1><dl>{facts}</dl>"
-        return Answer(200 if entry or not path else 404, text.encode(), type="text/html; charset=utf-8")
+        if entry is None:
+            return page_answer("Launchpad of the sandbox", status=404 if path else 200)
+        names = ("commit_message", "title", "display_name", "name")
+        title, comments = next((str(entry[name]) for name in names if entry.get(name)), path), path + "/all_comments"
+        if "bug_link" in entry:
+            bug = self.path_of(entry["bug_link"])
+            title, comments = self.entries[bug]["title"], bug + "/messages"
+        facts = [f"<dt>{label}<dd>{html.escape(str(entry[name]))}" for name, label in SHOWN.items() if entry.get(name)]
+        said = map(self._comment_html, self.collections.get(comments, []))
+        return page_answer(title, f"<dl>{''.join(facts)}</dl>", *said)
+
+    def _comment_html(self, path: str) -> str:
+        comment = self.entries[path]
+        who = self.entries.get(self.path_of(comment["owner_link"]), {}).get("display_name", "")
+        vote = f" ({comment['vote']})" if comment.get("vote") else ""
+        said = f"{who}{vote}, {comment['date_created'][:10]}"
+        return f"<h2>{html.escape(said)}</h2><pre>{html.escape(comment['content'])}</pre>"
 
 
 def _time(text: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+STYLE = "body{font:16px/1.5 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
 KINDS = ("status", "html", "cut", "slow", "hang up", "lost")
 POLL_SECONDS = 0.005  # between two looks whether to stop
 LARGEST_BODY = 10 * 1024 * 1024  # bytes
@@ -60,6 +62,13 @@ class Answer:
 def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
     """A JSON answer."""
     return Answer(status, json.dumps(value).encode(), headers)
+
+
+def page_answer(title: str, *parts: str, status: int = 200) -> Answer:
+    """A page for people; the parts are HTML already."""
+    heading = html.escape(title)
+    page = f"<!doctype html><meta charset=utf-8><title>{heading}</title><style>{STYLE}</style><h1>{heading}</h1>"
+    return Answer(status, (page + "".join(parts)).encode(), type="text/html; charset=utf-8")
 
 
 @dataclass

@@ -15,7 +15,7 @@ def jenkins(sandbox):
 
 def ask_for_build(jenkins, job=None, **parameters):
     job = job or jenkins.job
-    query = {"token": job.token, "url": "lp:x", "job_id": "1", **parameters}
+    query = {"token": job.token, "url": "lp:x", "envs": "lxc", "job_id": "1", **parameters}
     return requests.get(jenkins.url_of(job) + "/buildWithParameters", params=query, timeout=60, allow_redirects=False)
 
 
@@ -97,8 +97,9 @@ def test_a_build_may_have_a_test_report(jenkins):
 def test_the_console_is_read_from_where_one_left_off(jenkins):
     ask_for_build(jenkins)
     build = jenkins.begin(1)
-    answer = requests.get(jenkins.build_url(build) + "logText/progressiveText?start=8", timeout=60)
-    assert (answer.text, answer.headers["X-More-Data"]) == ("Testing lp:x\n", "true")
+    first_line = len("Started by remote host 127.0.0.1\n")
+    answer = requests.get(f"{jenkins.build_url(build)}logText/progressiveText?start={first_line}", timeout=60)
+    assert (answer.text, answer.headers["X-More-Data"]) == ("Testing lp:x on lxc\n", "true")
     assert answer.headers["X-Text-Size"] == str(len(build.console))
 
 
@@ -131,3 +132,14 @@ def test_builds_run_by_themselves_in_seconds(settings):
         assert {build.state for build in jenkins.builds.values()} == {"ended"}
     finally:
         jenkins.stop()
+
+
+def test_a_person_finds_a_builds_console_from_the_front_page(jenkins):
+    ask_for_build(jenkins)
+    jenkins.begin(1)
+    jenkins.end(1, "UNSTABLE")
+    assert "/job/charm-test/" in requests.get(jenkins.url, timeout=60).text
+    assert jenkins.job_url + "/1/console" in requests.get(jenkins.job_url, timeout=60).text
+    console = requests.get(jenkins.job_url + "/1/console", timeout=60).text
+    assert "ERROR: unit is in error state" in console
+    assert "Finished: UNSTABLE" in console

@@ -233,3 +233,25 @@ def test_a_linked_bug_is_found_from_its_branch_and_its_proposal(launchpad, propo
     bug = launchpad.entries[task]["bug_link"]
     assert [entry["self_link"] for entry in entries(launchpad, "~ada/thing/fix/linked_bugs")] == [bug]
     assert [entry["self_link"] for entry in entries(launchpad, proposal + "/bugs")] == [bug]
+
+
+# --- Pages -----------------------------------------------------------------------------------------------
+
+
+def test_a_person_reads_what_was_said_of_a_proposal(launchpad, proposal):
+    launchpad.comment(proposal, "rev", "<b>Looks good.</b>", "Approve")
+    page = requests.get(launchpad.url + proposal, timeout=60).text
+    assert "Needs review" in page
+    assert "Rev (Approve)" in page
+    assert "&lt;b&gt;Looks good.&lt;/b&gt;" in page
+
+
+def test_a_person_reads_what_was_said_of_a_bug(launchpad, task):
+    launchpad.comment(task, "rev", "Looks good.")
+    page = requests.get(launchpad.url + task, timeout=60).text
+    assert "<h1>New charm: new</h1>" in page
+    assert "Looks good." in page
+
+
+def test_a_page_that_never_was_is_not_found(launchpad):
+    assert requests.get(launchpad.url + "~nobody", timeout=60).status_code == 404
