@@ -1,7 +1,7 @@
 """Is all well, and if not, what to do: one set of checks, shown by the admin's Health page and by ``check_queue``.
 
-``processes``, ``queue`` and ``services`` hold the checks by what they ask; ``overview`` the facts that the page shows
-beside them (docs/specification.md, sections 8 and 9).
+``processes``, ``queue``, ``launchpad``, ``clocks`` and ``services`` hold the checks by what they ask; ``overview`` has
+the facts that the page shows beside them (docs/specification.md, sections 8 and 9).
 """
 
 from reviewqueue.operations.health.background import BackgroundChecks

@@ -9,7 +9,9 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from reviewqueue.operations.health.background import BackgroundChecks
+from reviewqueue.operations.health.clocks import check_clocks
 from reviewqueue.operations.health.findings import Finding, Problem, found
+from reviewqueue.operations.health.launchpad import check_missing_items, check_reviewers
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
 from reviewqueue.operations.health.queue import check_posting, check_runs, check_sources
 from reviewqueue.operations.health.services import (
@@ -31,6 +33,9 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "sources": check_sources,
     "test runs": check_runs,
     "posting": check_posting,
+    "reviewers": check_reviewers,
+    "missing items": check_missing_items,
+    "clocks": check_clocks,
 }
 service_checks = BackgroundChecks(
     {"broker": check_broker, "Launchpad": check_launchpad, "Jenkins": check_jenkins}, kept_seconds=KEPT_SECONDS

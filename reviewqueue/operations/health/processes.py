@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from reviewqueue.operations.beat import MAX_CLOCK_SKEW
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviewqueue.operations.health.moments import utc
 from reviewqueue.operations.models import Heartbeat
@@ -41,6 +42,9 @@ def check_beat() -> Finding:
         return found("beat", facts=hosts)  # ``check_schedules`` says that the sweep is switched off
     if last.last_run_at is None and beats:
         return found("beat", facts=f"{hosts}, has only just started")
+    if last.last_run_at and last.last_run_at > timezone.now() + MAX_CLOCK_SKEW:
+        words = f"It sends nothing before {utc(last.last_run_at)}: a clock was ahead when it last sent something."
+        return found("beat", Problem(words, "Check the clock (timedatectl), then start beat again."))
     if last.last_run_at is None or last.last_run_at < timezone.now() - BEAT_SILENCE:
         since = f" since {utc(last.last_run_at)}" if last.last_run_at else ""
         return found("beat", Problem(f"It has sent nothing{since}.", "Start it: celery -A reviewqueue beat"))

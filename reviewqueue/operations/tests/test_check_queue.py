@@ -9,8 +9,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from integrations.models import TeamSync
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
+from reviews.models import Review, Source
 
 
 def job(names):
@@ -30,7 +32,7 @@ def healthy(launchpad, jenkins, monkeypatch):
 
 def test_all_is_well(healthy, capsys):
     call_command("check_queue")
-    assert capsys.readouterr().out.count(": OK") == 11
+    assert capsys.readouterr().out.count(": OK") == 14
 
 
 def diagnosis(capsys):
@@ -113,3 +115,51 @@ def test_a_credentials_file_that_others_can_read(settings, tmp_path):
     settings.LAUNCHPAD_CREDENTIALS_FILE.write_text("")
     settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o644)
     assert "queue.W001" in [message.id for message in run_checks()]
+
+
+@pytest.fixture
+def future():
+    """Far ahead, as a clock leaves it that was wrong."""
+    return timezone.now() + timedelta(days=365)
+
+
+def test_a_beat_whose_last_run_is_in_the_future_is_not_ok(healthy, capsys, future):
+    PeriodicTask.objects.update(last_run_at=future)
+    assert "beat: It sends nothing before" in diagnosis(capsys)
+
+
+def test_a_review_that_is_due_in_the_far_future_is_told(healthy, capsys, future, review):
+    Review.objects.update(due_at=future)
+    assert "clocks: 1 reviews are due at a time in the future" in diagnosis(capsys)
+
+
+def test_a_test_run_that_is_due_in_the_far_future_is_told(healthy, capsys, future, review):
+    review.test_runs.update(next_attempt_at=future)
+    assert "clocks: 1 test runs are due at a time in the future" in diagnosis(capsys)
+
+
+def test_a_source_whose_cursor_is_in_the_future_is_told(healthy, capsys, future):
+    Source.objects.filter(name="charms").update(cursor=future)
+    assert "clocks: 1 sources were last read at a time in the future" in diagnosis(capsys)
+
+
+def test_a_reviewer_team_that_can_not_be_read_is_named(healthy, capsys, settings):
+    settings.REVIEWER_TEAMS = ["old-name"]
+    TeamSync.objects.create(team="old-name", tried_at=timezone.now(), problem="Launchpad answered 404.")
+    assert "The team old-name could not be read: Launchpad answered 404." in diagnosis(capsys)
+
+
+def test_reviewer_teams_that_nobody_is_in_are_named(healthy, capsys, settings):
+    settings.REVIEWER_TEAMS = ["empty-team"]
+    TeamSync.objects.create(team="empty-team", synced_at=timezone.now())
+    assert "Nobody is in the reviewer teams (empty-team)" in diagnosis(capsys)
+
+
+def test_many_items_missing_at_once_are_told(healthy, capsys, review):
+    now = timezone.now()
+    for number in range(9):
+        review.pk, review.api_url = None, f"https://api/{number}"
+        review.url, review.number = f"https://lp/{number}", 100 + number
+        review.save(force_insert=True)
+    Review.objects.update(looked_at=now, missing_since=now)
+    assert "missing items: Launchpad does not show 10 of the 10 items" in diagnosis(capsys)

@@ -203,3 +203,8 @@ log.access_log.info(gunicorn.cfg.access_log_format, {"m": "GET", "U": "/x/", "s"
     )  # fmt: skip
     assert done.stdout.strip() == "[('127.0.0.1', 7)] 3", done.stderr
     assert done.stderr.count("path=/x/") == lines, done.stderr
+
+
+def test_the_proxy_keeps_everything_below_metrics_to_itself():
+    text = (ROOT / "deploy" / "nginx" / "review-queue.conf").read_text()
+    assert re.search(r"location /metrics \{ deny all; \}", text)  # a prefix: also /metrics/

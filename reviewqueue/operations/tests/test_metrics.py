@@ -175,3 +175,10 @@ def test_metrics_cost_the_same_however_much_there_is(scrape, run, django_assert_
         Substrate.objects.create(name=f"sub{number}")
     with django_assert_max_num_queries(len(few)):
         scrape()
+
+
+def test_metrics_have_one_address_which_a_proxy_can_close(client, db, settings):
+    settings.METRICS_TOKEN = TOKEN
+    answer = client.get("/metrics/", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 404
+    assert b"reviewqueue_" not in answer.content

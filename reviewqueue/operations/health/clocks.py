@@ -1,0 +1,38 @@
+"""A clock that was ahead leaves times in the future, and what is due then does not happen until then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from reviewqueue.operations.beat import MAX_CLOCK_SKEW
+from reviewqueue.operations.health.findings import Finding, Problem, found
+from reviews.models import Review, Source
+from reviews.refresh import longest_pause
+from testing.models import TestRun
+
+RUN_MARGIN = timedelta(hours=2)  # beyond the timeout of a build: pauses between attempts are an hour at most
+
+
+def check_clocks() -> Finding:
+    """Whether a row has a time further ahead than any rule sets it."""
+    now = timezone.now()
+    latest_run = now + timedelta(seconds=settings.TESTING_TIMEOUT) + RUN_MARGIN
+    counts = {
+        "schedules were last run": PeriodicTask.objects.filter(last_run_at__gt=now + MAX_CLOCK_SKEW).count(),
+        "test runs are due": TestRun.objects.unfinished().filter(next_attempt_at__gt=latest_run).count(),
+        "reviews are due": Review.objects.filter(due_at__gt=now + longest_pause()).count(),
+        "sources were last read": Source.objects.active().filter(cursor__gt=now + MAX_CLOCK_SKEW).count(),
+    }
+    problems = [
+        Problem(
+            f"{count} {what} at a time in the future: a clock was wrong.",
+            "Check the clock of each machine (timedatectl). The times are set back with the next round of each task.",
+        )
+        for what, count in counts.items()
+        if count
+    ]
+    return found("clocks", *problems)
