@@ -17,7 +17,7 @@ from integrations.models import OutcomePost
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from reviews.models import Review, Source
-from testing.models import Status, Substrate, TestRun
+from testing.models import Attempt, Status, Substrate, TestRun
 from testing.sweep.outcomes import recover
 
 PATH = "~ada/charms/trusty/mysql/fix-1/+merge/1"
@@ -108,7 +108,10 @@ def recoverable(run, jenkins):
     """The run was given up, and Jenkins has the results of its build after all."""
     results = {"tests": [{"suite": "bundle", "test": "deploy", "returncode": 0}]}
     jenkins.answers["/job/charm-test/7/artifact/results.json"] = (200, {}, json.dumps(results).encode())
-    TestRun.objects.filter(pk=run.pk).update(status=Status.ERROR, build_url=f"{jenkins.job_url}/7/")
+    TestRun.objects.filter(pk=run.pk).update(status=Status.ERROR)
+    Attempt.objects.create(
+        run=run, number=1, outcome="accepted", accepted_at=timezone.now(), build_url=f"{jenkins.job_url}/7/"
+    )
     run.refresh_from_db()
     return run
 
