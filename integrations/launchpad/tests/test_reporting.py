@@ -10,13 +10,15 @@ from django.db import connection
 from django.utils import timezone
 from launchpadlib.credentials import AccessToken, Credentials
 
+from accounts.models import Person
 from integrations.launchpad.credentials import save
 from integrations.launchpad.importing import import_source
+from integrations.launchpad.refreshing import refresh
 from integrations.launchpad.reporting import claim_time, content_of, create_posts, publish_results
 from integrations.models import OutcomePost
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
-from reviews.models import Review, Source
+from reviews.models import Comment, Review, Source
 from testing.models import Attempt, Status, Substrate, TestRun
 from testing.sweep.outcomes import recover
 
@@ -316,3 +318,60 @@ def test_credentials_are_sent_to_launchpad_alone(sandbox, on_sandbox):
     assert len(sandbox.launchpad.posts) == 55
     errors = set(OutcomePost.objects.unposted().values_list("error", flat=True))
     assert errors == {"A link points outside of Launchpad; it was not followed."}
+
+
+@pytest.fixture
+def posted_on_two(sandbox, settings, db):
+    """A proposal and a bug, both locked, read whole, and tested: then the outcomes are posted, and all is read again.
+
+    Returns what the reviews said before.
+    """
+    settings.TESTING_COMMENTS = True
+    credentials = Credentials("review-queue")
+    credentials.access_token = AccessToken("sandbox-token", "s3cret")
+    save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
+    many(sandbox.launchpad, proposals=2, bugs=2)
+    sources = [Source.objects.create(name="many", kind="project", target="many"), Source.objects.get(name="charms")]
+    sources[1].active = True
+    sources[1].save()
+    holder = Person.objects.create(username="marta-k")
+    read_all(sources)
+    Review.objects.update(locked_by=holder, locked_at=timezone.now())
+    before = said_of_reviews()
+    TestRun.objects.update(status=Status.FAIL, finished_at=timezone.now(), next_attempt_at=None)
+    assert publish_results() == 4
+    assert len(sandbox.launchpad.posts) == 4
+    read_all(sources)
+    return before
+
+
+def read_all(sources):
+    for source in sources:
+        assert import_source(source).ok
+    for review in Review.objects.all():
+        assert refresh(review) == ""
+
+
+def said_of_reviews():
+    """What activity would change: lock, time, state, and the place in the line."""
+    return list(
+        Review.objects.order_by("updated_at", "pk").values_list(
+            "kind", "pk", "locked_by__username", "updated_at", "state", "first_reviewed_at", "negative_votes"
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", ["update", "new"])
+def test_our_own_posted_outcome_is_no_activity(posted_on_two, kind):
+    assert Comment.objects.filter(is_automated=True, review__kind=kind).count() == 2
+    before = [row for row in posted_on_two if row[0] == kind]
+    assert [row for row in said_of_reviews() if row[0] == kind] == before
+
+
+def test_what_a_person_says_after_our_comment_is_activity(posted_on_two, sandbox):
+    review = Review.objects.filter(kind="update").first()
+    path = review.api_url.partition("/devel/")[2]
+    sandbox.launchpad.comment(path, "person-9", "I would not do this.")
+    assert refresh(review) == ""
+    review.refresh_from_db()
+    assert review.locked_by is None
