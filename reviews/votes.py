@@ -93,7 +93,9 @@ _VALUE = re.compile(
     re.IGNORECASE,
 )
 _MEANT = re.compile(
-    r"\b(?:votes?|voting|review|verdict|opinion)\s+(?:is|was|of|to|from|with|at|by)\s*:?\s+$", re.IGNORECASE
+    r"\b(?:(?:votes?|voting|review|verdict|opinion)\s+(?:is|was|of|to|from|with|at|by)|(?:have|need|going|want)\s+to)"
+    r"\s*:?\s+$",
+    re.IGNORECASE,
 )
 _BY_ME = re.compile(r"\s+(?:from|by|for)\s+(?:me|us|my)\b", re.IGNORECASE)
 _NEGATIVE_ONE = re.compile(rf"{_BEFORE}[-−]1{_AFTER}", re.IGNORECASE)

@@ -15,7 +15,7 @@ from integrations.launchpad.entries import Entry, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, read_people, resolve_items
 from reviews.facts import ItemFacts
-from reviews.ingest import abandon, add_comments, find_review, ingest
+from reviews.ingest import abandon, add_comments, find_review, ingest, takes_private
 from reviews.missing import note_missing
 from reviews.models import Review, Source
 from reviews.refresh import due_after, longest_pause
@@ -69,11 +69,12 @@ def _refresh(review: Review, now: datetime) -> str:
         abandon(review.pk, reason, now=now)
         return ""
     read, unread = None, ""
-    try:
-        read = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
-        read_people(launchpad, {comment.author.username for comment in read.comments})
-    except NotAccessible as error:  # a part that can't be read is not the item's absence
-        unread = f"Its comments can't be read: {error}"
+    if not item.facts.private or takes_private(source):
+        try:
+            read = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
+            read_people(launchpad, {comment.author.username for comment in read.comments})
+        except NotAccessible as error:  # a part that can't be read is not the item's absence
+            unread = f"Its comments can't be read: {error}"
     ingest(
         source,
         item.facts,
