@@ -80,7 +80,7 @@ def test_what_goes_wrong_on_purpose_is_said_and_mended(sandbox, db, settings, mo
     faults = [{"kind": kind, "path": "many", "seconds": 120}]
     assert requests.post(control, json={"faults": faults}, timeout=60).ok
     if kind == "slow":
-        settings.LAUNCHPAD_TIMEOUT = 0.5
+        settings.LAUNCHPAD_TIMEOUT = 0.2
     report = import_source(source)
     assert not report.ok
     assert report.problems
