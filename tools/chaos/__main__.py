@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ LAUNCHPAD_FAULTS: list[dict[str, Any]] = [
     {"status": 503, "rate": 0.1}, {"status": 500, "rate": 0.03}, {"kind": "hang up", "rate": 0.03},
     {"kind": "lost", "rate": 0.02}, {"kind": "cut", "rate": 0.01}, {"kind": "html", "rate": 0.01},
     {"kind": "slow", "seconds": 5, "rate": 0.01},
+    # Wrong answers: items that are there are said not to be. The hours that this lasts are made by moving times.
+    {"status": 404, "rate": 0.9, "path": r"merge/[0-9]+$"},
 ]  # fmt: skip
+PART_LOOKED_AT = 2  # one of so many reviews is looked at again and again while Launchpad answers wrongly
+MISSING_FOR = timedelta(hours=3)
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Plan:
     timeout: int  # until a build without an outcome counts as lost
     claim: int
     longest_build: float
+    looks: float  # between two looks at items while Launchpad answers wrongly
 
 
 def main() -> int:
@@ -67,8 +73,8 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0, help="seconds of load on the web afterwards (none)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
-    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5)
-    whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8)
+    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5, looks=1.5)
+    whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8, looks=24)
     plan = small if options.small else whole
     plan.reviews = options.reviews or plan.reviews
     plan.limit = options.limit or plan.limit
@@ -132,6 +138,7 @@ class Chaos:
         self.processes = [self.world, self.web, *self.workers, self.beat, self.second_beat]
         self.kills: Counter[str] = Counter()
         self.flushes = 0
+        self.most_missing = 0  # items at a time
         self.asked = [0, 0]  # of Jenkins and of Launchpad, while they failed
 
     def _process(self, name: str, command: list[str]) -> Process:
@@ -196,6 +203,7 @@ class Chaos:
         began = time.monotonic()
         flushes = [began + (until - began) * part for part in (0.4, 0.75)]
         two_beats = began + (until - began) * 0.5
+        next_look = began
         killer = Killer([*self.workers, self.beat], self.plan.every, self.plan.seed)
         while time.monotonic() < until:
             killer.tick()
@@ -205,9 +213,27 @@ class Chaos:
                 self.flushes += 1
             if time.monotonic() > two_beats and not self.second_beat.child:
                 self.second_beat.start()
+            if time.monotonic() > next_look:
+                next_look = time.monotonic() + self.plan.looks
+                self._look_at_items()
             time.sleep(0.1)
         self.kills = killer.kills
         self.asked = [self._facts(port)["requests"] for port in (self.jenkins_port, self.launchpad_port)]
+
+    def _look_at_items(self) -> None:
+        """Have some items looked at now, and let those that Launchpad does not show be missing for hours already."""
+        from django.utils import timezone
+
+        from core.enqueue import enqueue_on_commit
+        from integrations.tasks import refresh_active
+        from reviews.models import Review
+
+        now = timezone.now()
+        chosen = Review.objects.order_by("pk")[: self.plan.reviews // PART_LOOKED_AT].values_list("pk", flat=True)
+        Review.objects.filter(pk__in=list(chosen)).update(due_at=now)
+        missing = Review.objects.exclude(missing_since=None)
+        self.most_missing = max(self.most_missing, missing.update(missing_since=now - MISSING_FOR))
+        enqueue_on_commit(refresh_active.name)
 
     def _settle(self, until: float) -> dict[str, int]:
         """Nobody breaks anything any more; wait until all has come to rest. Returns what has not."""
@@ -216,7 +242,11 @@ class Chaos:
         self._faults([], [])
         self.second_beat.kill()
         rest = unsettled(self.plan.reviews * len(SUBSTRATES))
+        next_look = time.monotonic()
         while rest and time.monotonic() < until:
+            if rest.get("out of reach") and time.monotonic() > next_look:
+                next_look = time.monotonic() + self.plan.every
+                self._look_at_items()
             for process in (*self.workers, self.beat):
                 if not process.alive:
                     process.start()
@@ -264,6 +294,7 @@ class Chaos:
             f"({_counts(jenkins['faulted'])})",
             f"faults of Launchpad {sum(launchpad['faulted'].values())} of {self.asked[1]} requests "
             f"({_counts(launchpad['faulted'])})",
+            f"items not shown     {self.most_missing} at a time, {found.count('items abandoned')} abandoned",
             f"callbacks           {_counts(jenkins['callbacks'])}",
             f"posts               {len(launchpad['posts'])} comments, "
             f"{TestRun.objects.exclude(posted_at=None).count()} outcomes written down as posted",

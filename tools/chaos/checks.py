@@ -38,6 +38,9 @@ class Offences:
     def add(self, sort: str, row: object) -> None:
         self.rows.setdefault(sort, []).append(str(row))
 
+    def count(self, sort: str) -> int:
+        return len(self.rows.get(sort, ()))
+
     def lines(self) -> list[str]:
         found = []
         for sort, rows in self.rows.items():
@@ -47,13 +50,14 @@ class Offences:
 
 
 def unsettled(wanted: int) -> dict[str, int]:
-    """What still moves, or is not there yet; empty when everything has come to rest. One query."""
+    """What still moves, or is not there yet; empty when everything has come to rest. Two queries."""
     counts = TestRun.objects.aggregate(
         missing=wanted - Count("pk"),
         unfinished=Count("pk", filter=Q(status__in=UNFINISHED)),
         unposted=Count("pk", filter=Q(posted_at=None) & ~Q(status__in=UNFINISHED)),
         uncollected=Count("pk", filter=Q(results_due_at__isnull=False)),
     )
+    counts["out of reach"] = Review.objects.exclude(missing_since=None).count()
     return {name: count for name, count in counts.items() if count}
 
 
@@ -65,6 +69,8 @@ def check(reviews: int, substrates: int, jenkins: dict[str, Any], launchpad: dic
         found.add("reviews that are missing or too many", f"{count} of {reviews}")
     if len(runs) != reviews * substrates:
         found.add("runs that are missing or too many", f"{len(runs)} of {reviews * substrates}")
+    for review in Review.objects.closed():
+        found.add("items abandoned", f"{review.pk} {review.state} {review.sync_error}")
     _outcomes(found, runs, jenkins["builds"])
     _posts(found, runs, launchpad["posts"])
     _rows(found, runs)
