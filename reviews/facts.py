@@ -81,3 +81,4 @@ class ItemFacts:
     series: SeriesFacts | None = None
     excluded: bool = False  # tagged with one of the source's excluded tags
     comments_url: str = ""  # where what was said on it can be read
+    not_believed: tuple[str, ...] = ()  # what the outside said of it that can't be, in words

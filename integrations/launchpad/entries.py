@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -21,12 +21,12 @@ from pydantic_core import PydanticCustomError
 from core.urls import is_web_url
 from integrations.launchpad.errors import InvalidEntry
 from reviews.facts import HIDDEN_PERSON, CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.ingest import is_believable
 from reviews.models import Review, State
 
 logger = structlog.get_logger(__name__)
 
 REDACTED = "tag:launchpad.net:2008:redacted"  # in place of a link that we may not follow
-CLOCK_SKEW = timedelta(hours=1)  # how far ahead of our clock a time may be and still be believed
 MAX_COMMENT = 100_000  # characters kept
 PUBLIC_TYPES = ("", "Public", "Public Security")  # of information, as a bug names its own
 
@@ -280,6 +280,15 @@ class Proposal(ItemEntry):
         return "" if self.preview_diff_link == REDACTED else self.preview_diff_link
 
     @property
+    def places(self) -> list[str]:
+        """The branches or repositories that it is from and for, but for hidden ones."""
+        links = (
+            self.source_branch_link, self.source_git_repository_link,
+            self.target_branch_link, self.target_git_repository_link,
+        )  # fmt: skip
+        return [link for link in links if link]
+
+    @property
     def source_ref_url(self) -> str:
         """The Git ref that is proposed, or nothing."""
         repository, path = self.source_git_repository_link, self.source_git_path
@@ -444,6 +453,7 @@ def proposal_facts(
 ) -> ItemFacts:
     """The facts of a proposal. ``private`` says that what is proposed is. Raises InvalidEntry."""
     times = _believable(proposal.date_review_requested, proposal.date_reviewed, proposal.date_merged)
+    not_believed = _not_believed(proposal, "date_created", "date_review_requested", "date_reviewed", "date_merged")
     created = min(proposal.date_created, timezone.now())
     return ItemFacts(
         number=proposal.number,
@@ -463,6 +473,7 @@ def proposal_facts(
         diff_marker=proposal.preview_diff_link,
         series=series,
         comments_url=proposal.all_comments_collection_link,
+        not_believed=not_believed,
     )
 
 
@@ -491,6 +502,10 @@ def task_facts(
         revision=revision,
         excluded=any(tag in excluded_tags for tag in bug.tags),
         comments_url=bug.messages_collection_link,
+        not_believed=(
+            *_not_believed(task, "date_created"),
+            *_not_believed(bug, "date_last_updated", "date_last_message"),
+        ),
     )
 
 
@@ -512,6 +527,15 @@ def comment_facts(comment: Comment, *, position: int, is_bug: bool) -> CommentFa
 
 
 def _believable(*moments: datetime | None) -> list[datetime]:
-    """Those of the times that are there and not in the future: a clock was wrong, or it is a joke."""
-    latest = timezone.now() + CLOCK_SKEW
-    return [moment for moment in moments if moment is not None and moment <= latest]
+    """Those of the times that are there and not in the future."""
+    return [moment for moment in moments if moment is not None and is_believable(moment)]
+
+
+def _not_believed(entry: Entry, *names: str) -> tuple[str, ...]:
+    """Which of an entry's times lie in the future: a clock was wrong, or it is a joke."""
+    named = [(name, getattr(entry, name)) for name in names]
+    return tuple(
+        f"{name} {moment.isoformat()} lies in the future and is not believed."
+        for name, moment in named
+        if moment is not None and not is_believable(moment)
+    )

@@ -15,13 +15,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.entries import CLOCK_SKEW, ListedItem, get_state, parse, parse_item
+from integrations.launchpad.entries import ListedItem, get_state, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
 from integrations.launchpad.sources import READERS
 from integrations.models import ImportReport
-from reviews.ingest import ingest, ingest_new, takes_private
+from reviews.ingest import ingest, ingest_new, is_believable, takes_private
 from reviews.models import CLOSED_STATES, Review, Source
 from reviews.stats import sample_queue
 
@@ -117,6 +117,8 @@ class ImportRun:
             try:
                 if item.problem:
                     raise item.problem
+                for words in item.facts.not_believed if item.facts else ():
+                    self.add_problem(f"{item.entry.web_link}: {words}")
                 if item.facts and item not in written:
                     done = ingest(
                         self.source, item.facts, None, now=now, include_closed=self.include_closed,
@@ -149,7 +151,7 @@ class ImportRun:
         cursor = self.source.cursor
         if cursor is None or self.source.cursor_scope != _scope_of(self.source):
             return None
-        if cursor > self.report.started_at + CLOCK_SKEW:
+        if not is_believable(cursor, self.report.started_at):
             self.add_problem("The last import seems to lie in the future: a clock was wrong. All is read again.")
             return None
         return cursor - OVERLAP

@@ -22,6 +22,7 @@ from integrations.launchpad.entries import (
     Branch,
     Bug,
     CollectionPage,
+    Entry,
     EntryType,
     GitRef,
     GitRepository,
@@ -81,6 +82,7 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
     _keep_known_tips(_proposals(items))
     _read_tips(launchpad, _proposals(items))
     _read_test_urls(launchpad, _proposals(items))
+    _read_privacy(launchpad, _proposals(items))
     _read_series(launchpad, _proposals(items))
     excluded_tags = source.excluded_tags if source else []
     for item, task in _tasks(items):
@@ -158,13 +160,15 @@ def _keep_known_tips(proposals: list[tuple[Item, Proposal]]) -> None:
 def _read_tips(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
     """The tip of what is proposed: from the branches, many at once; else from the preview diff, else one by one."""
     unknown = [(item, proposal) for item, proposal in proposals if not item.revision]
-    named = [proposal.source_branch_link for _, proposal in unknown if proposal.source_branch_link]
-    if len(named) > 1:  # for one, the diff that the proposal names is asked for straight away
-        found = launchpad.branches(named)
-        for item, proposal in unknown:
-            if proposal.source_branch_link in found:
-                with item.catching():
-                    _take_branch(item, parse(Branch, found[proposal.source_branch_link]))
+    found = launchpad.branches(
+        link for _, proposal in unknown for link in (proposal.source_branch_link, proposal.target_branch_link)
+    )
+    for item, proposal in unknown:
+        with item.catching():
+            if target := found.get(proposal.target_branch_link):
+                item.is_branch_private = parse(Branch, target).private
+            if source := found.get(proposal.source_branch_link):
+                _take_branch(item, parse(Branch, source))
     diffs = {item: proposal.diff_url for item, proposal in unknown}
     for item, diff in _answers(launchpad, diffs, PreviewDiff):
         item.revision = diff.source_revision_id
@@ -177,7 +181,8 @@ def _read_tips(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> 
 
 
 def _take_branch(item: Item, branch: Branch) -> None:
-    item.revision, item.is_branch_private = branch.last_scanned_id, branch.private
+    item.revision = branch.last_scanned_id
+    item.is_branch_private = item.is_branch_private or branch.private
 
 
 def _answers(launchpad: Launchpad, links: dict[Item, str], model: type[EntryType]) -> Iterator[tuple[Item, EntryType]]:
@@ -192,31 +197,52 @@ def _answers(launchpad: Launchpad, links: dict[Item, str], model: type[EntryType
 
 
 def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
-    """What is to be tested: ``lp:`` and a branch's unique name, or a repository's URL (one request, once)."""
-    repositories: dict[Item, str] = {}
+    """What is to be tested: ``lp:`` and a branch's unique name, or a repository's URL (a request each, once)."""
+    repositories: dict[Item, Proposal] = {}
     for item, proposal in proposals:
         if item.test_url:
             continue
         if proposal.source_branch_link:
             item.test_url = "lp:" + proposal.source_branch_link.removeprefix(launchpad.root)
         elif proposal.source_git_repository_link:
-            repositories[item] = proposal.source_git_repository_link
+            repositories[item] = proposal
     if not repositories:
         return
-    urls = set(repositories.values())
+    urls = {url for proposal in repositories.values() for url in proposal.places}
     known = dict(Repository.objects.filter(url__in=urls).values_list("url", "https_url"))
     answers = launchpad.get_many(sorted(urls - set(known)))
     fetched: dict[str, str] = {}
-    for item, url in repositories.items():
+    for item, proposal in repositories.items():
         with item.catching():
-            if url in answers and not isinstance(answers[url], NotAccessible):
+            for url in proposal.places:
+                if url not in answers or isinstance(answers[url], NotAccessible):
+                    continue
                 repository = _parse_answer(GitRepository, answers[url])
-                item.is_branch_private = repository.private
-                if not repository.private:  # one that is may be public tomorrow: it is asked for again
+                if repository.private:  # it may be public tomorrow: it is asked for again
+                    item.is_branch_private = True
+                else:
                     fetched[url] = repository.git_https_url
+            url = proposal.source_git_repository_link
             item.test_url = fetched.get(url) or known.get(url) or "lp:" + url.removeprefix(launchpad.root)
     rows = [Repository(url=url, https_url=https_url) for url, https_url in sorted(fetched.items())]
     Repository.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _read_privacy(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
+    """Whether what is proposed is private still, for those that were: nothing becomes public because nobody asked."""
+    links: dict[Item, list[str]] = {}
+    for item, proposal in proposals:
+        if item.review and item.review.private and not proposal.private and not item.is_branch_private:
+            links[item] = proposal.places
+    answers = launchpad.get_many(link for places in links.values() for link in places)
+    for item, places in links.items():
+        with item.catching():
+            item.is_branch_private = any(_is_private(answers[link]) for link in places)
+
+
+def _is_private(answer: Answer) -> bool:
+    """Of a branch or repository; one that we may not see is. Raises LaunchpadError."""
+    return isinstance(answer, NotAccessible) or _parse_answer(Entry, answer).private
 
 
 def _series_url(launchpad: Launchpad, proposal: Proposal) -> str:

@@ -1,12 +1,12 @@
 """What there is to know of an item is found out: tip, branch, series (docs/specification.md, section 4)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
-from reviews.models import Review, Series
+from reviews.models import Review, Series, Source
 
 
 def only():
@@ -53,3 +53,71 @@ def test_an_item_of_an_inactive_series_is_abandoned(launchpad, project):
     import_source(project(launchpad.proposal(1)), include_closed=True)
     assert only().state == "abandoned"
     assert not Series.objects.get().active
+
+
+def test_a_time_in_the_future_is_not_believed_and_the_report_says_so(launchpad, project):
+    never = "9999-12-31T00:00:00+00:00"
+    source = project(launchpad.proposal(1, date_reviewed=never))
+    report = import_source(source)
+    assert report.problems == [
+        f"{only().url}: date_reviewed 9999-12-31T00:00:00+00:00 lies in the future and is not believed."
+    ]
+    assert report.failed == 0
+    assert only().updated_at.isoformat() == "2026-01-02T10:00:00+00:00"
+    assert import_source(source).changed == 0
+
+
+@pytest.fixture
+def world(db, sandbox):
+    """Proposals of both kinds into a project, on a Launchpad that knows what is private."""
+    launchpad = sandbox.launchpad
+    launchpad.add_person("ada", "Ada")
+    places = {
+        "source branch": launchpad.add_branch("ada", "thing/fix"),
+        "target branch": launchpad.add_branch("ada", "thing/trunk"),
+        "source repository": launchpad.add_repository("ada", "thing", "fix"),
+        "target repository": launchpad.add_repository("ada", "thing", "thing"),
+    }
+    created = datetime(2026, 11, 1, 10, tzinfo=UTC)
+    launchpad.add_proposal(places["source branch"], places["target branch"], registrant="ada", created=created)
+    launchpad.add_proposal(
+        places["source repository"], places["target repository"], registrant="ada", created=created, git_path="fix"
+    )
+    return launchpad, places, Source.objects.create(name="thing", kind="project", target="thing")
+
+
+@pytest.mark.parametrize("name", ["source branch", "target branch", "source repository", "target repository"])
+def test_a_proposal_of_which_one_side_is_private_is_private(world, name):
+    launchpad, places, source = world
+    Source.objects.filter(pk=source.pk).update(private_items="reviewers")
+    launchpad.set_private(places[name])
+    assert import_source(Source.objects.get(pk=source.pk)).problems == []
+    private = dict(Review.objects.values_list("private", "branch"))
+    assert private == {True: private[True], False: private[False]}
+    assert bool(private[True]) is ("repository" in name)  # a Git proposal has a path
+
+
+@pytest.mark.parametrize("name", ["source branch", "target branch", "source repository", "target repository"])
+def test_what_is_private_by_its_branch_stays_so_until_the_branch_is_public(world, name):
+    launchpad, places, source = world
+    Source.objects.filter(pk=source.pk).update(private_items="reviewers")
+    launchpad.set_private(places[name])
+    source.refresh_from_db()
+    for _ in range(2):
+        import_source(source)
+        assert Review.objects.filter(private=True).count() == 1
+    assert refresh(Review.objects.get(private=True)) == ""
+    assert Review.objects.filter(private=True).count() == 1
+    launchpad.set_private(places[name], False)
+    assert refresh(Review.objects.get(private=True)) == ""
+    assert not Review.objects.filter(private=True).exists()
+
+
+def test_a_bug_whose_linked_branch_is_private_is_private(world):
+    launchpad, _, _ = world
+    branch = launchpad.add_branch("ada", "charms/trusty/new/trunk")
+    launchpad.add_bug("charms", "New", owner="ada", branch=branch, created=datetime(2026, 11, 1, tzinfo=UTC))
+    launchpad.set_private(branch)
+    source = Source.objects.create(name="c", kind="distribution-bugs", target="charms", private_items="reviewers")
+    import_source(source)
+    assert Review.objects.get().private
