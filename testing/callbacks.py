@@ -16,12 +16,11 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from core.enqueue import enqueue_on_commit
 from core.urls import is_web_url
 from testing.choices import Status
-from testing.ci import get_ci
+from testing.ci import MAX_URL, get_ci
 from testing.models import TestRun
 from testing.transitions import Trigger, finish, keep_build, lock_run, start
 
 SALT = "testing.api.callback"
-MAX_URL = 1000  # characters
 
 # What a callback may say, the words of CI engines included, and what it means.
 CALLBACK_STATUS: dict[str, str] = {

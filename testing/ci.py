@@ -11,6 +11,11 @@ from typing import ClassVar
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+MAX_URL = 1000  # characters
+MAX_NAME = 255
+MAX_REASON = 500
+LARGEST_INTEGER = 2**31 - 1
+
 
 class CIError(Exception):
     """The engine did not do what it was asked. ``str()`` is the reason in words for staff and never holds a secret."""
@@ -54,6 +59,9 @@ class BuildRef:
     queue_url: str = ""
     build_url: str = ""
 
+    def __post_init__(self) -> None:
+        _bound(self, queue_url=usable_url(self.queue_url), build_url=usable_url(self.build_url))
+
 
 @dataclass(frozen=True, slots=True)
 class SingleTest:
@@ -64,6 +72,12 @@ class SingleTest:
     returncode: int
     duration: float | None  # seconds
     output: str = ""
+
+    def __post_init__(self) -> None:
+        _bound(
+            self, suite=storable(self.suite, MAX_NAME), test=storable(self.test, MAX_NAME),
+            returncode=max(-LARGEST_INTEGER, min(self.returncode, LARGEST_INTEGER)), output=storable(self.output),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,25 @@ class BuildRecord:
     finished_at: datetime | None = None
     reason: str = ""
     canceled: bool = False  # a person took it out of the engine's queue: it never became a build
+
+    def __post_init__(self) -> None:
+        _bound(self, build_url=usable_url(self.build_url), reason=storable(self.reason, MAX_REASON))
+
+
+def usable_url(url: str) -> str:
+    """The URL, or nothing when it is too long to be kept: half of a URL is another one."""
+    return url if len(url) <= MAX_URL and url.isprintable() else ""
+
+
+def storable(text: str, length: int | None = None) -> str:
+    """The text as every database can keep it: without NUL and halves of surrogate pairs, and not longer than that."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:length]
+
+
+def _bound(answer: BuildRef | SingleTest | BuildRecord, **values: str | int) -> None:
+    """What an engine says becomes rows: here, and nowhere else, it is made to fit into their columns."""
+    for name, value in values.items():
+        object.__setattr__(answer, name, value)
 
 
 class CIBackend(ABC):

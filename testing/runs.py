@@ -35,15 +35,15 @@ class LaunchResult:
 def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: Person | None) -> LaunchResult:
     """Create a run per substrate for the review's current revision, unless one is unfinished there already.
 
-    Raises NotAllowed when the review is closed or a substrate is not active.
+    Raises NotAllowed when the review is closed or not tracked, or a substrate is not active.
     """
     result = LaunchResult()
     with transaction.atomic():
         locked = lock_review(review.pk)
         if locked.state in CLOSED_STATES:
             raise NotAllowed(f"This item is {locked.get_state_display()}: nothing is tested any more.")
-        if review.why_untracked:
-            raise NotAllowed(f"{review.why_untracked} Nothing is tested of it.")
+        if reason := locked.why_untracked:
+            raise NotAllowed(f"{reason} Nothing is tested of it.")
         under_way = {
             run.substrate_id: run
             for run in TestRun.objects.filter(review=locked, revision=locked.revision).unfinished()
@@ -124,7 +124,7 @@ def cancel_run(run: TestRun, *, actor: Person | None, note: str) -> bool:
 def cancel_pointless(runs: TestRunQuerySet, most: int | None = None) -> int:
     """Cancel those of the runs that nobody needs any more, at most so many. Returns how many."""
     canceled = 0
-    for run in runs.pointless().select_related("review").order_by("pk")[:most]:
+    for run in runs.pointless().select_related("review__source").order_by("pk")[:most]:
         canceled += cancel_run(run, actor=None, note=run.why_pointless)
     return canceled
 

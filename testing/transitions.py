@@ -86,8 +86,10 @@ def change_status(run: TestRun, status: str, trigger: Trigger) -> str:
 
 
 def lock_review(review_id: int) -> Review:
-    """The review, its row locked until the transaction ends. Raises Review.DoesNotExist."""
-    review: Review = Review.objects.select_for_update(of=("self",), no_key=True).get(pk=review_id)
+    """The review with its source, its own row locked until the transaction ends. Raises Review.DoesNotExist."""
+    review: Review = (
+        Review.objects.select_related("source").select_for_update(of=("self",), no_key=True).get(pk=review_id)
+    )
     return review
 
 

@@ -1,19 +1,42 @@
-"""How the REST API reads bodies: as Django REST framework does, but for JSON that is made to break its reader."""
+"""How the REST API reads bodies: as Django REST framework does, and what people's scripts send besides."""
 
+import io
 from collections.abc import Mapping
 from typing import IO, Any
 
+from django.http import QueryDict
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
+
+Context = Mapping[str, Any] | None
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON that is nested without end is a broken body, not a crash."""
+    """JSON in UTF-8, with or without a byte order mark; nested without end it is a broken body, not a crash."""
 
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> dict[str, Any]:
+        context = dict(parser_context or {})
+        if str(context.get("encoding", "utf-8")).lower() in ("utf-8", "utf8"):
+            context["encoding"] = "utf-8-sig"
         try:
-            return super().parse(stream, media_type, parser_context)
+            return super().parse(stream, media_type, context)
         except RecursionError:
             raise ParseError("The JSON is nested too deeply") from None
+
+
+class FormOrJSONParser(BaseParser):
+    """A form or JSON, told apart by how it begins, whatever the content type says.
+
+    Scripts send ``text/plain`` or no type at all, with a byte order mark in front and a newline behind.
+    """
+
+    media_type = "*/*"
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> Any:
+        try:
+            text = stream.read().decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8") from None
+        if text.startswith(("{", "[", '"')):
+            return BoundedJSONParser().parse(io.BytesIO(text.encode()))
+        return QueryDict(text)

@@ -6,11 +6,13 @@ from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied, ValidationError
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
+from core.api.parsers import BoundedJSONParser, FormOrJSONParser
 from core.counters import count
 from testing.api.runs import TestRunSerializer, shown_results
 from testing.callbacks import ACCEPTED, InvalidCallback, UnknownRun, WrongToken, apply_callback
@@ -51,6 +53,7 @@ class CallbackView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    parser_classes = (BoundedJSONParser, MultiPartParser, FormOrJSONParser)
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "callback"
 
@@ -65,7 +68,11 @@ class CallbackView(APIView):
     @extend_schema(
         operation_id="test_run_callback",
         parameters=[OpenApiParameter("token", str, description="Given to the build as part of `callback_url`.")],
-        request=CallbackSerializer,
+        request={
+            "application/json": CallbackSerializer,
+            "application/x-www-form-urlencoded": CallbackSerializer,
+            "multipart/form-data": CallbackSerializer,
+        },
         responses={200: CallbackAnswerSerializer},
     )
     def post(self, request: Request, pk: int) -> Response:

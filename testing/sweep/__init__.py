@@ -8,6 +8,7 @@ Threads only ask the engine; every row is read and written by the thread that sw
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 
 from django.db.models import Exists
 
@@ -15,6 +16,7 @@ from testing.ci import get_ci
 from testing.models import Attempt, Substrate, TestRun
 from testing.runs import cancel_pointless
 from testing.sweep.claims import SweepReport, put_off
+from testing.sweep.due_times import misdated_attempts, misdated_runs, set_back
 from testing.sweep.following import follow_due
 from testing.sweep.lookups import look_up_due
 from testing.sweep.results import collect_due
@@ -32,6 +34,9 @@ def sweep() -> SweepReport:
     """Bring every due run on. One query when nothing is due; any number of processes may sweep at once."""
     report, started = SweepReport(), time.monotonic()
     due = steps_due()
+    if due["set_back"]:
+        set_back()
+        due = steps_due()
     if not any(due.values()):
         return report
     if due["cancel"]:
@@ -55,6 +60,7 @@ def sweep() -> SweepReport:
 def steps_due() -> dict[str, bool]:
     """Which steps of the sweep have something to do. One query."""
     found = Substrate.objects.order_by().values(
+        set_back=Exists(misdated_runs()) | Exists(misdated_attempts()),
         cancel=Exists(TestRun.objects.pointless()),
         send=Exists(TestRun.objects.to_send().due()),
         follow=Exists(TestRun.objects.on_engine().due()),
@@ -63,4 +69,7 @@ def steps_due() -> dict[str, bool]:
         collect=Exists(TestRun.objects.with_results_due()),
     )[:1]
     # Without a substrate there can be no run.
-    return {step: bool(is_due) for row in found for step, is_due in row.items()}
+    steps = defaultdict[str, bool](bool)
+    for row in found:
+        steps.update({step: bool(is_due) for step, is_due in row.items()})
+    return steps

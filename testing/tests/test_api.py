@@ -110,3 +110,27 @@ def test_the_json_of_a_run_is_what_its_fields_say(line):
     run = complete_runs().get(pk=run.pk)
     by_fields = ModelSerializer.to_representation(TestRunSerializer(), run)
     assert JSONRenderer().render(TestRunSerializer(run).data) == JSONRenderer().render(by_fields)
+
+
+@pytest.fixture
+def launch(client, line):
+    user = User.objects.create(username="carol", person=Person.objects.create(username="carol", is_reviewer=True))
+    client.force_login(user)
+    return lambda names: client.post(f"/api/reviews/{line.pk}/test-runs/", {"substrates": names}, "application/json")
+
+
+def test_a_name_that_is_given_five_thousand_times_is_refused_without_a_query_for_each(
+    launch, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(10):
+        assert launch(["lxc"] * 5000).status_code == 400
+
+
+def test_a_name_that_is_given_twice_is_launched_once(launch):
+    assert [run["substrate"] for run in launch(["aws", "aws"]).json()["launched"]] == ["aws"]
+
+
+@pytest.mark.parametrize("names", [[], ["moon"], ["lxc", "moon"], "lxc", None, [["lxc"]], ["\x00"], ["x" * 100_000]])
+def test_names_that_no_substrate_has_are_refused_by_field(launch, names):
+    answer = launch(names)
+    assert (answer.status_code, "substrates" in answer.json()) == (400, True)

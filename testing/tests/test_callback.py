@@ -1,5 +1,6 @@
 """Builds report back (docs/specification.md, section 5): idempotent, order-proof, and nobody else is let in."""
 
+import io
 import json
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from core.counters import count
+from core.middleware import BoundedChunks
 from reviews.models import State
 from reviews.signals import review_closed
 from testing.callbacks import CALLBACK_STATUS, callback_url_of
-from testing.models import Status
+from testing.models import Status, TestRun
 from testing.runs import cancel_run, launch_default_runs
 from testing.sweep import sweep
 
@@ -189,3 +191,68 @@ def test_two_builds_change_their_own_runs_only(client, run, review, jenkins):
         assert (one.status, one.build_url, one.review.square) == (word, BUILD.replace("7", str(one.pk)), square)
         assert one.attempts.get().build_url == f"{jenkins.job_url}/{one.pk}/"
         assert [event.new.split()[0] for event in one.review.events.filter(run_id=one.pk)][-2:] == ["running", word]
+
+
+def path_of(run):
+    return callback_url_of(run).removeprefix("http://localhost:8000")
+
+
+FORM, JSON = f"status=PASS&build_url={BUILD}", json.dumps({"status": "PASS", "build_url": BUILD})
+
+
+@pytest.mark.parametrize("body", [FORM, JSON], ids=["form", "json"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "bom"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["", "newline", "crlf"])
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", "", "application/octet-stream"])
+def test_whatever_the_content_type_a_form_or_json_is_read(client, run, kind, body, mark, end):
+    answer = client.post(path_of(run), (mark + body + end).encode(), content_type=kind)
+    assert (answer.status_code, answer.json()["applied"], answer.json()["build_url"]) == (200, True, BUILD)
+
+
+@pytest.mark.parametrize(("kind", "body"), [("application/json", JSON), ("application/x-www-form-urlencoded", FORM)])
+def test_a_byte_order_mark_and_a_newline_do_no_harm(client, run, kind, body):
+    assert client.post(path_of(run), f"\ufeff{body}\n".encode(), content_type=kind).json()["applied"]
+
+
+def test_a_multipart_body_is_read(client, run):
+    assert client.post(path_of(run), {"status": "PASS", "build_url": BUILD}).json()["applied"]
+
+
+def test_a_chunked_body_is_read(client, rf, run):
+    """As gunicorn hands it over: without a length."""
+    environ = rf.post(path_of(run), FORM.encode(), content_type="").environ
+    del environ["CONTENT_LENGTH"]
+    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(FORM.encode())}
+    answer = BoundedChunks(lambda environ, _: client.handler(environ))(environ, None)
+    assert json.loads(answer.content)["applied"]
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"<xml/>", b"", b"{", b"[" * 5000])
+def test_what_is_neither_is_a_400_that_says_what_is_accepted(client, run, body):
+    answer = client.post(path_of(run), body, content_type="text/plain")
+    assert answer.status_code == 400
+    assert "PASS" in answer.content.decode()
+
+
+def test_an_outcome_of_a_matrix_cell_is_not_the_builds(client, run, jenkins):
+    cell = f"{jenkins.job_url}/label=arm/7/"
+    answer = report(client, run, "SUCCESS", build_url=cell).json()
+    assert (answer["applied"], answer["status"]) == (False, "pending")
+    assert "only the whole build has an outcome" in answer["reason"]
+
+
+def test_a_matrix_cell_may_report_that_it_runs(client, run, jenkins):
+    assert report(client, run, "RUNNING", build_url=f"{jenkins.job_url}/label=arm/7/").json()["status"] == "running"
+
+
+def test_a_run_that_was_removed_is_unknown(client, run):
+    path = path_of(run)
+    run.delete()
+    assert client.post(path, {"status": "PASS"}).status_code == 404
+
+
+def test_an_attempt_beyond_todays_maximum_is_heard(client, run, settings):
+    TestRun.objects.update(attempt=7)
+    run.refresh_from_db()
+    settings.TESTING_MAX_ATTEMPTS = 2
+    assert report(client, run, "PASS").json()["applied"]
