@@ -87,6 +87,12 @@ class JobAddress:
         """Whether the URL names this job itself, by whatever name Jenkins has for itself."""
         return self._below(url) == []
 
+    def moved_to(self, location: str) -> str:
+        """The job's address where a redirect leads to the same job under another name; else empty."""
+        other = JobAddress(location.split("?")[0])
+        is_same_job = bool(other._names) and _decoded(other._names) == _decoded(self._names)
+        return other.url if is_same_job and not other.problem and other.url != self.url else ""
+
     def queue_item(self, location: str) -> str:
         """Our address of the queue item that a URL or a path names by its number; empty when it names none."""
         item = QUEUE_ITEM.search(location.split("?")[0])

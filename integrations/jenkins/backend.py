@@ -102,6 +102,10 @@ class Jenkins(CIBackend):
         if answer.status in (200, 201) or (answer.status == 303 and queue_url):
             return BuildRef(queue_url=queue_url)
         if 300 <= answer.status < 400:
+            if moved := self.job.moved_to(answer.headers.get("location", "")):
+                raise ConfigurationError(
+                    f"Jenkins redirected ({answer.status}) and queued nothing. Set JENKINS_JOB_URL to {moved}."
+                )
             raise ConfigurationError(
                 f"Jenkins redirected ({answer.status}) and queued nothing: nobody is logged in, or the queue refused."
             )

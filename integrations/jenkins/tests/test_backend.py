@@ -388,6 +388,12 @@ def test_a_run_says_what_the_setting_is_when_it_is_not_the_job(review, jenkins, 
     assert jenkins.asked == []
 
 
+def test_a_redirect_to_the_same_job_under_another_name_says_which(review, jenkins):
+    moved = "https://ci.example.com/job/charm-test"
+    jenkins.builds_answer(301, {"Location": f"{moved}/buildWithParameters?token=s3cret-job-token"})
+    assert refusal(review, jenkins).endswith(f"Set JENKINS_JOB_URL to {moved}.")
+
+
 def test_spaces_around_the_setting_do_no_harm(review, jenkins, settings):
     jenkins.accepts()
     settings.JENKINS_JOB_URL = f"  {jenkins.job_url}/buildWithParameters/ "
