@@ -62,6 +62,7 @@ class TeamSync(models.Model):
     synced_at = models.DateTimeField(null=True, blank=True, help_text="When its participants were last read.")
     tried_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad was last asked for them.")
     problem = models.TextField(blank=True, help_text="Why the last try failed; empty when it did not.")
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="When it could first not be read.")
 
     class Meta:
         ordering = ["team"]

@@ -5,23 +5,18 @@ from __future__ import annotations
 from django.conf import settings
 
 from accounts.models import Person
+from integrations.launchpad.reviewers import team_problems
 from integrations.models import TeamSync
 from reviewqueue.operations.health.findings import Finding, Problem, found
-from reviewqueue.operations.health.moments import utc
 from reviews.missing import summarize_missing
 
 
 def check_reviewers() -> Finding:
     """Whether each reviewer team could be read, and whether there is any reviewer."""
-    teams = TeamSync.objects.in_bulk(settings.REVIEWER_TEAMS, field_name="team")
-    problems = []
-    for sync in teams.values():
-        if sync.problem:
-            since = f" since {utc(sync.synced_at)}" if sync.synced_at else ""
-            words = f"The team {sync.team} could not be read{since}: {sync.problem} Nobody's role changes meanwhile."
-            problems.append(Problem(words, "Check REVIEWER_TEAMS: was the team renamed, or is it private?"))
+    remedy = "Check REVIEWER_TEAMS: was the team renamed, or is it private?"
+    problems = [Problem(words, remedy) for words in team_problems()]
     reviewers = Person.objects.filter(is_reviewer=True).count()
-    was_read = any(sync.synced_at for sync in teams.values())
+    was_read = TeamSync.objects.filter(team__in=settings.REVIEWER_TEAMS, synced_at__isnull=False).exists()
     if settings.REVIEWER_TEAMS and was_read and not reviewers:
         words = f"Nobody is in the reviewer teams ({', '.join(settings.REVIEWER_TEAMS)})."
         problems.append(Problem(words, "Set REVIEWER_TEAMS to a team with members."))
