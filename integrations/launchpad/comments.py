@@ -16,7 +16,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass
 class CommentsRead:
-    """The comments of an item, in Launchpad's order. ``complete``: every one of them could be understood."""
+    """The comments of an item, in Launchpad's order. ``complete``: all were answered and could be understood."""
 
     comments: list[CommentFacts] = field(default_factory=list)
     complete: bool = True
@@ -28,8 +28,10 @@ def read_comments(launchpad: Launchpad, link: str, *, is_bug: bool) -> CommentsR
     Those that are hidden on Launchpad are left out, and so is, with a line in the log, one that is not of the form that
     Launchpad promises.
     """
-    read = CommentsRead(complete=bool(link))
-    for position, entry in enumerate(launchpad.entries(link) if link else []):
+    if not link:
+        return CommentsRead(complete=False)
+    read, collection = CommentsRead(), launchpad.collection(link)
+    for position, entry in enumerate(collection.entries()):
         try:
             comment = parse(Comment, entry)
             if comment.visible:
@@ -37,6 +39,7 @@ def read_comments(launchpad: Launchpad, link: str, *, is_bug: bool) -> CommentsR
         except InvalidEntry as problem:
             read.complete = False
             logger.warning("comment left out", collection=link, position=position, reason=str(problem))
+    read.complete = read.complete and not (collection.missing or collection.is_moving)
     return read
 
 

@@ -45,6 +45,7 @@ from reviews.people import upsert_people
 
 logger = structlog.get_logger(__name__)
 
+MAX_LINKED_BRANCHES = 10  # of a bug, that are tried one after the other
 SERIES_AGE = timedelta(minutes=10)
 Answer = dict[str, Any] | LaunchpadError  # what get_many has for a URL: an entry, or why there is none
 
@@ -307,7 +308,7 @@ def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) 
         if isinstance(answers[url], NotAccessible):  # a part that can't be read is not the item's absence
             continue
         with item.catching():
-            linked[item] = _links_of_branches(answers[url])
+            linked[item] = _links_of_branches(answers[url])[:MAX_LINKED_BRANCHES]
     firsts = [links[0] for links in linked.values() if links]
     branches: dict[str, Answer] = dict(launchpad.branches(firsts)) if len(firsts) > 1 else {}
     while waiting := {item: links[0] for item, links in linked.items() if links}:
