@@ -44,6 +44,9 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     owner = SubmitterSerializer(read_only=True)
     votes = serializers.SerializerMethodField()
     locked_by = serializers.CharField(source="locked_by.username", default=None, read_only=True, allow_null=True)
+    duplicate_of = serializers.CharField(
+        read_only=True, help_text="The page of the bug that it is a duplicate of; empty for none."
+    )
     in_queue = serializers.BooleanField(
         source="is_in_queue", read_only=True, help_text="False while its source is switched off."
     )
