@@ -120,7 +120,7 @@ class Chaos:
             "WEB_ACCESS_LOG": "false", "LOG_LEVEL": "WARNING",
             # What takes hours in production takes seconds here.
             "TESTING_TIMEOUT": str(plan.timeout), "TESTING_MAX_ATTEMPTS": "20", "TESTING_FIRST_PAUSE": "1",
-            "CLAIM_SECONDS": str(plan.claim), "JENKINS_TIMEOUT": "3", "LAUNCHPAD_TIMEOUT": "4",
+            "MISSING_LOOKS": "1", "CLAIM_SECONDS": str(plan.claim), "JENKINS_TIMEOUT": "3", "LAUNCHPAD_TIMEOUT": "4",
             # All builds and clients share one address here.
             "API_THROTTLE_CALLBACK": "1000000/min", "API_THROTTLE_ANON": "1000000/min",
         }  # fmt: skip
@@ -226,13 +226,17 @@ class Chaos:
 
         from core.enqueue import enqueue_on_commit
         from integrations.tasks import refresh_active
+        from reviews.missing import BRAKE_LEAST
         from reviews.models import Review
 
         now = timezone.now()
         chosen = Review.objects.order_by("pk")[: self.plan.reviews // PART_LOOKED_AT].values_list("pk", flat=True)
         Review.objects.filter(pk__in=list(chosen)).update(due_at=now)
         missing = Review.objects.exclude(missing_since=None)
-        self.most_missing = max(self.most_missing, missing.update(missing_since=now - MISSING_FOR))
+        count = missing.count()
+        self.most_missing = max(self.most_missing, count)
+        if count >= max(BRAKE_LEAST, self.plan.reviews // 8):  # fewer are believed to be gone, and rightly so
+            missing.update(missing_since=now - MISSING_FOR)
         enqueue_on_commit(refresh_active.name)
 
     def _settle(self, until: float) -> dict[str, int]:
