@@ -52,7 +52,13 @@ def test_commands_that_are_named_exist(page):
 def test_settings_that_are_named_exist(page):
     known = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
     for name in re.findall(r"`([A-Z][A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page[1]):
-        others = ("BUILD_URL", "NOT_BUILT", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY")  # Jenkins' own, and curl's
+        others = (
+            "BUILD_URL",
+            "NOT_BUILT",
+            "REQUESTS_CA_BUNDLE",
+            "HTTPS_PROXY",
+            "SSL_CERT_FILE",
+        )  # Jenkins' own, and curl's
         assert name in known or name.startswith(("BENCH_", "CHAOS_")) or name in others, name
 
 
