@@ -72,11 +72,11 @@ class ReviewList(ListAPIView[Review]):
     pagination_class = ApiPagination
     filter_backends = [DjangoFilterBackend]
     filterset_class = ReviewFilter
-    queryset = Review.objects.for_rows().newest_first()
+    queryset = Review.objects.all()  # for the schema; see get_queryset
 
     def get_queryset(self) -> ReviewQuerySet:
-        reviews: ReviewQuerySet = super().get_queryset()
-        return reviews.visible_to(self.request.user)
+        reviews: ReviewQuerySet = Review.objects.visible_to(self.request.user)
+        return reviews.for_rows().newest_first()
 
 
 class ReviewLock(GenericAPIView[Review]):
@@ -84,11 +84,11 @@ class ReviewLock(GenericAPIView[Review]):
     repeated. Reviewers only; staff may release the lock of somebody else too."""
 
     serializer_class = ReviewSerializer
-    queryset = Review.objects.for_rows()
+    queryset = Review.objects.all()  # for the schema; see get_queryset
 
     def get_queryset(self) -> ReviewQuerySet:
-        reviews: ReviewQuerySet = super().get_queryset()
-        return reviews.visible_to(self.request.user)
+        reviews: ReviewQuerySet = Review.objects.visible_to(self.request.user)
+        return reviews.for_rows()
 
     @extend_schema(request=None)
     def post(self, request: Request, pk: int) -> Response:
