@@ -21,8 +21,12 @@ class Channel(filesystem.Channel):
         folder = Path(self.data_folder_out)
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}"
         unfinished = folder / f"{name}.part"
-        unfinished.write_text(dumps(message))
-        os.replace(unfinished, folder / f"{name}.{queue}.msg")
+        try:
+            unfinished.write_text(dumps(message))
+            os.replace(unfinished, folder / f"{name}.{queue}.msg")
+        except OSError:  # the disk is full: leave nothing behind that takes more of it
+            unfinished.unlink(missing_ok=True)
+            raise
 
 
 class Transport(filesystem.Transport):

@@ -40,10 +40,12 @@ def enqueue_each_on_commit(task_name: str, keys: Iterable[int]) -> None:
     transaction.on_commit(partial(_enqueue, task_name, [(key,) for key in keys]))
 
 
-def enqueue_now(task_name: str, calls: list[tuple[Any, ...]], **options: Any) -> None:
+def enqueue_now(
+    task_name: str, calls: list[tuple[Any, ...]], *, wait_seconds: float = MAX_WAIT_SECONDS, **options: Any
+) -> None:
     """Enqueue the task once for each list of arguments, at once. ``options`` are those of Celery's ``apply_async``.
 
-    Waits for the broker a second at most. Raises Unsent when it did not take all of them in time.
+    Waits at most ``wait_seconds`` for the broker. Raises Unsent when it did not take all of them in time.
     """
     if current_app.conf.task_always_eager:
         _send(task_name, calls, options)
@@ -52,7 +54,7 @@ def enqueue_now(task_name: str, calls: list[tuple[Any, ...]], **options: Any) ->
         raise Unsent("The broker is away.")
     future = _sender().submit(_send, task_name, calls, options)
     try:
-        future.result(MAX_WAIT_SECONDS)
+        future.result(wait_seconds)
     except Exception as error:  # each transport has its own exceptions
         future.cancel()
         circuit.failed(type(error).__name__)

@@ -2,9 +2,12 @@
 
 from celery import shared_task
 
+from core.enqueue import enqueue_now
 from integrations.launchpad import importing, refreshing, reporting
 from reviews.models import Source
 from reviews.withdrawal import settle_withdrawn
+
+MAX_ENQUEUE_SECONDS = 60.0  # for hundreds of refreshes; nobody waits for this task
 
 
 @shared_task(name="integrations.tasks.import_from_launchpad")
@@ -19,8 +22,9 @@ def import_from_launchpad(source_id: int | None = None) -> None:
 @shared_task(name="integrations.tasks.refresh_active")
 def refresh_active() -> None:
     """Enqueue a refresh of each review that is due. Claimed for a while, so that none is enqueued twice."""
-    for claimed in refreshing.claim_due():
-        refresh_review.apply_async(tuple(claimed), queue="refreshes")
+    calls = [tuple(claimed) for claimed in refreshing.claim_due()]
+    if calls:
+        enqueue_now(refresh_review.name, calls, queue="refreshes", wait_seconds=MAX_ENQUEUE_SECONDS)
 
 
 @shared_task(name="integrations.tasks.refresh_review")

@@ -40,3 +40,12 @@ def test_a_message_is_taken_whole_though_it_is_looked_for_all_the_time(open_chan
     reader.join()
     assert not problems
     assert sorted(taken) == list(range(MESSAGES))
+
+
+def test_a_message_that_can_not_be_written_leaves_nothing_behind(open_channel, tmp_path):
+    """As on a full disk: what is begun there takes more of it."""
+    channel = open_channel()
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(FileNotFoundError):
+        channel._put("no/such/folder", {"number": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

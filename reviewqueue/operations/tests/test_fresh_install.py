@@ -2,10 +2,13 @@
 
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 
 import pytest
+import requests
 from django.conf import settings
 
 FACTS = """
@@ -76,3 +79,45 @@ def test_a_source_that_staff_switched_off_in_the_sandbox_stays_off(tmp_path):
     Source.objects.filter(name="charms").update(active=False, last_import_at=timezone.now())
     setup.prepare(tmp_path)
     assert not Source.objects.get(name="charms").active
+
+
+@pytest.mark.slow
+def test_the_first_steps_of_the_readme_work_on_this_machine_and_harm_nobody(tmp_path):
+    """A key, a Launchpad and a Jenkins in a file: pages without DNS, certificate or proxy, and no import."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    asked = socket.create_server(("127.0.0.1", 0))  # stands for Launchpad and Jenkins; nobody may connect
+    outside = f"http://127.0.0.1:{asked.getsockname()[1]}"
+    (tmp_path / "env").write_text(
+        f"SECRET_KEY={secrets.token_urlsafe(50)}\nLAUNCHPAD_SERVICE_ROOT={outside}/\n"
+        f"JENKINS_JOB_URL={outside}/job/charm-test\nJENKINS_TOKEN=the-token-of-the-job\nREVIEWER_TEAMS=my-team\n"
+    )
+    unset = ("DEBUG", "SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+        "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "ENV_FILE": str(tmp_path / "env"), "VAR_DIR": str(tmp_path),
+        "PYTHONWARNINGS": "ignore",
+    }  # fmt: skip
+    child = subprocess.Popen(
+        [sys.executable, "manage.py", "runqueue", "--port", str(port)], cwd=settings.BASE_DIR, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    said = []
+    try:
+        for line in child.stdout:
+            said.append(line)
+            if "Ctrl-C stops everything" in line:
+                break
+        assert "No source is switched on yet" in "".join(said), "".join(said)
+        for line in child.stdout:  # until the pages are there
+            said.append(line)
+            if "listening at" in line.lower():
+                break
+        for host in ("localhost", "127.0.0.1"):
+            assert requests.get(f"http://{host}:{port}/", timeout=120).status_code == 200
+        asked.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            asked.accept()
+    finally:
+        child.terminate()
+        child.communicate(timeout=120)
+        asked.close()

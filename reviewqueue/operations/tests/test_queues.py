@@ -1,12 +1,10 @@
 """A long round of refreshes stands in nobody's way, and a plain worker reads every message there is."""
 
-import uuid
-
 import pytest
 from django.utils import timezone
-from kombu import Connection, pools
 
 from accounts.models import Person
+from core.enqueue import circuit, enqueue_now
 from integrations.launchpad import refreshing
 from integrations.tasks import refresh_active, refresh_review
 from reviewqueue.celery import app
@@ -19,9 +17,16 @@ REFRESHES = 50
 @pytest.fixture
 def broker(monkeypatch):
     """A broker in memory, where the tasks' messages go."""
-    with Connection(f"memory://{uuid.uuid4().hex}") as connection:
-        monkeypatch.setattr(app.amqp, "_producer_pool", pools.producers[connection])
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery believes it before its own configuration
+    before = app.conf.broker_url, app.conf.broker_transport, app.conf.broker_transport_options
+    app.conf.broker_url, app.conf.broker_transport, app.conf.broker_transport_options = "memory://", None, {}
+    circuit.reset()
+    with app.connection_for_read() as connection:
+        for queue in app.amqp.queues.values():  # all connections in memory are one broker
+            queue(connection.default_channel).declare()
+            queue(connection.default_channel).purge()
         yield connection
+    app.conf.broker_url, app.conf.broker_transport, app.conf.broker_transport_options = before
 
 
 def taken_by_a_worker(broker, count):
@@ -61,8 +66,8 @@ def test_an_open_item_does_not_wait_for_a_long_past(broker, db, monkeypatch):
 def test_a_sweep_does_not_wait_for_all_refreshes(broker, db):
     due_reviews(REFRESHES)
     refresh_active()
-    refresh_review.delay(Review.objects.earliest("pk").pk)  # as a webhook asks for it
-    sweep_test_runs.delay()
+    enqueue_now(refresh_review.name, [(Review.objects.earliest("pk").pk,)])  # as a webhook asks for it
+    enqueue_now(sweep_test_runs.name, [()])
     names = taken_by_a_worker(broker, REFRESHES + 2)
     assert names.count(refresh_review.name) == REFRESHES + 1
     assert names.index(sweep_test_runs.name) < 6
