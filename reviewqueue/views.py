@@ -72,6 +72,8 @@ def about(request: HttpRequest) -> HttpResponse:
                           .exclude(task__startswith="celery.").order_by("name")),
         "teams": settings.REVIEWER_TEAMS,
         "attempts": settings.TESTING_MAX_ATTEMPTS,
+        "missing_looks": settings.MISSING_LOOKS,
+        "missing_hours": f"{settings.MISSING_HOURS:g}",
         "timeout": duration(settings.TESTING_TIMEOUT),
     }  # fmt: skip
     return render(request, "reviewqueue/about.html", context)

@@ -21,12 +21,10 @@ def runs(request: HttpRequest, review: Review) -> dict[str, Any]:
 
 
 def launch_form(request: HttpRequest, review: Review) -> dict[str, Any] | None:
-    """The form that launches tests, for reviewers of open items. One query."""
-    if (
-        not isinstance(request.user, User)
-        or not request.user.is_reviewer
-        or not (review.is_open and review.is_in_queue)
-    ):
+    """The form that launches tests, for reviewers of what is open and in the queue. One query."""
+    if not isinstance(request.user, User) or not request.user.is_reviewer:
+        return None
+    if not review.is_open or not review.is_in_queue:
         return None
     return {"review": review, "substrates": list(Substrate.objects.filter(active=True))}
 

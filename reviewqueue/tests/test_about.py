@@ -22,3 +22,8 @@ def test_about_tells_every_state_square_and_status(client):
     assert "Import from Launchpad" in page
     assert "Sweep test runs" not in page
     assert "charmers" in page
+
+
+def test_about_names_the_limits_of_this_queue(client, settings):
+    settings.MISSING_LOOKS, settings.MISSING_HOURS = 7, 1.5
+    assert "in 7 checks in a row over at least 1.5 hours" in client.get("/about/").content.decode()

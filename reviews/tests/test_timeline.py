@@ -130,3 +130,11 @@ def test_whom_launchpad_hides_has_no_link(review, get_page):
     page = get_page()
     assert "hidden by Launchpad</span>" in page
     assert "/people/%28hidden" not in page
+
+
+def test_the_words_of_a_bot_are_marked_and_shown_as_no_vote(review, get_page, settings):
+    settings.BOT_ACCOUNTS = ["eve"]
+    make_comment(review, "eve", vote="Approve", sentiment="positive")
+    page = get_page()
+    assert "bot: counts as no vote" in page
+    assert "Approve</span>" not in page
