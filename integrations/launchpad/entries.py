@@ -280,6 +280,11 @@ class Proposal(ItemEntry):
         return "" if self.preview_diff_link == REDACTED else self.preview_diff_link
 
     @property
+    def target_link(self) -> str:
+        """The branch or repository that it is to be merged into."""
+        return self.target_branch_link or self.target_git_repository_link
+
+    @property
     def places(self) -> list[str]:
         """The branches or repositories that it is from and for, but for hidden ones."""
         links = (

@@ -232,7 +232,7 @@ def import_item(source: Source, path: str) -> str:
     try:
         launchpad = get_launchpad()
         entry = launchpad.get(path)
-        if READERS[source.kind](launchpad, source).holds(entry):
+        if READERS[source.kind](launchpad, source).holds(parse_item(entry)):
             run.add_batch(launchpad, [entry])
     except NotAccessible:
         return ""  # created and deleted since, or not ours to see

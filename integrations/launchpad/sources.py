@@ -1,7 +1,7 @@
 """What a source holds, a class for each kind (docs/specification.md, section 4).
 
-``batches`` lists it, for an import; ``holds`` says it of one item, for a webhook. The two stand side by side, share
-what the entry itself tells (``is_meant``), and ``tests/test_sources.py`` compares them.
+``batches`` lists it, for an import; ``holds`` says it of one item, for a webhook. The two stand side by side, and
+``tests/test_sources.py`` compares them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from integrations.launchpad.client import FETCHERS, Launchpad
-from integrations.launchpad.errors import LaunchpadError, NotAccessible
+from integrations.launchpad.entries import Branch, Bug, Proposal, Task, VoteReference, parse
+from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
 from integrations.launchpad.paging import Collection
 from reviews.models import Source
 
@@ -28,7 +29,7 @@ OPEN_TASKS = [
 CLOSED_TASKS = ["Opinion", "Invalid", "Won't Fix", "Expired", "Fix Released"]
 LINKED_BRANCHES = "Show only Bugs with linked Branches"
 
-Entry = dict[str, Any]
+Item = Proposal | Task
 
 
 class SourceReader(ABC):
@@ -57,8 +58,8 @@ class SourceReader(ABC):
         """The entries that the source holds, in the fewest requests. Raises LaunchpadError."""
 
     @abstractmethod
-    def holds(self, entry: Entry) -> bool:
-        """Whether ``batches`` would list this entry, were it open. Raises LaunchpadError."""
+    def holds(self, item: Item) -> bool:
+        """Whether ``batches`` would list this item, were it open. Raises LaunchpadError."""
 
     def read(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
         """The batches of one list; ``skipped`` is told when some of it may have been overlooked."""
@@ -67,11 +68,9 @@ class SourceReader(ABC):
         if collection.is_moving:
             self.skipped(f"{self.source.target}: the list changed each time it was read; it is read again next time.")
 
-    def into(self, entry: Entry) -> list[str]:
+    def into(self, item: Item) -> list[str]:
         """The path of what a proposal is to be merged into, in its steps; empty for what is no proposal."""
-        if "queue_status" not in entry:
-            return []
-        link = _text(entry, "target_branch_link") or _text(entry, "target_git_repository_link")
+        link = item.target_link if isinstance(item, Proposal) else ""
         return link.removeprefix(self.launchpad.root).split("/") if link.startswith(self.launchpad.root) else []
 
 
@@ -81,8 +80,8 @@ class ProjectProposals(SourceReader):
     def batches(self) -> Iterator[list[Any]]:
         return self.read(self.target, ws_op="getMergeProposals", status=self.statuses)
 
-    def holds(self, entry: Entry) -> bool:
-        return self.target in self.into(entry)[:2]  # ~owner/project/branch, or project/+git/repository
+    def holds(self, item: Item) -> bool:
+        return self.target in self.into(item)[:2]  # ~owner/project/branch, or project/+git/repository
 
 
 class RepositoryProposals(SourceReader):
@@ -93,8 +92,8 @@ class RepositoryProposals(SourceReader):
             return self.read(self.target, ws_op="getMergeProposals", status=self.statuses)
         return self.read(self.target + "/landing_candidates")
 
-    def holds(self, entry: Entry) -> bool:
-        return "/".join(self.into(entry)) == self.target
+    def holds(self, item: Item) -> bool:
+        return "/".join(self.into(item)) == self.target
 
 
 class RequestedReviews(SourceReader):
@@ -107,14 +106,12 @@ class RequestedReviews(SourceReader):
     def batches(self) -> Iterator[list[Any]]:
         return self.read(self.person, ws_op="getRequestedReviews", status=self.statuses)
 
-    def holds(self, entry: Entry) -> bool:
-        votes = _text(entry, "votes_collection_link")
-        if not self.into(entry) or not votes:
+    def holds(self, item: Item) -> bool:
+        if not isinstance(item, Proposal) or not item.votes_collection_link:
             return False
-        return any(
-            isinstance(vote, dict) and vote.get("reviewer_link") == self.launchpad.root + self.person
-            for vote in self.launchpad.entries(votes)
-        )
+        votes = self.launchpad.entries(item.votes_collection_link)
+        asked = self.launchpad.root + self.person
+        return any(parse(VoteReference, vote).reviewer_link == asked for vote in votes)
 
 
 class DistributionBugs(SourceReader):
@@ -127,18 +124,16 @@ class DistributionBugs(SourceReader):
         statuses = OPEN_TASKS + (CLOSED_TASKS if self.include_closed or self.since else [])
         tasks = self.read(self.target, ws_op="searchTasks", status=statuses, linked_branches=LINKED_BRANCHES, **more)
         for batch in tasks:
-            yield [entry for entry in batch if not self.is_of_package(entry)]
+            yield [entry for entry in batch if not isinstance(entry, dict) or not _is_of_package(entry.get("web_link"))]
 
-    def holds(self, entry: Entry) -> bool:
-        below = f"{self.launchpad.root}{self.target}/+bug/"
-        if not _text(entry, "self_link").startswith(below) or self.is_of_package(entry):
+    def holds(self, item: Item) -> bool:
+        if not isinstance(item, Task) or _is_of_package(item.web_link):
             return False
-        bug = self.launchpad.get(_text(entry, "bug_link"))
-        branches = _text(bug, "linked_branches_collection_link")
+        if not item.self_link.startswith(f"{self.launchpad.root}{self.target}/+bug/"):
+            return False
+        bug = parse(Bug, self.launchpad.get(item.bug_link))
+        branches = bug.linked_branches_collection_link
         return bool(branches) and bool(self.launchpad.entries(branches))
-
-    def is_of_package(self, entry: Any) -> bool:
-        return isinstance(entry, dict) and "+source" in _text(entry, "web_link")
 
 
 class TeamBranches(SourceReader):
@@ -152,7 +147,7 @@ class TeamBranches(SourceReader):
         """A request a branch, a few at a time; what some branches hold makes one batch."""
         failures = 0
         for page in self.read(self.team, ws_op="getBranches"):
-            links = [entry["self_link"] for entry in page if self.is_package_branch(entry)]
+            links = self.package_branches(page)
             for start in range(0, len(links), BRANCHES_AT_ONCE):
                 lists = {link: self.proposals_of(link) for link in links[start : start + BRANCHES_AT_ONCE]}
                 firsts = self.launchpad.get_many(each.first_url for each in lists.values())
@@ -171,17 +166,26 @@ class TeamBranches(SourceReader):
                 if held:
                     yield held
 
-    def holds(self, entry: Entry) -> bool:
-        steps = self.into(entry)  # ~owner/distribution/series/package/name
+    def holds(self, item: Item) -> bool:
+        steps = self.into(item)  # ~owner/distribution/series/package/name
         return len(steps) == 5 and steps[0] == self.team and self.source.distribution in ("", steps[1])
 
     def proposals_of(self, branch: str) -> Collection:
         return self.launchpad.collection(branch, ws_op="getMergeProposals", status=self.statuses)
 
-    def is_package_branch(self, entry: Any) -> bool:
-        package = _text(entry, "sourcepackage_link") if isinstance(entry, dict) else ""
+    def package_branches(self, page: list[Any]) -> list[str]:
+        """The links of the branches on a page that are of a package of the source's distribution."""
         below = f"{self.launchpad.root}{self.source.distribution}/" if self.source.distribution else self.launchpad.root
-        return package.startswith(below) and bool(_text(entry, "self_link"))
+        links = []
+        for entry in page:
+            try:
+                branch = parse(Branch, entry)
+            except InvalidEntry as problem:
+                self.skipped(f"A branch of {self.team} was skipped: {problem}")
+                continue
+            if branch.self_link and branch.sourcepackage_link.startswith(below):
+                links.append(branch.self_link)
+        return links
 
 
 READERS: dict[str, type[SourceReader]] = {
@@ -193,6 +197,6 @@ READERS: dict[str, type[SourceReader]] = {
 }
 
 
-def _text(entry: Entry, name: str) -> str:
-    value = entry.get(name)
-    return value if isinstance(value, str) else ""
+def _is_of_package(page: object) -> bool:
+    """Whether the page of a bug task is that of a package's bug."""
+    return "+source" in str(page)
