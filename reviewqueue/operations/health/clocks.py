@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
 from reviewqueue.operations.beat import MAX_CLOCK_SKEW
 from reviewqueue.operations.health.findings import Finding, Problem, found
@@ -18,11 +17,10 @@ RUN_MARGIN = timedelta(hours=2)  # beyond the timeout of a build: pauses between
 
 
 def check_clocks() -> Finding:
-    """Whether a row has a time further ahead than any rule sets it."""
+    """Whether a row of the queue has a time further ahead than any rule sets it (those of schedules: ``processes``)."""
     now = timezone.now()
     latest_run = now + timedelta(seconds=settings.TESTING_TIMEOUT) + RUN_MARGIN
     counts = {
-        "schedules were last run": PeriodicTask.objects.filter(last_run_at__gt=now + MAX_CLOCK_SKEW).count(),
         "test runs are due": TestRun.objects.unfinished().filter(next_attempt_at__gt=latest_run).count(),
         "reviews are due": Review.objects.filter(due_at__gt=now + longest_pause()).count(),
         "sources were last read": Source.objects.active().filter(cursor__gt=now + MAX_CLOCK_SKEW).count(),

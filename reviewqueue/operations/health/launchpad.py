@@ -13,13 +13,13 @@ from reviews.missing import summarize_missing
 
 def check_reviewers() -> Finding:
     """Whether each reviewer team could be read, and whether there is any reviewer."""
-    remedy = "Check REVIEWER_TEAMS: was the team renamed, or is it private?"
+    remedy = "Check REVIEWER_TEAMS: was the team renamed, is it private, is anybody in it?"
     problems = [Problem(words, remedy) for words in team_problems()]
-    reviewers = Person.objects.filter(is_reviewer=True).count()
     was_read = TeamSync.objects.filter(team__in=settings.REVIEWER_TEAMS, synced_at__isnull=False).exists()
-    if settings.REVIEWER_TEAMS and was_read and not reviewers:
+    reviewers = Person.objects.filter(is_reviewer=True).count()
+    if was_read and not reviewers and not problems:
         words = f"Nobody is in the reviewer teams ({', '.join(settings.REVIEWER_TEAMS)})."
-        problems.append(Problem(words, "Set REVIEWER_TEAMS to a team with members."))
+        problems.append(Problem(words, remedy))
     return found("reviewers", *problems, facts=f"{reviewers} by their team" if was_read else "not read yet")
 
 

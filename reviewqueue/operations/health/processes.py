@@ -53,13 +53,23 @@ def check_beat() -> Finding:
 
 def check_schedules() -> Finding:
     """Whether a schedule that the queue needs is missing or switched off."""
-    enabled = set(PeriodicTask.objects.filter(task__in=SCHEDULES, enabled=True).values_list("task", flat=True))
+    tasks = PeriodicTask.objects.filter(task__in=SCHEDULES, enabled=True)
+    last_runs = dict(tasks.values_list("task", "last_run_at"))
+    latest = timezone.now() + MAX_CLOCK_SKEW
     problems = [
         Problem(
             f"The schedule of {task} is missing or switched off: {effect}.",
             "Enable it among the periodic tasks in the admin.",
         )
         for task, effect in SCHEDULES.items()
-        if task not in enabled
+        if task not in last_runs
     ]
-    return found("schedules", *problems, facts=f"{len(enabled)} enabled")
+    problems += [
+        Problem(
+            f"{task} was last run at {utc(last_run)}, in the future: a clock was wrong, and it waits until then.",
+            "Check the clock (timedatectl), then start beat again: it sets this back.",
+        )
+        for task, last_run in last_runs.items()
+        if last_run and last_run > latest
+    ]
+    return found("schedules", *problems, facts=f"{len(last_runs)} enabled")
