@@ -79,6 +79,8 @@ def test_what_is_said_in_private_is_not_read(launchpad, review):
 def test_an_item_that_is_public_again_comes_back_with_its_history(launchpad, project, review, seen_by):
     launchpad.proposal(1, private=True)
     refresh(review)
+    for path in ("~ada/charms/trusty/mysql/fix-1", "~charmers/charms/trusty/mysql/trunk"):
+        launchpad.put(path, {"private": False})
     entry = launchpad.proposal(1)
     if seen_by == "import":
         import_source(project(entry))
@@ -146,3 +148,29 @@ def test_an_active_source_that_holds_an_item_too_takes_it_over(launchpad, review
     import_source(other)
     review.refresh_from_db()
     assert (review.source, review.withdrawn_at, review.state) == (other, None, "ready")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_proposal_out_of_a_private_branch_is_not_imported(launchpad, project, count):
+    """Alone, and among others."""
+    entries = [launchpad.proposal(number) for number in range(1, count + 1)]
+    private = "~ada/charms/trusty/mysql/fix-1"
+    paths = [f"~ada/charms/trusty/mysql/fix-{number}" for number in range(1, count + 1)]
+    branches = {f"lp:{path}": {"last_scanned_id": f"tip of {path}", "private": path == private} for path in paths}
+    launchpad.put("branches", branches)
+    report = import_source(project(*entries))
+    assert (report.added, report.private) == (count - 1, 1)
+
+
+def test_a_proposal_out_of_a_private_repository_is_not_imported_again_and_again(launchpad, project):
+    repository = "~ada/thing/+git/thing"
+    entry = launchpad.proposal(
+        1, source_branch_link=None, source_git_repository_link=launchpad.root + repository,
+        source_git_path="refs/heads/topic", target_branch_link=None,
+    )  # fmt: skip
+    launchpad.put(repository, {"git_https_url": "https://git.launchpad.net/thing", "private": True})
+    for _ in range(2):
+        report = import_source(project(entry))
+        assert (report.added, report.private, report.problems) == (0, 1, [])
+    launchpad.put(repository, {"git_https_url": "https://git.launchpad.net/thing", "private": False})
+    assert import_source(project(entry)).added == 1
