@@ -24,7 +24,7 @@ PROBLEMS: dict[str, str] = {
     "429": "Too many requests; the header `Retry-After` says for how many seconds.",
 }
 EVERYWHERE = ("401", "403", "404", "405", "406", "413", "429")
-WITH_BODY = ("400", "409", "415")
+ONLY_SOME = {"post": ("400", "409", "415"), "delete": ("409",)}
 
 
 def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     }
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
-            codes = EVERYWHERE + (WITH_BODY if method == "post" else ("400",) if "{" not in path else ())
-            for code in codes:
+            lists = ("400",) if "{" not in path else ()
+            for code in EVERYWHERE + ONLY_SOME.get(method, lists):
                 name = "Problems" if code == "400" else DETAIL
                 operation["responses"].setdefault(
                     code,

@@ -100,7 +100,7 @@ class ReviewLock(GenericAPIView[Review]):
             raise Conflict(f"{other.holder} holds the lock.") from other
         return self._answer()
 
-    @extend_schema(responses=ReviewSerializer)
+    @extend_schema(responses={200: ReviewSerializer})
     def delete(self, request: Request, pk: int) -> Response:
         """Give the lock back. 409 when somebody else has it, unless staff asks."""
         user, review = require_reviewer_or_staff(request), self.get_object()
