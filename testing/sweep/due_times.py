@@ -67,5 +67,6 @@ def _set_back(runs: QuerySet[TestRun], due: datetime) -> int:
     words = Concat(
         Value("It was due at "), Cast(F("next_attempt_at"), TextField()),
         Value(", later than any rule allows, as a clock was wrong; the time was set back."),
+        output_field=TextField(),
     )  # fmt: skip
     return runs.update(error=words, next_attempt_at=due)
