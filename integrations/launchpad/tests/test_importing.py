@@ -269,3 +269,25 @@ def test_an_import_goes_through_the_proxy_of_the_environment(launchpad, project,
     report = import_source(project(launchpad.proposal(1)))
     assert (report.problems, report.added) == ([], 1)
     assert only().api_url.startswith("http://launchpad.invalid/")
+
+
+def test_the_bugs_of_a_renamed_project_stay_the_same_reviews(launchpad, bugs):
+    task = launchpad.bug(1)
+    import_source(bugs(task))
+    before = only()
+    path = "new-name/+bug/1"
+    web_link = "https://bugs.launchpad.net/new-name/+bug/1"
+    renamed = launchpad.put(path, {**task, "self_link": launchpad.root + path, "web_link": web_link})
+    import_source(bugs(renamed))
+    assert (only().pk, only().bug_target, only().url) == (before.pk, "new-name", web_link)
+    assert only().test_runs.count() == 1
+
+
+def test_an_item_is_one_review_whatever_sources_and_addresses_show_it(launchpad, project):
+    entry = launchpad.proposal(1)
+    import_source(project(entry))
+    other = Source.objects.create(name="other", kind="project", target="other")
+    moved = "~ada-renamed/charms/trusty/mysql/fix/+merge/1"
+    launchpad.collection("other", [launchpad.put(moved, {**entry, "self_link": launchpad.root + moved})])
+    import_source(other)
+    assert (only().source.name, only().api_url) == ("mysql", launchpad.root + moved)

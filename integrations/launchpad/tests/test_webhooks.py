@@ -234,3 +234,40 @@ def test_a_launchpad_that_is_down_loses_nothing(deliver, launchpad, source):
 
 def test_get_is_not_allowed(client, db):
     assert client.get(URL).status_code == 405
+
+
+@pytest.mark.parametrize("part", ["", "::create", "::push", "::review", "::edit", "::status-change", "::of-tomorrow"])
+@pytest.mark.parametrize("action", ["modified", "reviewed", "of tomorrow", None])
+def test_whatever_is_said_to_have_happened_the_item_is_looked_at(deliver, launchpad, source, part, action):
+    launchpad.collection("charms", [launchpad.proposal(1)])
+    import_source(source)
+    launchpad.proposal(1, "Approved")
+    assert deliver(f"merge-proposal:0.1{part}", changed(action=action)).status_code == 202
+    assert Review.objects.get().state == "ready"
+
+
+def test_an_item_is_known_by_its_number_whatever_its_path(deliver, launchpad, source):
+    launchpad.collection("charms", [launchpad.proposal(1)])
+    import_source(source)
+    old, new = PROPOSAL, "~renamed/charms/trusty/mysql/other/+merge/1"
+    entry = launchpad.entry(old)
+    launchpad.put(new, {**entry, "self_link": launchpad.root + new, "queue_status": "Approved"})
+    launchpad.answers["/devel/" + old] = (301, {"Location": launchpad.root + new}, b"")
+    assert "1 known items" in deliver("merge-proposal:0.1", changed(new)).json()["detail"]
+    assert (Review.objects.count(), Review.objects.get().state) == (1, "ready")
+
+
+def test_deleted_is_not_believed_while_the_item_is_there(deliver, launchpad, source):
+    launchpad.collection("charms", [launchpad.proposal(1)])
+    import_source(source)
+    assert deliver("merge-proposal:0.1::delete", changed(action="deleted")).status_code == 202
+    review = Review.objects.get()
+    assert (review.state, review.reported_deleted) == ("pending", False)
+
+
+def test_a_bug_of_any_target_is_known_by_its_number(deliver, launchpad, source):
+    Source.objects.filter(pk=source.pk).update(kind="distribution-bugs")
+    launchpad.collection("charms", [launchpad.bug(1)])
+    import_source(Source.objects.get(pk=source.pk))
+    answer = deliver("bug:0.1", {"target": "/charms", "bug": "/bugs/1", "action": "modified"})
+    assert "1 known items" in answer.json()["detail"]
