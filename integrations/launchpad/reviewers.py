@@ -27,6 +27,9 @@ GRACE = timedelta(days=7)  # how long the people of a team that Launchpad does n
 USERNAME = re.compile(r"[a-z0-9][a-z0-9+.\-]*")  # what a name on Launchpad looks like
 
 
+SYNC_FIELDS = ("tried_at", "synced_at", "problem", "failing_since")
+
+
 def sync_reviewers(launchpad: Launchpad) -> None:
     """Make the participants of the reviewer teams reviewers, and nobody else (docs/specification.md, section 6).
 
@@ -51,7 +54,8 @@ def sync_reviewers(launchpad: Launchpad) -> None:
             sync.problem, sync.failing_since = str(problem), sync.failing_since or now
             is_gone = isinstance(problem, NotAccessible) and sync.failing_since <= now - GRACE
             may_lose_role = may_lose_role and is_gone
-        sync.save()
+        # Another import may do the same at this moment.
+        TeamSync.objects.update_or_create(team=team, defaults={name: getattr(sync, name) for name in SYNC_FIELDS})
     TeamSync.objects.exclude(team__in=teams).delete()
     upsert_people(people.values(), now)
     with transaction.atomic():

@@ -45,6 +45,7 @@ LAUNCHPAD_FAULTS: list[dict[str, Any]] = [
 ]  # fmt: skip
 PART_LOOKED_AT = 2  # one of so many reviews is looked at again and again while Launchpad answers wrongly
 MISSING_FOR = timedelta(hours=3)
+ENOUGH_HOURS = 4  # times that items were made to have been missing for so long
 
 
 @dataclass
@@ -73,7 +74,7 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0, help="seconds of load on the web afterwards (none)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
-    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5, looks=1.5)
+    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5, looks=2)
     whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8, looks=24)
     plan = small if options.small else whole
     plan.reviews = options.reviews or plan.reviews
@@ -139,6 +140,7 @@ class Chaos:
         self.kills: Counter[str] = Counter()
         self.flushes = 0
         self.most_missing = 0  # items at a time
+        self.hours_missing = 0  # how often they were made to have been missing for hours
         self.asked = [0, 0]  # of Jenkins and of Launchpad, while they failed
 
     def _process(self, name: str, command: list[str]) -> Process:
@@ -205,7 +207,9 @@ class Chaos:
         two_beats = began + (until - began) * 0.5
         next_look = began
         killer = Killer([*self.workers, self.beat], self.plan.every, self.plan.seed)
-        while time.monotonic() < until:
+        # On a busy machine it takes longer until enough items were not shown for hours, several times.
+        latest = began + 3 * (until - began)
+        while time.monotonic() < until or (self.hours_missing < ENOUGH_HOURS and time.monotonic() < latest):
             killer.tick()
             if flushes and time.monotonic() > flushes[0]:
                 flushes.pop(0)
@@ -224,20 +228,20 @@ class Chaos:
         """Have some items looked at now, and let those that Launchpad does not show be missing for hours already."""
         from django.utils import timezone
 
-        from core.enqueue import enqueue_on_commit
-        from integrations.tasks import refresh_active
+        from core.enqueue import enqueue_each_on_commit
+        from integrations.tasks import refresh_review
         from reviews.missing import BRAKE_LEAST
         from reviews.models import Review
 
         now = timezone.now()
         chosen = Review.objects.order_by("pk")[: self.plan.reviews // PART_LOOKED_AT].values_list("pk", flat=True)
-        Review.objects.filter(pk__in=list(chosen)).update(due_at=now)
         missing = Review.objects.exclude(missing_since=None)
         count = missing.count()
         self.most_missing = max(self.most_missing, count)
         if count >= max(BRAKE_LEAST, self.plan.reviews // 8):  # fewer are believed to be gone, and rightly so
             missing.update(missing_since=now - MISSING_FOR)
-        enqueue_on_commit(refresh_active.name)
+            self.hours_missing += 1
+        enqueue_each_on_commit(refresh_review.name, list(chosen))
 
     def _settle(self, until: float) -> dict[str, int]:
         """Nobody breaks anything any more; wait until all has come to rest. Returns what has not."""
