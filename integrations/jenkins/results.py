@@ -14,9 +14,7 @@ from testing.ci import Results, SingleTest
 LARGEST_RESULTS = 4 * 1024 * 1024  # bytes of a results.json
 MAX_TESTS = 20_000
 MAX_OUTPUT = 20_000  # characters kept of a single test's output, from its end
-MAX_NAME = 255  # characters
 MAX_DURATION = 1e9  # seconds
-SMALLEST_CODE, LARGEST_CODE = -(2**31), 2**31 - 1  # what a column of the database holds
 
 UNUSABLE = Results(
     (), None, "The build's results.json can't be read as one: it is cut off, too large or something else."
@@ -24,9 +22,7 @@ UNUSABLE = Results(
 
 
 def _text(value: Any) -> str:
-    """The value as text without NUL, which PostgreSQL can't store, and without halves of surrogate pairs."""
-    text = str(value) if isinstance(value, str | int | float) else ""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _seconds(value: Any) -> float | None:
@@ -51,11 +47,11 @@ class ResultsEntry(BaseModel):
     output: Text = ""
 
     def single_test(self) -> SingleTest:
-        """The test as the testing room knows it."""
+        """The test as the testing room knows it, which sees to it that it can be stored."""
         return SingleTest(
-            suite=self.suite[:MAX_NAME],
-            test=self.test[:MAX_NAME] or "(no name)",
-            returncode=max(SMALLEST_CODE, min(self.returncode, LARGEST_CODE)),
+            suite=self.suite,
+            test=self.test or "(no name)",
+            returncode=self.returncode,
             duration=self.duration,
             output=self.output[-MAX_OUTPUT:],
         )
