@@ -336,6 +336,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     },
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
 }
+# Its own table is not made: nothing would be in it, and a flush would not know that it refers to the accounts.
+MIGRATION_MODULES = {"knox": None}
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  (a model's name)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Review Queue",
