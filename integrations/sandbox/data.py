@@ -127,10 +127,8 @@ ANSWERS = (
 SERIES = {"trusty": True, "xenial": True, "precise": False}  # by name: whether it is active
 OPEN_STATUSES = ("Needs review",) * 6 + ("Approved", "Work in progress", "Code failed to merge", "Queued")
 CLOSED_STATUSES = ("Merged", "Rejected", "Superseded")
-TASK_STATUSES = ("New",) * 6 + (
-    "Confirmed", "Triaged", "Incomplete", "In Progress", "Fix Committed", "Fix Released", "Invalid", "Won't Fix",
-    "Opinion", "Expired",
-)  # fmt: skip
+OPEN_TASK_STATUSES = ("New",) * 6 + ("Confirmed", "Triaged", "Incomplete", "In Progress", "Fix Committed")
+TASK_STATUSES = (*OPEN_TASK_STATUSES, "Fix Released", "Invalid", "Won't Fix", "Opinion", "Expired")
 
 
 def believable_queue(launchpad: LaunchpadWorld, *, seed: int = 1) -> None:
@@ -244,16 +242,16 @@ def _diff(change: Change) -> str:
 
 def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
     """One thing of a working day: a reviewer's remark, a push, or a bug for a new charm."""
-    kind, number = chance.random(), launchpad.number
+    proposals = [path for path in launchpad.proposals if launchpad.entries[path]["queue_status"] in OPEN_STATUSES]
+    tasks = [path for path in launchpad.tasks if launchpad.entries[path]["status"] in OPEN_TASK_STATUSES]
+    kind = chance.random()
     if kind < 0.5:
         text, vote = chance.choice(REMARKS)
-        launchpad.comment(
-            chance.choice(launchpad.proposals + launchpad.tasks), chance.choice(list(REVIEWERS)), text, vote
-        )
+        launchpad.comment(chance.choice(proposals + tasks), chance.choice(list(REVIEWERS)), text, vote)
     elif kind < 0.8:
-        launchpad.push(chance.choice(launchpad.proposals))
+        launchpad.push(chance.choice(proposals))
     else:
-        owner, charm = chance.choice(list(SUBMITTERS)), f"{chance.choice(NEW_CHARMS)}-{number}"
+        owner, charm = chance.choice(list(SUBMITTERS)), f"{chance.choice(NEW_CHARMS)}-{launchpad.number}"
         branch = launchpad.add_branch(owner, f"charms/trusty/{charm}/trunk")
         launchpad.add_bug("charms", f"New charm: {charm}", owner=owner, branch=branch, created=datetime.now(UTC))
 

@@ -9,7 +9,7 @@ import requests
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
 from integrations.sandbox import SandboxLaunchpad
-from integrations.sandbox.data import believable_queue, many, something_happens
+from integrations.sandbox.data import CLOSED_STATUSES, believable_queue, many, something_happens
 from integrations.sandbox.setup import SOURCES
 from reviews.models import OPEN_STATES, Comment, Review, Source
 
@@ -64,11 +64,14 @@ def test_nothing_that_a_visitor_reads_is_there_to_break_pages():
 
 
 def test_something_happens_as_on_a_working_day(believable):
-    chance = random.Random(1)
-    before = believable.launchpad.number
+    launchpad, chance = believable.launchpad, random.Random(1)
+    closed = [path for path in launchpad.proposals if launchpad.entries[path]["queue_status"] in CLOSED_STATUSES]
+    said = {path: len(launchpad.collections[path + "/all_comments"]) for path in closed}
+    before = launchpad.number
     for _ in range(30):
-        something_happens(believable.launchpad, chance)
-    assert believable.launchpad.number >= before + 30
+        something_happens(launchpad, chance)
+    assert launchpad.number >= before + 30
+    assert {path: len(launchpad.collections[path + "/all_comments"]) for path in closed} == said
 
 
 @pytest.mark.parametrize("kind", ["status", "html", "cut", "hang up", "slow"])
