@@ -112,14 +112,13 @@ def _ingest(
     if review.source is None or review.source.active:
         review.withdrawn_at = None
     _apply_facts(review, item, upsert_people([item.owner], now)[item.owner.username], series)
-    status_moved = state != before.state
     said = None
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
     review.state, review.state_reason = _sharpen(review, state), reason
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
-    if _apply_activity(review, item, said, before, status_moved=status_moved, now=now):
+    if _apply_activity(review, item, said, before, by_status=state, now=now):
         release(review, "Released: the item changed on Launchpad.")
     if said is not None:
         review.synced_at = now
@@ -304,18 +303,19 @@ def is_believable(moment: datetime, now: datetime | None = None) -> bool:
 
 
 def _apply_activity(
-    review: Review, item: ItemFacts, said: Said | None, before: Before, *, status_moved: bool, now: datetime
+    review: Review, item: ItemFacts, said: Said | None, before: Before, *, by_status: str, now: datetime
 ) -> bool:
     """Move ``updated_at`` to what people did last. True when it is a reason to release the lock.
 
-    Nothing that this queue did itself counts, and no moment in the future (docs/specification.md, sections 3 and 4).
+    ``by_status`` is the state that the status alone says. Nothing that this queue did itself counts, and no moment in
+    the future (docs/specification.md, sections 3 and 4).
     """
     named = item.updated_at if is_believable(item.updated_at, now) else None
     if not is_believable(review.updated_at, now):
         logger.warning("time in the future set back", review=review.pk, updated_at=str(review.updated_at))
         review.updated_at = named or min(review.created_at, now)
     changed_at = named if named and named > review.updated_at else None
-    if changed_at and said is None and item.kind == Review.Kind.NEW and not status_moved:
+    if changed_at and said is None and item.kind == Review.Kind.NEW and review.state == before.state:
         # A bug's last change may be our own message on it: that can't be told before its messages are read.
         if review.synced_at is None or changed_at > review.synced_at:
             review.due_at = min(review.due_at, now)
@@ -334,7 +334,7 @@ def _apply_activity(
         return True
     if said and said.by_others(review.locked_by_id, since):
         return True
-    return status_moved or (review.state != before.state and not is_first_reading)
+    return (by_status if is_first_reading else review.state) != before.state
 
 
 def announce(review: Review, before: Before) -> None:

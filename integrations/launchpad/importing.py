@@ -104,7 +104,8 @@ class ImportRun:
         now = timezone.now()
         new = [item for item in items if item.facts and item.review is None]
         if not takes_private(self.source):
-            self.report.private += sum(item.facts.private for item in new if item.facts)
+            left_out = [item for item in items if item.review is None or item.review.private]
+            self.report.private += sum(item.facts.private for item in left_out if item.facts)
         written: list[Item] = []
         if len(new) > 1:
             try:

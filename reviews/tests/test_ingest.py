@@ -86,6 +86,21 @@ def test_a_lock_is_released_by_what_somebody_else_says(launchpad, bug, author, h
     assert bool(after.locked_by) is holds
 
 
+@pytest.mark.parametrize("seen_by", ["import", "refresh"])
+def test_a_lock_outlives_what_was_known_when_it_was_taken(launchpad, bugs, bug, seen_by):
+    """The submitter's answer made the item FOLLOW UP before: reading the same once more is no news."""
+    say(launchpad, ("rev", "why?"), ("bob", "because"))
+    refresh(bug)
+    lock()
+    before = Review.objects.get()
+    assert before.state == "follow-up"
+    if seen_by == "import":
+        import_source(bugs(launchpad.entry("charms/+bug/1")))
+    else:
+        refresh(before)
+    assert state(Review.objects.get()) == state(before)
+
+
 def test_a_bot_releases_no_lock(launchpad, bug, settings):
     settings.BOT_ACCOUNTS = ["ci-bot"]
     say(launchpad, ("ci-bot", "-1"))

@@ -38,6 +38,13 @@ def test_a_private_bug_is_not_imported_and_counted(launchpad, bugs, fields):
     assert (report.added, report.private, report.problems) == (0, 1, [])
 
 
+def test_a_bug_that_is_private_still_is_counted_by_each_import(launchpad, bugs):
+    import_source(bugs(launchpad.bug(1)))
+    for _ in range(2):
+        report = import_source(bugs(private_bug(launchpad, private=True)))
+    assert (report.private, Review.objects.get().private) == (1, True)
+
+
 @pytest.mark.parametrize("kind", ["Public", "Public Security"])
 def test_a_public_bug_is_imported(launchpad, bugs, kind):
     assert import_source(bugs(private_bug(launchpad, private=False, information_type=kind))).added == 1
