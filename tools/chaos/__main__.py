@@ -45,7 +45,7 @@ LAUNCHPAD_FAULTS: list[dict[str, Any]] = [
 ]  # fmt: skip
 PART_LOOKED_AT = 2  # one of so many reviews is looked at again and again while Launchpad answers wrongly
 MISSING_FOR = timedelta(hours=3)
-ENOUGH_HOURS = 4  # times that items were made to have been missing for so long
+ROUNDS = 4  # of looks
 
 
 @dataclass
@@ -61,7 +61,6 @@ class Plan:
     timeout: int  # until a build without an outcome counts as lost
     claim: int
     longest_build: float
-    looks: float  # between two looks at items while Launchpad answers wrongly
 
 
 def main() -> int:
@@ -74,8 +73,8 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0, help="seconds of load on the web afterwards (none)")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
-    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5, looks=2)
-    whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8, looks=24)
+    small = Plan(40, options.seed, 9, 29, 3, options.load, timeout=6, claim=2, longest_build=1.5)
+    whole = Plan(1000, options.seed, 105, 178, 6, options.load, timeout=20, claim=6, longest_build=8)
     plan = small if options.small else whole
     plan.reviews = options.reviews or plan.reviews
     plan.limit = options.limit or plan.limit
@@ -140,7 +139,6 @@ class Chaos:
         self.kills: Counter[str] = Counter()
         self.flushes = 0
         self.most_missing = 0  # items at a time
-        self.hours_missing = 0  # how often they were made to have been missing for hours
         self.asked = [0, 0]  # of Jenkins and of Launchpad, while they failed
 
     def _process(self, name: str, command: list[str]) -> Process:
@@ -205,11 +203,8 @@ class Chaos:
         began = time.monotonic()
         flushes = [began + (until - began) * part for part in (0.4, 0.75)]
         two_beats = began + (until - began) * 0.5
-        next_look = began
         killer = Killer([*self.workers, self.beat], self.plan.every, self.plan.seed)
-        # On a busy machine it takes longer until enough items were not shown for hours, several times.
-        latest = began + 3 * (until - began)
-        while time.monotonic() < until or (self.hours_missing < ENOUGH_HOURS and time.monotonic() < latest):
+        while time.monotonic() < until:
             killer.tick()
             if flushes and time.monotonic() > flushes[0]:
                 flushes.pop(0)
@@ -217,15 +212,30 @@ class Chaos:
                 self.flushes += 1
             if time.monotonic() > two_beats and not self.second_beat.child:
                 self.second_beat.start()
-            if time.monotonic() > next_look:
-                next_look = time.monotonic() + self.plan.looks
-                self._look_at_items()
             time.sleep(0.1)
+        self._answer_wrongly(time.monotonic() + self.plan.limit / 3)
         self.kills = killer.kills
         self.asked = [self._facts(port)["requests"] for port in (self.jenkins_port, self.launchpad_port)]
 
-    def _look_at_items(self) -> None:
-        """Have some items looked at now, and let those that Launchpad does not show be missing for hours already."""
+    def _answer_wrongly(self, until: float) -> None:
+        """Items are looked at again and again, and not shown. Nobody is killed meanwhile: the looks have to happen."""
+        from django.utils import timezone
+
+        from reviews.models import Review
+
+        for _ in range(ROUNDS):
+            began, looks = timezone.now(), self._look_at_items()
+            while Review.objects.filter(looked_at__gte=began).count() < looks / 2 and time.monotonic() < until:
+                for process in (*self.workers, self.beat):
+                    if not process.alive:
+                        process.start()
+                time.sleep(0.2)
+
+    def _look_at_items(self) -> int:
+        """Have some items looked at now, and let those that Launchpad does not show be missing for hours already.
+
+        Returns how many are looked at.
+        """
         from django.utils import timezone
 
         from core.enqueue import enqueue_each_on_commit
@@ -240,8 +250,8 @@ class Chaos:
         self.most_missing = max(self.most_missing, count)
         if count >= max(BRAKE_LEAST, self.plan.reviews // 8):  # fewer are believed to be gone, and rightly so
             missing.update(missing_since=now - MISSING_FOR)
-            self.hours_missing += 1
         enqueue_each_on_commit(refresh_review.name, list(chosen))
+        return len(chosen)
 
     def _settle(self, until: float) -> dict[str, int]:
         """Nobody breaks anything any more; wait until all has come to rest. Returns what has not."""

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Q
 
 from integrations.models import OutcomePost
-from reviews.models import Event, Review
+from reviews.models import Event, Review, State
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
 from testing.squares import square_of
 
@@ -69,8 +69,8 @@ def check(reviews: int, substrates: int, jenkins: dict[str, Any], launchpad: dic
         found.add("reviews that are missing or too many", f"{count} of {reviews}")
     if len(runs) != reviews * substrates:
         found.add("runs that are missing or too many", f"{len(runs)} of {reviews * substrates}")
-    for review in Review.objects.closed():
-        found.add("items abandoned", f"{review.pk} {review.state} {review.sync_error}")
+    for event in Event.objects.filter(kind=Event.Kind.STATE, new=State.ABANDONED.label):  # it may be back since
+        found.add("items abandoned", f"review {event.review_id} at {event.at}: {event.note}")
     _outcomes(found, runs, jenkins["builds"])
     _posts(found, runs, launchpad["posts"])
     _rows(found, runs)
