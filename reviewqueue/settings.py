@@ -76,7 +76,7 @@ try:
 except ValueError:  # a port that is no number, a bracket without its other
     DATABASES = {"default": {}}
 if not DATABASES["default"].get("ENGINE"):
-    raise ImproperlyConfigured("DATABASE_URL is no URL of a database, as postgres://user:password@host/name.")
+    raise ImproperlyConfigured("DATABASE_URL is not the URL of a database, such as postgres://user:password@host/name.")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(parents=True, exist_ok=True)
     # Web, worker and beat write at once: WAL lets readers go on, IMMEDIATE takes the write lock at BEGIN, so that a
@@ -305,7 +305,7 @@ if env.str("CACHE_URL", default=""):
     try:
         CACHES["default"] = env.cache_url("CACHE_URL")
     except ImproperlyConfigured:
-        raise ImproperlyConfigured("CACHE_URL is no URL of a cache, as redis://host:6379/1.") from None
+        raise ImproperlyConfigured("CACHE_URL is not the URL of a cache, such as redis://host:6379/1.") from None
     if CACHES["default"]["BACKEND"].endswith("RedisCache"):
         CACHES["default"]["BACKEND"] = "core.cache.OptionalRedisCache"
 
@@ -415,7 +415,7 @@ AXES_VERBOSE = False
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in logs.LEVELS:
-    raise ImproperlyConfigured(f"LOG_LEVEL is none of {', '.join(logs.LEVELS)}.")
+    raise ImproperlyConfigured(f"LOG_LEVEL is not one of {', '.join(logs.LEVELS)}.")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console")  # console or json
 logs.configure_structlog()
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL, with_requests=env.bool("WEB_ACCESS_LOG", default=True))
