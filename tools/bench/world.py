@@ -79,6 +79,7 @@ def fill(count: int, now: datetime) -> dict[str, Any]:
     states += chance.choices(CLOSED_STATES, k=total - count)
     assert set(states[:count]) <= set(OPEN_STATES)
     ages = [timedelta(seconds=chance.randrange(60, 90 * 86400 if n < count else 900 * 86400)) for n in range(total)]
+    Source.objects.update(active=True)  # a fresh install has them switched off, and their items out of the queue
     source = Source.objects.order_by("pk").first()
     series = Series.objects.create(name="trusty", target="charms", api_url="http://bench/charms/trusty")
     substrates = list(Substrate.objects.values_list("pk", flat=True)[:RUNS])

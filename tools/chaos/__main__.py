@@ -45,7 +45,7 @@ LAUNCHPAD_FAULTS: list[dict[str, Any]] = [
 ]  # fmt: skip
 PART_LOOKED_AT = 2  # one of so many reviews is looked at again and again while Launchpad answers wrongly
 MISSING_FOR = timedelta(hours=3)
-ROUNDS = 4  # of looks
+ROUNDS, ROUND_SECONDS = 4, 2.0  # of looks
 
 
 @dataclass
@@ -224,8 +224,9 @@ class Chaos:
         from reviews.models import Review
 
         for _ in range(ROUNDS):
-            began, looks = timezone.now(), self._look_at_items()
-            while Review.objects.filter(looked_at__gte=began).count() < looks / 2 and time.monotonic() < until:
+            began, earliest, looks = timezone.now(), time.monotonic() + ROUND_SECONDS, self._look_at_items()
+            looked_at = Review.objects.exclude(missing_since=None).filter(looked_at__gte=began)
+            while time.monotonic() < until and (time.monotonic() < earliest or looked_at.count() < looks / 2):
                 for process in (*self.workers, self.beat):
                     if not process.alive:
                         process.start()
