@@ -215,7 +215,9 @@ class ListedItem(Entry):
     def identity(self) -> tuple[str, int, str]:
         """Kind, number and target: what makes it the same item whatever its address. Raises InvalidEntry."""
         pattern = _TASK if self.is_bug else _PROPOSAL
-        found = pattern.search(urlsplit(self.self_link).path)
+        # As urlsplit, which takes a tenth of an import of unchanged items; a self_link has no query.
+        path = "/" + self.self_link.partition("://")[2].partition("/")[2]
+        found = pattern.search(path)
         if found is None:
             raise InvalidEntry("self_link is not the address of such an item.")
         return (
