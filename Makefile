@@ -20,7 +20,7 @@ run: $(VENV)/.run
 	@grep -qs '^SECRET_KEY=.' .env || test -n "$$SECRET_KEY" || export DEBUG=$${DEBUG-true}; exec $(BIN)/python manage.py runqueue
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
