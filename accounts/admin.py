@@ -20,12 +20,12 @@ from accounts.forms import TokenForm
 from accounts.models import ApiToken, Person, User
 from accounts.permissions import check_joinable, may_manage
 from accounts.signals import bot_mark_changed
-from core.admin import Autocompletes, ConsoleAdmin, KeptWhileUsed, ReadOnly, age_cell, link, report
+from core.admin import Autocompletes, KeptWhileUsed, QueueModelAdmin, ReadOnly, age_cell, link, report
 from core.text import counted
 
 
 @admin.register(Person)
-class PersonAdmin(ConsoleAdmin):
+class PersonAdmin(QueueModelAdmin):
     """People as Launchpad has them. Only whether somebody is a bot is for staff to say."""
 
     list_display = ["username", "display_name", "is_reviewer", "is_team", "counts_as_bot", "profile"]
@@ -157,7 +157,7 @@ class AdminTokenForm(StaffForm, TokenForm):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(Autocompletes, ConsoleAdmin):
+class ApiTokenAdmin(Autocompletes, QueueModelAdmin):
     """API tokens: whose, what for, how long. A token is shown once, to the person who made it."""
 
     form = AdminTokenForm
@@ -201,7 +201,7 @@ class ApiTokenAdmin(Autocompletes, ConsoleAdmin):
 
 
 @admin.register(LogEntry)
-class LogAdmin(ReadOnly, ConsoleAdmin):
+class LogAdmin(ReadOnly, QueueModelAdmin):
     """What staff did in the admin. Reviews have a history of their own."""
 
     list_display = ["action_time", "user", "content_type", "object_repr", "__str__"]
@@ -217,7 +217,7 @@ for model in (Association, Nonce, UserSocialAuth, Group):
 
 
 @admin.register(UserSocialAuth)
-class LoginAdmin(ReadOnly, ConsoleAdmin):
+class LoginAdmin(ReadOnly, QueueModelAdmin):
     """Which identity of the login services logs in to which account. Deleting one disconnects the account."""
 
     list_display = ["user", "provider", "uid", "created", "modified"]

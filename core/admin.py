@@ -47,7 +47,7 @@ class Section:
 class Action:
     """An action that a room adds to a table below it. ``permission``: who is offered it, as ``app.change_model``."""
 
-    run: Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]  # called with the ConsoleAdmin first
+    run: Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]  # called with the QueueModelAdmin first
     description: str
     permission: str
 
@@ -82,7 +82,7 @@ def extend(
     links: Callable[[Any], list[tuple[str, str]]] = _nothing,
     sections: Callable[[Any], list[Section]] = _nothing,
 ) -> None:
-    """Add to the ``ConsoleAdmin`` of the model, whether or not that is registered yet.
+    """Add to the ``QueueModelAdmin`` of the model, whether or not that is registered yet.
 
     ``columns``: functions of a row, behind the list's own columns. ``links``: of a row, label and URL pairs.
     ``sections``: of a row, tables before those of the page itself.
@@ -91,19 +91,19 @@ def extend(
 
 
 class TextFilter(admin.SimpleListFilter):
-    """A filter to type into, for what has too many values for a list. ``lookup`` is what is compared."""
+    """A filter with a text field, for columns with too many values to list. ``lookup``: the field that is compared."""
 
     template = "admin/filter_text.html"
     lookup = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "")]  # without any, Django leaves the filter out
+        return [("", "")]  # Django leaves out a filter without choices
 
     def has_output(self) -> bool:
         return True
 
     def choices(self, changelist: ChangeList) -> Any:
-        """The other parameters of the page, which the filter's form has to keep."""
+        """One choice: this filter's value, and the page's other parameters, which its form sends again."""
         kept = [
             (name, value)
             for name, values in changelist.filter_params.items()
@@ -118,13 +118,13 @@ class TextFilter(admin.SimpleListFilter):
 
 
 class SetRelationFilter(admin.RelatedFieldListFilter):
-    """A filter by a relation that practically every row has: without the choice "Empty"."""
+    """A filter by a relation that nearly every row has, without the choice "Empty"."""
 
     include_empty_choice = False
 
 
 class Autocomplete(AutocompleteSelect):
-    """Shows a form again with whatever was sent; Django's own looks up what is no number, and fails."""
+    """Shows an invalid form again whatever was sent. Django's own raises ValueError for an id that is not a number."""
 
     def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if str(each).isdecimal()], attrs)
@@ -153,9 +153,9 @@ class ReadOnly(admin.ModelAdmin):
 
 
 class KeptWhileUsed(admin.ModelAdmin):
-    """Rows that are deleted one by one, and not at all once history points at them."""
+    """Rows that can be deleted one at a time only, and not at all while other rows point at them."""
 
-    used_by = ""  # the relation that tells
+    used_by = ""  # the related name of the rows that point at it
     used_words = ""  # why a used row stays: "reviews were imported from it"
 
     def get_actions(self, request: HttpRequest) -> Any:
@@ -172,17 +172,17 @@ class KeptWhileUsed(admin.ModelAdmin):
         return HttpResponseRedirect(change_url(row))
 
 
-class ConsoleAdmin(admin.ModelAdmin):
-    """A table of the console. What its list offers as actions, a row's own page offers as buttons."""
+class QueueModelAdmin(admin.ModelAdmin):
+    """A table of this project's admin. What its list offers as actions, a row's own page offers as buttons."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 100
     list_max_show_all = 200
-    change_form_template = "admin/console_change_form.html"
-    change_list_template = "admin/console_change_list.html"
-    secret_fields: Sequence[str] = ()  # by which nobody may filter: an answer tells a letter
+    change_form_template = "admin/queue_change_form.html"
+    change_list_template = "admin/queue_change_list.html"
+    secret_fields: Sequence[str] = ()  # no filter by these: matches would give the value away letter by letter
 
     def name_of(self, row: Any) -> str:
         """What the row is called where it stands alone."""
@@ -214,7 +214,7 @@ class ConsoleAdmin(admin.ModelAdmin):
         return actions
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Nothing is left out of a list that is neither searched nor filtered: no "(Show all)" there."""
+        """Without Django's "(Show all)" link where the list is neither searched nor filtered: all rows are counted."""
         changelist = super().get_changelist_instance(request)
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
@@ -227,9 +227,9 @@ class ConsoleAdmin(admin.ModelAdmin):
             actions = self.get_actions(request)
             actions.pop("delete_selected", None)
             context["subtitle"] = self.name_of(row)
-            context["console_buttons"] = [(name, description) for _, name, description in actions.values()]
-            context["console_links"] = [*self.links(row), *(link for added in extensions for link in added.links(row))]
-            context["console_sections"] = [
+            context["row_buttons"] = [(name, description) for _, name, description in actions.values()]
+            context["row_links"] = [*self.links(row), *(link for added in extensions for link in added.links(row))]
+            context["row_sections"] = [
                 *(section for added in extensions for section in added.sections(row)), *self.sections(row)
             ]  # fmt: skip
         return super().render_change_form(request, context, *args, **kwargs)
@@ -259,7 +259,7 @@ def chosen(request: HttpRequest, queryset: QuerySet[Any], *, limit: int | None =
 
 
 def confirmation(
-    model_admin: ConsoleAdmin,
+    model_admin: QueueModelAdmin,
     request: HttpRequest,
     queryset: QuerySet[Any],
     *,

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.permissions import person_of
-from core.admin import ConsoleAdmin, ReadOnly, Section, SetRelationFilter, action, chosen, extend
+from core.admin import QueueModelAdmin, ReadOnly, Section, SetRelationFilter, action, chosen, extend
 from core.enqueue import enqueue_each_on_commit
 from core.signals import is_worker_alive
 from core.text import counted
@@ -19,7 +19,7 @@ from reviews.refresh import request_refresh
 
 
 @admin.register(ImportReport)
-class ImportReportAdmin(ReadOnly, ConsoleAdmin):
+class ImportReportAdmin(ReadOnly, QueueModelAdmin):
     list_display = ["source", "started_at", "ok", "took", "requests", "seen", "added", "changed", "problem_count"]
     list_filter = ["source", "ok"]
     date_hierarchy = "started_at"
@@ -39,7 +39,7 @@ class ImportReportAdmin(ReadOnly, ConsoleAdmin):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnly, ConsoleAdmin):
+class WebhookDeliveryAdmin(ReadOnly, QueueModelAdmin):
     list_display = ["received_at", "event", "number", "source", "note"]
     list_filter = ["source", "event"]
     search_fields = ["=number"]
@@ -48,7 +48,7 @@ class WebhookDeliveryAdmin(ReadOnly, ConsoleAdmin):
 
 
 @admin.register(OutcomePost)
-class OutcomePostAdmin(ReadOnly, ConsoleAdmin):
+class OutcomePostAdmin(ReadOnly, QueueModelAdmin):
     list_display = ["run", "outcome", "state", "tries", "due_at", "error", "posted_at"]
     list_filter = ["state", "outcome", ("run__review__source", SetRelationFilter)]
     search_fields = ["=run__id"]
@@ -58,7 +58,7 @@ class OutcomePostAdmin(ReadOnly, ConsoleAdmin):
 
 
 @action("Import now", permission="reviews.change_source")
-def import_now(model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Source]) -> None:
+def import_now(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Source]) -> None:
     """Enqueue an import of each source."""
     sources = chosen(request, queryset)
     for source in sources:
@@ -70,7 +70,7 @@ def import_now(model_admin: ConsoleAdmin, request: HttpRequest, queryset: QueryS
 
 
 @action("Refresh from Launchpad", permission="reviews.change_review")
-def refresh_now(model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+def refresh_now(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> None:
     """Have each review brought up to date now."""
     reviews, actor = chosen(request, queryset), person_of(request)
     request_refresh(reviews, actor)

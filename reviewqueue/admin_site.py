@@ -1,4 +1,4 @@
-"""The admin as a whole: its order, and its own page beside its tables, Health."""
+"""The admin site: its titles and the order of its apps."""
 
 from typing import Any
 
@@ -9,12 +9,14 @@ from django.http import HttpRequest
 ORDER = ("testing", "reviews", "integrations", "django_celery_beat", "accounts", "auth")
 
 
-class ConsoleSite(admin.AdminSite):
+class QueueAdminSite(admin.AdminSite):
+    """``admin.site`` of this project."""
+
     site_header = site_title = "Review Queue"
-    index_title = "Console"
+    index_title = "Administration"
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """By what operators need, not by the alphabet."""
+        """In the order of ``ORDER`` instead of the alphabet."""
         order = {label: place for place, label in enumerate(ORDER)}
         found = super().get_app_list(request, app_label)
         return sorted(found, key=lambda app: order.get(app["app_label"], len(order)))

@@ -12,9 +12,9 @@ LIBRARY_NAMES = {
 }
 
 
-class ConsoleConfig(admin_apps.AdminConfig):
+class QueueAdminConfig(admin_apps.AdminConfig):
     default = False
-    default_site = "reviewqueue.admin_site.ConsoleSite"
+    default_site = "reviewqueue.admin_site.QueueAdminSite"
 
 
 class ProjectConfig(AppConfig):

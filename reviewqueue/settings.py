@@ -203,7 +203,7 @@ INSTALLED_APPS = [
     "reviews",
     "accounts",
     "core",
-    "reviewqueue.apps.ConsoleConfig",
+    "reviewqueue.apps.QueueAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -17,8 +17,8 @@ from django.utils.html import format_html
 
 from accounts.permissions import person_of
 from core.admin import (
-    ConsoleAdmin,
     KeptWhileUsed,
+    QueueModelAdmin,
     ReadOnly,
     Section,
     SetRelationFilter,
@@ -95,7 +95,7 @@ class SyncFilter(admin.SimpleListFilter):
 
 
 @admin.register(Review)
-class ReviewAdmin(ReadOnly, ConsoleAdmin):
+class ReviewAdmin(ReadOnly, QueueModelAdmin):
     """Reviews, with their history and comments."""
 
     list_display = [
@@ -247,7 +247,7 @@ class SourceForm(forms.ModelForm):
 
 
 @admin.register(Source)
-class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
+class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
     used_by, used_words = "reviews", "reviews were imported from it"
     secret_fields = ["webhook_secret"]
     form = SourceForm
@@ -290,7 +290,7 @@ class SourceAdmin(KeptWhileUsed, ConsoleAdmin):
 
 
 @admin.register(Series)
-class SeriesAdmin(ConsoleAdmin):
+class SeriesAdmin(QueueModelAdmin):
     list_display = ["name", "target", "active"]
     list_filter = ["active"]
     search_fields = ["name", "target"]

@@ -15,8 +15,8 @@ from django.utils.html import format_html
 
 from accounts.permissions import person_of
 from core.admin import (
-    ConsoleAdmin,
     KeptWhileUsed,
+    QueueModelAdmin,
     ReadOnly,
     Section,
     SetRelationFilter,
@@ -50,7 +50,7 @@ class RequesterFilter(TextFilter):
 
 
 @admin.register(TestRun)
-class TestRunAdmin(ReadOnly, ConsoleAdmin):
+class TestRunAdmin(ReadOnly, QueueModelAdmin):
     list_display = [
         "id", "status", "shown_attempt", "age", "substrate", "shown_review", "last_error", "console", "next_attempt",
         "requested_by",
@@ -213,7 +213,7 @@ def run_sections(review: Review) -> list[Section]:
 
 @action("Run default tests", permission=OPERATE)
 def run_default_tests(
-    model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Review]
+    model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]
 ) -> HttpResponse | None:
     """Launch what a new item would be tested on, where it was not tested yet."""
     if page := confirmation(
@@ -231,7 +231,7 @@ def run_default_tests(
 
 
 @action("Run tests on…", permission=OPERATE)
-def run_tests_on(model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
+def run_tests_on(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
     """Launch runs on the substrates that are chosen on the page in between."""
     form = ChosenSubstrates(request.POST if request.POST.get("post") else None)
     if page := confirmation(
@@ -254,7 +254,7 @@ def run_tests_on(model_admin: ConsoleAdmin, request: HttpRequest, queryset: Quer
 
 @action("Remove its items for good", permission="reviews.delete_review")
 def remove_source_items(
-    model_admin: ConsoleAdmin, request: HttpRequest, queryset: QuerySet[Source]
+    model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Source]
 ) -> HttpResponse | None:
     """Delete the reviews of switched-off sources, with their runs, comments and history."""
     sources = chosen(request, queryset)
@@ -301,7 +301,7 @@ extend(Review, actions=[run_default_tests, run_tests_on], sections=run_sections)
 
 
 @admin.register(Substrate)
-class SubstrateAdmin(KeptWhileUsed, ConsoleAdmin):
+class SubstrateAdmin(KeptWhileUsed, QueueModelAdmin):
     used_by, used_words = "test_runs", "items were tested on it"
     list_display = ["name", "active", "default", "order"]
     list_editable = ["active", "default", "order"]

@@ -14,7 +14,7 @@ register = template.Library()
 
 
 @register.inclusion_tag("admin/date_hierarchy.html")
-def console_dates(cl: Any) -> dict[str, Any]:
+def bounded_date_hierarchy(cl: Any) -> dict[str, Any]:
     """The date hierarchy by the first and last row alone: Django's own reads every row to leave out empty days."""
     name = cl.date_hierarchy
     asked = [cl.params.get(f"{name}__{level}") for level in ("year", "month", "day")]
