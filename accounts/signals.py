@@ -1,4 +1,4 @@
-"""What rooms above are told of accounts and people."""
+"""Signals about people, for the rooms above."""
 
 from django.dispatch import Signal
 

@@ -27,7 +27,7 @@ from django.utils.html import format_html
 
 from core.pagination import BoundedPaginator
 from core.text import age, shorten, until
-from core.urls import is_web_url
+from core.web_urls import is_web_url
 
 MAX_ACTION_ROWS = 500  # rows that one action takes while the page waits
 MAX_NAMED_ROWS = 20  # rows that a confirmation page names

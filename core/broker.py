@@ -15,16 +15,19 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    """Puts each message under another name first."""
+    """Writes each message under another name, and renames it when it is whole.
 
-    def _put(self, queue: str, message: Any, **_: Any) -> None:  # type: ignore[override]
+    ``_put`` is what kombu asks a transport to implement (``kombu.transport.virtual``).
+    """
+
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # as the class above has it
         folder = Path(self.data_folder_out)
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}"
         unfinished = folder / f"{name}.part"
         try:
-            unfinished.write_text(dumps(message))
+            unfinished.write_text(dumps(payload))
             os.replace(unfinished, folder / f"{name}.{queue}.msg")
-        except OSError:  # the disk is full: leave nothing behind that takes more of it
+        except OSError:  # as when the disk is full: remove what was written
             unfinished.unlink(missing_ok=True)
             raise
 

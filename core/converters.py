@@ -5,7 +5,7 @@ from django.urls.converters import IntConverter
 
 
 class Id(IntConverter):
-    """An id that fits a row's: anything longer is no such row rather than an error of the database."""
+    """The id of a row. A number that is too long for the column is a 404 instead of an error of the database."""
 
     regex = "[0-9]{1,18}"
 

@@ -33,7 +33,7 @@ CONNECTION_PROBLEMS = {
     pycurl.E_COULDNT_RESOLVE_HOST: "the host name is not known.",
     pycurl.E_COULDNT_RESOLVE_PROXY: "the proxy's host name is not known.",
     pycurl.E_COULDNT_CONNECT: "the connection was refused, or there is no way to the host.",
-    pycurl.E_SSL_CONNECT_ERROR: "no secure connection (TLS) came about.",
+    pycurl.E_SSL_CONNECT_ERROR: "no secure connection (TLS) could be made.",
     pycurl.E_GOT_NOTHING: LOST,
     pycurl.E_PARTIAL_FILE: LOST,
     pycurl.E_RECV_ERROR: LOST,
@@ -59,7 +59,7 @@ class Timeout(HttpError):
 
 
 class ConnectionFailed(HttpError):
-    """No connection came about, or it was lost."""
+    """No connection could be made, or it was lost."""
 
 
 class CertificateError(HttpError):
@@ -203,7 +203,7 @@ def _address(url: str, params: Values | None) -> bytes:
         try:
             parts = parts._replace(netloc=parts.netloc.replace(host, host.encode("idna").decode()))
         except UnicodeError:
-            raise HttpError("the address has a host name that can't be.") from None
+            raise HttpError("the address has a host name that is not valid.") from None
     query = "&".join(filter(None, [parts.query, urlencode(params, doseq=True) if params else ""]))
     address = urlunsplit(parts._replace(query=query, fragment=""))
     return quote(address, safe=SAFE_IN_URLS).encode()
@@ -234,9 +234,9 @@ def _set_limits(curl: pycurl.Curl, timeout: float) -> None:
     curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(timeout * 1000)))
     curl.setopt(pycurl.NOSIGNAL, 1)  # signals would end the wrong thread's request
-    # curl calls it about once a second: only then Python hears a signal that came meanwhile, as one to stop a worker.
+    # curl calls this about once a second, and Python handles signals only then, as SIGTERM for a worker.
     curl.setopt(pycurl.NOPROGRESS, 0)
-    curl.setopt(pycurl.XFERINFOFUNCTION, _go_on)
+    curl.setopt(pycurl.XFERINFOFUNCTION, _continue)
     curl.setopt(QUICK_EXIT, 1)
     curl.setopt(pycurl.PROTOCOLS, PROTOCOLS)
     curl.setopt(pycurl.FOLLOWLOCATION, 0)
@@ -244,7 +244,7 @@ def _set_limits(curl: pycurl.Curl, timeout: float) -> None:
     curl.setopt(pycurl.ACCEPT_ENCODING, "gzip, deflate")
 
 
-def _go_on(*_: int) -> int:
+def _continue(*_: int) -> int:
     return 0
 
 

@@ -20,7 +20,7 @@ logger = structlog.get_logger(__name__)
 Next = Callable[[HttpRequest], HttpResponse]
 
 _ID = re.compile(r"^[A-Za-z0-9_-]{6,64}$")
-PERMISSIONS = ", ".join(
+PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
         "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi",
@@ -42,7 +42,7 @@ class RequestId:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self.get_response(request)
         response.headers["X-Request-ID"] = request_id
-        response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
@@ -60,7 +60,7 @@ class PrivateAnswers:
 
 
 class BodyLimit:
-    """Refuses a body that is larger than any we have a use for, before a byte of it is read."""
+    """Refuses a body that is larger than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` before any of it is read."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -111,7 +111,7 @@ class DatabaseAway:
 
 
 class BoundedChunks:
-    """WSGI: gives a chunked body the length that Django needs to see it, reading no more than can be allowed."""
+    """WSGI: reads a chunked body, up to the limit, and sets its Content-Length: Django sees no body without one."""
 
     def __init__(self, application: Callable[..., Any]) -> None:
         self.application = application
@@ -134,7 +134,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _address(entry: str) -> str:
-    """The IP address that a proxy wrote down, without the port that some add; empty when it is none ("unknown")."""
+    """The IP address in an entry of X-Forwarded-For, without its port; empty when it is not one (``unknown``)."""
     found = re.fullmatch(r"\[(.*)\](?::[0-9]+)?|([0-9.]+):[0-9]+", entry)
     try:
         return str(ip_address((found[1] or found[2]) if found else entry))

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 HIDDEN = "[hidden]"
-SHORTEST = 8  # characters; a shorter configured secret would hide harmless words
-DEEPEST = 8  # levels of nested values that are looked into
+MIN_SECRET_LENGTH = 8  # characters; a shorter configured secret would hide harmless words
+MAX_DEPTH = 8  # levels of nested values that are looked into
 
 _NAMES = (
     r"(?:[a-z0-9_.-]*(?:token|secret|passw(?:or)?d|api_?key|signature|dsn)|oauth_[a-z_]+|sessionid|csrftoken"
@@ -35,9 +35,9 @@ def configured_secrets() -> list[str]:
     """The values of settings that nobody may read, longest first."""
     found = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS, settings.JENKINS_TOKEN, settings.JENKINS_API_TOKEN]
     found.append(str(settings.DATABASES["default"].get("PASSWORD") or ""))
-    with suppress(ValueError):  # a URL that can't be taken apart is reported by the start-up checks
+    with suppress(ValueError):  # a URL that is not valid is reported by the start-up checks
         found.append(urlsplit(settings.CELERY_BROKER_URL).password or "")
-    return sorted((str(value) for value in found if len(str(value)) >= SHORTEST), key=len, reverse=True)
+    return sorted((str(value) for value in found if len(str(value)) >= MIN_SECRET_LENGTH), key=len, reverse=True)
 
 
 def redact(text: str) -> str:
@@ -57,12 +57,12 @@ def is_secret_name(name: object) -> bool:
 
 
 def redact_value(value: Any, depth: int = 0) -> Any:
-    """The same for mappings, lists and texts, however they are nested; what is no number becomes a text."""
+    """Mappings, lists and texts, redacted at every level. Values of other types, but for numbers, become texts."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, bytes):
         return redact(value.decode("utf-8", "replace"))
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: HIDDEN if is_secret_name(key) else redact_value(inner, depth + 1) for key, inner in value.items()}

@@ -10,7 +10,7 @@ from core.redaction import redact_value
 
 
 def scrub(event: Any, _: Any = None) -> Any:
-    """The event without what Sentry has no business knowing: bodies, cookies, queries, people, secrets."""
+    """The event without request bodies, cookies, queries, people and secrets."""
     request = event.get("request")
     if isinstance(request, dict):
         for name in ("data", "cookies", "query_string", "env"):

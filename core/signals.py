@@ -1,4 +1,4 @@
-"""Signals by which lower rooms ask or tell upper ones something, without importing them."""
+"""Signals that a lower room sends and an upper room receives, so that the lower one does not import the upper one."""
 
 from django.dispatch import Signal
 

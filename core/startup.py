@@ -17,12 +17,12 @@ SOCKET_TIMEOUT_SECONDS = 10  # for one try; only brokers over a network have it
 
 
 def wait_for_database() -> None:
-    """Return once the database answers; until then say what it is that is waited for."""
+    """Return once the database answers. Each try that fails is logged."""
     _wait("database", _ask_database)
 
 
 def wait_for_broker() -> None:
-    """Return once the broker accepts what a worker does first; one that is full or still loading refuses it."""
+    """Return once a queue can be declared, as a worker does first; a broker that is full or still loading refuses."""
     _wait("broker", _ask_broker)
 
 

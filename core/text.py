@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 SECOND = timedelta(seconds=1)
 
-# From so many seconds on, the unit of so many is used; a smaller unit says 40 days or one year better.
+# The least number of seconds that is said in a unit, the unit's length in seconds, its name. Long units are used from
+# two or three on: "5 weeks" says more than "1 month".
 _UNITS = (
     (2 * 365 * 86400, 365 * 86400, "year"),
     (2 * 30 * 86400, 30 * 86400, "month"),
@@ -50,6 +51,11 @@ def _in_words(seconds: int) -> str:
             count = seconds // size
             return f"{count} {unit}" if count == 1 or unit == "min" else f"{count} {unit}s"
     return ""
+
+
+def utc(moment: datetime) -> str:
+    """A time in UTC, to the minute: ``2026-01-31 09:05 UTC``."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def duration(seconds: float | None) -> str:

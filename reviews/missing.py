@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from core.text import utc
 from reviews.ingest import Before, announce, leave
 from reviews.models import Review, State
 from reviews.refresh import due_after
@@ -82,7 +83,7 @@ def note_missing(review_id: int, reason: str, *, now: datetime) -> str:
         if summary.is_braked:
             logger.warning("missing item not abandoned", review=review_id, reason=summary.words)
             return summary.words
-        leave(review, f"Launchpad has not shown it since {review.missing_since:%Y-%m-%d %H:%M} UTC. {reason}", now=now)
+        leave(review, f"Launchpad has not shown it since {utc(review.missing_since)}. {reason}", now=now)
         review.save()
         announce(review, before)
         return ""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from core.text import ago
+from core.text import ago, utc
 from reviews.choices import Square, State
 from reviews.models import Review
 
@@ -65,7 +65,7 @@ def missing_notice(review: Review, now: datetime) -> str:
     if review.missing_since is None:
         return ""
     asked = "once" if review.missing_looks == 1 else f"{review.missing_looks} times in a row"
-    since = f"{review.missing_since:%Y-%m-%d %H:%M} UTC ({ago(review.missing_since, now)})"
+    since = f"{utc(review.missing_since)} ({ago(review.missing_since, now)})"
     words = f"Launchpad has not shown this item since {since}; it was checked {asked}. {review.sync_error}".rstrip()
     if not review.is_open:
         return f"{words} If it comes back, it is taken up again with its history."

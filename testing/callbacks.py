@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from core.enqueue import enqueue_on_commit
-from core.urls import is_web_url
+from core.web_urls import is_web_url
 from testing.choices import Status
 from testing.ci import MAX_URL, get_ci
 from testing.models import TestRun

@@ -12,7 +12,7 @@ Context = Mapping[str, Any] | None
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON in UTF-8, with or without a byte order mark; nested without end it is a broken body, not a crash."""
+    """JSON in UTF-8, with or without a byte order mark. Nested too deeply, it is a 400 and not a 500."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> dict[str, Any]:
         context = dict(parser_context or {})
@@ -25,7 +25,7 @@ class BoundedJSONParser(JSONParser):
 
 
 class FormOrJSONParser(BaseParser):
-    """A form or JSON, told apart by how it begins, whatever the content type says.
+    """A form or JSON, recognised by its first character, whatever the content type says.
 
     Scripts send ``text/plain`` or no type at all, with a byte order mark in front and a newline behind.
     """

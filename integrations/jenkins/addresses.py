@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
-from core.urls import is_web_url
+from core.web_urls import is_web_url
 
 BUILD_WITH_PARAMETERS = "buildWithParameters"
 MAX_JOB_URL = 900  # characters: the address of a build has to fit into 1,000

@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from core.urls import is_web_url
+from core.web_urls import is_web_url
 from integrations.launchpad.errors import InvalidEntry
 from reviews.facts import HIDDEN_PERSON, CommentFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import is_believable

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Person
+from core.text import utc
 from integrations.launchpad.client import Launchpad
 from integrations.launchpad.entries import PersonEntry, parse
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible, TemporaryError
@@ -90,7 +91,7 @@ def team_problems() -> list[str]:
     """What is wrong with the reviewer teams, a sentence each that names the team; for Health and ``check_queue``."""
     failing = TeamSync.objects.filter(team__in=settings.REVIEWER_TEAMS).exclude(problem="")
     return [
-        f"The team {sync.team} could not be read since {sync.failing_since or sync.tried_at:%Y-%m-%d %H:%M} UTC: "
+        f"The team {sync.team} could not be read since {utc(sync.failing_since or sync.tried_at or timezone.now())}: "
         f"{sync.problem} Nobody loses the role within {GRACE.days} days."
         for sync in failing.order_by("team")
     ]

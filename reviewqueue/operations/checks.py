@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.http.request import split_domain_port, validate_host
 
 from core.logging import FORMATS
-from core.urls import is_web_url
+from core.web_urls import is_web_url
 from testing.ci import get_ci
 
 MIN_METRICS_TOKEN_LENGTH = 16  # characters: fewer can be guessed

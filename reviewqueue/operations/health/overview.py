@@ -9,8 +9,8 @@ from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from core.text import utc
 from integrations.models import ImportReport
-from reviewqueue.operations.health.moments import utc
 from reviewqueue.operations.models import Heartbeat
 from reviews.managers import Reader
 from reviews.models import Source

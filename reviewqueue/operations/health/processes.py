@@ -8,9 +8,9 @@ from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from core.text import utc
 from reviewqueue.operations.beat import MAX_CLOCK_SKEW
 from reviewqueue.operations.health.findings import Finding, Problem, found
-from reviewqueue.operations.health.moments import utc
 from reviewqueue.operations.models import Heartbeat
 
 SWEEP = "testing.tasks.sweep_test_runs"

@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from core.text import utc
 from integrations.models import OutcomePost
 from reviewqueue.operations.health.findings import Finding, Problem, found
-from reviewqueue.operations.health.moments import utc
 from reviews.models import Source
 from testing.models import TestRun
 
