@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from testing.ci import BuildRef
 from testing.models import OUTCOMES, UNFINISHED, Attempt, AttemptOutcome, Status, TestRun
-from testing.transitions import TRANSITIONS, Trigger, WrongTransition, accept, change_status, finish, lock_run
+from testing.transitions import (
+    LOCKED_RUNS,
+    TRANSITIONS,
+    Trigger,
+    WrongTransition,
+    accept,
+    change_status,
+    finish,
+    lock_run,
+)
 
 
 @pytest.fixture
@@ -76,3 +85,26 @@ def test_the_database_refuses_a_run_that_can_not_be(run, change):
 def test_the_database_refuses_an_attempt_that_can_not_be(run, facts):
     with pytest.raises(IntegrityError), transaction.atomic():
         Attempt.objects.create(run=run, number=1, **facts)
+
+
+@pytest.mark.parametrize("requested", [True, False])
+def test_the_statement_that_locks_a_run_equals_its_query(run, requested):
+    run.requested_by = run.review.owner if requested else None
+    run.save()
+    with transaction.atomic():
+        by_statement, by_query = lock_run(run.pk), LOCKED_RUNS.get(pk=run.pk)
+        for name in [field.attname for field in TestRun._meta.concrete_fields]:
+            assert getattr(by_statement, name) == getattr(by_query, name), name
+        for one in (by_statement, by_query):
+            assert one.get_deferred_fields() == set()
+        assert by_statement.review.get_deferred_fields() == by_query.review.get_deferred_fields()
+        assert (by_statement.review.revision, by_statement.review.square) == (
+            by_query.review.revision, by_query.review.square,
+        )  # fmt: skip
+        assert str(by_statement.substrate) == str(by_query.substrate)
+        assert by_statement.requested_by == by_query.requested_by
+
+
+def test_a_run_that_is_gone_is_not_locked(db):
+    with pytest.raises(TestRun.DoesNotExist), transaction.atomic():
+        lock_run(4711)
