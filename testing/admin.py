@@ -1,4 +1,4 @@
-"""Test runs in the admin: retrigger, cancel, recover; tests of reviews."""
+"""Test runs and substrates in the admin; the actions of reviews and sources that launch and remove test runs."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class RequesterFilter(TextFilter):
 
 @admin.register(TestRun)
 class TestRunAdmin(ReadOnly, QueueModelAdmin):
+    """Test runs, with their attempts, single tests and history: retrigger, cancel, recover results."""
+
     list_display = [
         "id", "status", "shown_attempt", "age", "substrate", "shown_review", "last_error", "console", "next_attempt",
         "requested_by",
@@ -302,6 +304,8 @@ extend(Review, actions=[run_default_tests, run_tests_on], sections=run_sections)
 
 @admin.register(Substrate)
 class SubstrateAdmin(KeptWhileUsed, QueueModelAdmin):
+    """Substrates: which can be tested on, and which new items are tested on."""
+
     used_by, used_words = "test_runs", "items were tested on it"
     list_display = ["name", "active", "default", "order"]
     list_editable = ["active", "default", "order"]

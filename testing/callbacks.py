@@ -18,7 +18,7 @@ from core.web_urls import is_web_url
 from testing.choices import Status
 from testing.ci import MAX_URL, get_ci
 from testing.models import TestRun
-from testing.transitions import Trigger, finish, keep_build, lock_run, start
+from testing.transitions import Trigger, finish, lock_run, record_build, start
 
 SALT = "testing.api.callback"
 
@@ -64,9 +64,9 @@ class CallbackResult:
     reason: str = ""
 
 
-def callback_token(run_id: int, attempt: int) -> str:
-    """The token that lets the builds of this attempt call back."""
-    return salted_hmac(SALT, f"{run_id}:{attempt}", algorithm="sha256").hexdigest()
+def callback_token(run_id: int, attempt: int, secret: str | None = None) -> str:
+    """The token that lets the builds of this attempt call back; ``secret`` is SECRET_KEY unless it is given."""
+    return salted_hmac(SALT, f"{run_id}:{attempt}", secret=secret, algorithm="sha256").hexdigest()
 
 
 def callback_url_of(run: TestRun) -> str:
@@ -75,7 +75,7 @@ def callback_url_of(run: TestRun) -> str:
 
 
 def callback_url(run_id: int, attempt: int) -> str:
-    """The same of any attempt."""
+    """Where a build of this attempt of the run reports to."""
     path = reverse("test-run-callback", args=[run_id])
     return f"{settings.BASE_URL}{path}?token={callback_token(run_id, attempt)}"
 
@@ -94,11 +94,10 @@ def attempt_of(token: str, run_id: int) -> int:
 
 
 def _find_attempt(token: str, run_id: int, last_attempt: int) -> int | None:
-    # Old keys count while they are replaced.
+    """The attempt, from the last to the first, that the token was derived from; with a key or one of its fallbacks."""
     for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
         for number in range(last_attempt, 0, -1):
-            expected = salted_hmac(SALT, f"{run_id}:{number}", secret=secret, algorithm="sha256").hexdigest()
-            if constant_time_compare(token, expected):
+            if constant_time_compare(token, callback_token(run_id, number, secret)):
                 return number
     return None
 
@@ -138,7 +137,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
         elif run.status != Status.RUNNING:
             start(run, link=build_url, build=build)
         elif build_url and not run.build_url:
-            keep_build(run, link=build_url, build=build)
+            record_build(run, link=build_url, build=build)
         else:
             return CallbackResult(run, False, "The run is running already.")
     return CallbackResult(run, True)

@@ -154,7 +154,7 @@ class CIBackend(ABC):
         """Builds that were queued or started lately, by the callback URL that they were given.
 
         An acceptance that nobody wrote down is found again by it, and so is a build that left the queue unseen. What
-        the engine can't tell is not in it. Raises TemporaryError when the engine can't be asked now.
+        the engine does not know is not in it. Raises TemporaryError when the engine can't be asked now.
         """
         return {}
 
@@ -174,7 +174,10 @@ class CIBackend(ABC):
 
     @abstractmethod
     def results(self, build_url: str) -> Results | None:
-        """The single tests of a build; None when there are none (yet). Raises TemporaryError when it can't tell now."""
+        """The single tests of a build; None when there are none (yet).
+
+        Raises TemporaryError when the engine can't be asked now.
+        """
 
     @abstractmethod
     def build_of_job(self, url: str) -> str:
@@ -183,10 +186,6 @@ class CIBackend(ABC):
         The engine may call itself by another scheme, host, port or prefix than we do: the path below the job counts.
         Only such a build is ever asked about, read or stopped. Asks nobody and raises nothing.
         """
-
-    def is_build_of_job(self, url: str) -> bool:
-        """Whether the URL is that of a build of the configured job."""
-        return bool(self.build_of_job(url))
 
     def is_part_of_build(self, url: str) -> bool:
         """Whether the URL lies below the configured job but is only a part of a build of it, as a matrix job's cell.

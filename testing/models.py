@@ -68,7 +68,7 @@ class TestRun(models.Model):
 
     objects: ClassVar = TestRunQuerySet.as_manager()
 
-    # Of what is read by ``with_test_counts``.
+    # Set on rows that ``with_test_counts`` reads.
     test_count: int
     failed_count: int
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -44,10 +42,10 @@ def remove_items(source: Source, *, actor: Person | None, seconds: float = REMOV
     Unfinished runs are cancelled; their reviews stay until their builds have been stopped, since a stop needs the run.
     Raises SourceIsOn.
     """
-    in_time = partial(_is_before, time.monotonic() + seconds)
-    _cancel_unfinished(source, actor, in_time)
+    deadline = time.monotonic() + seconds
+    _cancel_unfinished(source, actor, deadline)
     done = Removal()
-    while in_time():
+    while time.monotonic() < deadline:
         reviews, runs = _remove_batch(source)
         done.reviews, done.runs = done.reviews + reviews, done.runs + runs
         if not reviews:
@@ -58,14 +56,10 @@ def remove_items(source: Source, *, actor: Person | None, seconds: float = REMOV
     return done
 
 
-def _is_before(deadline: float) -> bool:
-    return time.monotonic() < deadline
-
-
-def _cancel_unfinished(source: Source, actor: Person | None, in_time: Callable[[], bool]) -> None:
+def _cancel_unfinished(source: Source, actor: Person | None, deadline: float) -> None:
     _lock_switched_off(source)
     for run in TestRun.objects.filter(review__source=source).unfinished():
-        if not in_time():
+        if time.monotonic() >= deadline:
             return
         cancel_run(run, actor=actor, note="The items of the source are being removed.")
 

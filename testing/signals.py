@@ -1,7 +1,7 @@
-"""What the testing layer tells, or asks, whoever listens above it."""
+"""Signals of the testing room, for the rooms above."""
 
 from django.dispatch import Signal
 
-# review, runs (a list): they are about to be shown. A receiver returns what it has to say of some of them, as a
-# dictionary of sentences by the run's id.
+# Sent before runs are shown. Arguments: review, runs (a list). A receiver returns sentences to show beside some of the
+# runs, as a dictionary by the run's id.
 runs_shown = Signal()

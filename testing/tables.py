@@ -62,7 +62,7 @@ class AttemptRow:
     """One attempt, and what became of it in words."""
 
     attempt: Attempt
-    story: str
+    description: str
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def start(run: TestRun, *, link: str, build: str) -> None:
     _record(run, old)
 
 
-def keep_build(run: TestRun, *, link: str, build: str) -> None:
+def record_build(run: TestRun, *, link: str, build: str) -> None:
     """Where the build of an accepted run is, as ``start`` has it. Its status stays."""
     run.build_url = link
     run.save(update_fields=["build_url"])
@@ -235,7 +235,7 @@ def give_up_attempt(run: TestRun, reason: str) -> None:
 
 
 def _update_attempt(run: TestRun, old: str, build: str, **values: Any) -> None:
-    """Write what its build tells onto the current attempt. Who reports was accepted, whatever is known of it so far."""
+    """Write what its build reports onto the current attempt. A build that reports was accepted, noted or not."""
     if build:
         values |= {"build_url": build, "lookup_due_at": None}
     if old not in ON_ENGINE:

@@ -1,3 +1,5 @@
+"""Addresses of test runs: their pages, and the callback of builds (docs/specification.md, sections 5 and 6)."""
+
 from django.urls import path
 
 from core import converters  # noqa: F401  (registers ``id``)

@@ -18,7 +18,7 @@ from testing.models import Substrate, TestRun
 from testing.runs import NotAllowed, launch_runs
 from testing.tables import build_row, notes_of, runs_context, version_of
 
-PAGE = 200  # single tests
+PAGE_SIZE = 200  # single tests
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -74,7 +74,7 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     runs = TestRun.objects.visible_to(request.user).with_test_counts()
     run = get_object_or_404(runs.select_related("review__owner", "substrate", "requested_by"), pk=run_pk, review_id=pk)
     results = run.results.defer("output").order_by("position")
-    page = Paginator(results, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(results, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
         "row": build_row(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from testing.models import Attempt, AttemptOutcome, TestRun
 
 AT_ONCE = 8  # requests to the engine
 CHUNK = 16  # rows that are claimed, asked about and written down together
-MAX_PUT_OFF = 5000  # rows that are told at a time that the engine is down
+MAX_PUT_OFF = 5000  # rows that are put off at a time while the engine is down
 LONGEST_PAUSE = 3600  # seconds
 
 
@@ -101,8 +102,8 @@ def put_off(due: QuerySet[TestRun], reason: str, seconds: float) -> None:
         TestRun.objects.filter(pk__in=keys).update(error=reason, next_attempt_at=until)
 
 
-def is_down(answers: list[tuple[Any, Any]]) -> TemporaryError | None:
-    """The last problem, if the engine answered nothing of all that it was asked."""
+def is_down(answers: Sequence[tuple[object, object]]) -> TemporaryError | None:
+    """The last problem, if every answer is a ``TemporaryError``: then the engine as a whole is down."""
     problems = [answer for _, answer in answers if isinstance(answer, TemporaryError)]
     return problems[-1] if problems and len(problems) == len(answers) else None
 

@@ -1,4 +1,4 @@
-"""Due times that no rule can have set: a clock was wrong, and what waits for them would wait for ever."""
+"""Due times further ahead than any rule sets them: a clock was wrong. They are set back."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def misdated_attempts() -> QuerySet[Attempt]:
 
 
 def set_back() -> int:
-    """Have what is due too late done as the rules say: at once, or a whole time-out from now. Returns how many it were.
+    """Set such due times to now, or for builds to a whole time-out from now. Returns how many.
 
-    It is said in the log, and of a run that waits on its page, with the time that was not believed.
+    The log says so, and so does the ``error`` of a run that waits, with the time that was not believed.
     """
     now = timezone.now()
     runs = misdated_runs()

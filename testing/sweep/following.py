@@ -45,7 +45,7 @@ def follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
 
 
 def find_lost_builds(ci: CIBackend, claims: list[Claim]) -> CIError | None:
-    """Find the builds of claimed runs that never reported where they are. Returns why that can't be told now."""
+    """Find the builds of claimed runs that never reported where they are. Returns why the engine can't be asked now."""
     attempts = {claim.attempt.pk: claim.attempt for claim in claims if claim.attempt}
     if not attempts:
         return None
@@ -58,18 +58,18 @@ def find_lost_builds(ci: CIBackend, claims: list[Claim]) -> CIError | None:
 
 
 def look_for_outcome(ci: CIBackend, claim: Claim) -> Found | None:
-    """The outcome of the claimed run's build; None when there is none. Raises CIError when that can't be told now."""
-    return find_outcome(ci, claim.build, patient=is_recent(claim.run))
+    """The outcome of the claimed run's build; None when there is none. Raises CIError."""
+    return find_outcome(ci, claim.build, results_required=is_recent(claim.run))
 
 
 def is_recent(run: TestRun) -> bool:
-    """Whether results that can't be had just now are worth waiting for: for as long again as the build had."""
+    """Whether to wait for results that can't be read now: for as long again as the build had (TESTING_TIMEOUT)."""
     since = run.started_at or run.sent_at or run.created_at
     return timezone.now() < since + timedelta(seconds=2 * settings.TESTING_TIMEOUT)
 
 
 def record_failure(run: TestRun, problem: CIError) -> None:
-    """Nobody can tell now: look again a little later. No attempt is used up while the engine is out of reach."""
+    """The engine could not be asked: look again later. No attempt is used up while it is out of reach."""
     TestRun.objects.filter(pk=run.pk, status=run.status, attempt=run.attempt).update(
         error=f"No outcome in time, and it could not be looked for: {problem}",
         next_attempt_at=timezone.now() + pause_after(1, problem),

@@ -21,7 +21,7 @@ from testing.transitions import Trigger, finish, lock_run
 logger = structlog.get_logger(__name__)
 
 SOON = timedelta(seconds=60)  # after the acceptance, and while a build waits in the queue
-LATER = timedelta(seconds=300)  # while there is no trace of it
+LATER = timedelta(seconds=300)  # while the engine knows nothing of it
 MAX_LOOKUPS = 500  # attempts that one sweep looks up, by the same two lists
 
 
@@ -51,17 +51,17 @@ def look_up_due(ci: CIBackend, until: float) -> None:
     Attempt.objects.filter(pk__in=waiting).update(lookup_due_at=timezone.now() + SOON)
     for attempt in attempts:
         if build_url := found.get(attempt.pk, BuildRef()).build_url:
-            keep_build_url(ci, attempt, build_url)
+            record_build_url(ci, attempt, build_url)
     missing = [attempt for attempt in attempts if attempt.pk not in found][:CHUNK]
     if time.monotonic() >= until:
         return
     for attempt, record in ask_all(missing, partial(ask_for_record, ci), at_once=AT_ONCE, problem=CIError):
         if record is None:
-            look_later(attempt)
+            postpone_lookup(attempt)
         elif isinstance(record, BuildRecord) and record.canceled:
             record_cancellation(ci, attempt)
         elif isinstance(record, BuildRecord) and record.build_url:
-            keep_build_url(ci, attempt, record.build_url)
+            record_build_url(ci, attempt, record.build_url)
 
 
 def ask_for_record(ci: CIBackend, attempt: Attempt) -> BuildRecord | None:
@@ -69,7 +69,7 @@ def ask_for_record(ci: CIBackend, attempt: Attempt) -> BuildRecord | None:
     return ci.record(BuildRef(attempt.queue_url))
 
 
-def keep_build_url(ci: CIBackend, attempt: Attempt, build_url: str) -> None:
+def record_build_url(ci: CIBackend, attempt: Attempt, build_url: str) -> None:
     """Write down where the build is; a link that was reported stays, if it is one to a build of our job."""
     with transaction.atomic():
         run = lock_run(attempt.run_id)
@@ -79,8 +79,8 @@ def keep_build_url(ci: CIBackend, attempt: Attempt, build_url: str) -> None:
             run.save(update_fields=["build_url"])
 
 
-def look_later(attempt: Attempt) -> None:
-    """There is no trace of the build. Of a finished run it is given up."""
+def postpone_lookup(attempt: Attempt) -> None:
+    """The engine knows nothing of the build: look again later, or, once the run is finished, no more."""
     with transaction.atomic():
         run = lock_run(attempt.run_id)
         due = None if run.is_finished else timezone.now() + LATER

@@ -1,4 +1,4 @@
-"""Outcomes that are looked for rather than reported."""
+"""Finding the outcome of a build that did not report it, for the sweep and for staff's *recover results*."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testing.transitions import TRANSITIONS, Trigger, finish, lock_run
 
 @dataclass(frozen=True)
 class Found:
-    """An outcome that was found rather than reported."""
+    """An outcome that was found. ``finished_at`` is when the build ended (UTC), if that is known."""
 
     status: str
     build_url: str
@@ -26,17 +26,18 @@ class Found:
     reason: str = ""
 
 
-def find_outcome(ci: CIBackend, build: BuildRef, *, patient: bool = True) -> Found | None:
+def find_outcome(ci: CIBackend, build: BuildRef, *, results_required: bool = True) -> Found | None:
     """Look for the outcome of a build: results file first, then the engine's record. Touches no row.
 
-    Raises CIError when it can't be told now; when not ``patient``, results that can't be had count as none.
+    Raises CIError when the engine can't be asked now. Unless ``results_required``, a results file that can't be read
+    now counts as none, and the engine's record decides.
     """
     build_url = ci.build_of_job(build.build_url)
     record = None
     if not build_url:
         record = ci.record(BuildRef(build.queue_url))
         build_url = record.build_url if record else ""
-    results = read_results(ci, build_url, patient)
+    results = read_results(ci, build_url, required=results_required)
     if results and not results.problem:
         return found_in_results(ci, build, build_url, results, record)
     if build_url and record is None:
@@ -52,14 +53,14 @@ def find_outcome(ci: CIBackend, build: BuildRef, *, patient: bool = True) -> Fou
     return Found(record.outcome, build_url, record.finished_at, reason)
 
 
-def read_results(ci: CIBackend, build_url: str, patient: bool) -> Results | None:
-    """The results file of a build, if there is one. Raises CIError when it can't be told now, if ``patient``."""
+def read_results(ci: CIBackend, build_url: str, *, required: bool) -> Results | None:
+    """The results file of a build, if there is one. Raises CIError, if ``required``, when it can't be asked for now."""
     if not build_url:
         return None
     try:
         return ci.results(build_url)
     except CIError:
-        if patient:
+        if required:
             raise
         return None
 

@@ -49,24 +49,24 @@ def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
         TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(results_tries=F("results_tries") + 1)
     attempts = current_attempts(runs)
     claims = [Claim(run, attempts.get(run.pk)) for run in runs]
-    answers = ask_all(claims, partial(read_results, ci), at_once=AT_ONCE, problem=CIError)
+    answers = ask_all(claims, partial(fetch_results, ci), at_once=AT_ONCE, problem=CIError)
     kept = 0
     for claim, results in answers:
         run = claim.run
         if isinstance(results, Results) and results.tests:
-            keep_results(run, results)
+            save_results(run, results)
             kept += 1
         else:
-            look_again(run, results if isinstance(results, CIError) else None)
+            schedule_next_look(run, results if isinstance(results, CIError) else None)
     return bool(runs) and not is_down(answers), kept
 
 
-def read_results(ci: CIBackend, claim: Claim) -> Results | None:
+def fetch_results(ci: CIBackend, claim: Claim) -> Results | None:
     """The results file of the run's build; None when there is none, or its build is not known. Raises CIError."""
     return ci.results(claim.build.build_url) if claim.build.build_url else None
 
 
-def keep_results(run: TestRun, results: Results) -> None:
+def save_results(run: TestRun, results: Results) -> None:
     """Write down the single tests."""
     tests = [
         TestResult(
@@ -80,7 +80,7 @@ def keep_results(run: TestRun, results: Results) -> None:
         TestResult.objects.bulk_create(tests, ignore_conflicts=True)
 
 
-def look_again(run: TestRun, problem: CIError | None) -> None:
+def schedule_next_look(run: TestRun, problem: CIError | None) -> None:
     """Write down when the single tests are asked for next; after the last try, never."""
     tries = run.results_tries + 1
     most = MAX_TRIES if isinstance(problem, TemporaryError) else MAX_LOOKS

@@ -49,7 +49,7 @@ def start_build(ci: CIBackend, claim: Claim) -> BuildRef:
 
 
 def build_request(run: TestRun) -> BuildRequest:
-    """What the engine is told for the run's current attempt."""
+    """The build request of the run's current attempt."""
     return BuildRequest(
         run_id=run.pk,
         url=run.review.test_url or run.review.url,
@@ -64,7 +64,7 @@ def build_request(run: TestRun) -> BuildRequest:
 def find_lost_acceptances(ci: CIBackend, claims: list[Claim]) -> dict[int, BuildRef]:
     """The builds of claimed runs that the engine has already, though nobody wrote that down, by the run's id.
 
-    Where the engine can't tell, none: builds of one attempt share their token, and one outcome counts.
+    Empty when the engine can't be asked: a second build of one attempt does no harm, as one outcome counts.
     """
     unsure = [claim for claim in claims if claim.unsure]
     if not unsure:
