@@ -1,1 +1,1 @@
-"""The outside: Launchpad and Jenkins, and what moves between them and the lower layers."""
+"""The outside systems, each in a folder: Launchpad, Jenkins, and the sandbox that stands in for both."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,13 +12,15 @@ from core.admin import QueueModelAdmin, ReadOnly, Section, SetRelationFilter, ac
 from core.enqueue import enqueue_each_on_commit
 from core.signals import is_worker_alive
 from core.text import counted
-from integrations.models import ImportReport, OutcomePost, WebhookDelivery
+from integrations.models import ImportReport, OutcomePost, WebhookDelivery, allows_posts
 from reviews.models import Review, Source
 from reviews.refresh import request_refresh
 
 
 @admin.register(ImportReport)
 class ImportReportAdmin(ReadOnly, QueueModelAdmin):
+    """What each import did, with its problems."""
+
     list_display = ["source", "started_at", "ok", "took", "requests", "seen", "added", "changed", "problem_count"]
     list_filter = ["source", "ok"]
     date_hierarchy = "started_at"
@@ -40,6 +41,8 @@ class ImportReportAdmin(ReadOnly, QueueModelAdmin):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnly, QueueModelAdmin):
+    """The webhook deliveries that were accepted, and what came of each."""
+
     list_display = ["received_at", "event", "number", "source", "note"]
     list_filter = ["source", "event"]
     search_fields = ["=number"]
@@ -49,6 +52,8 @@ class WebhookDeliveryAdmin(ReadOnly, QueueModelAdmin):
 
 @admin.register(OutcomePost)
 class OutcomePostAdmin(ReadOnly, QueueModelAdmin):
+    """Outcomes that are posted to Launchpad, or wait for it."""
+
     list_display = ["run", "outcome", "state", "tries", "due_at", "error", "posted_at"]
     list_filter = ["state", "outcome", ("run__review__source", SetRelationFilter)]
     search_fields = ["=run__id"]
@@ -95,8 +100,7 @@ def source_links(source: Source) -> list[tuple[str, str]]:
 @admin.display(description="posts outcomes", boolean=True)
 def posts_outcomes(source: Source) -> bool:
     """Whether outcomes of its tests are posted to Launchpad."""
-    by_default = source.comments == Source.Comments.DEFAULT and settings.TESTING_COMMENTS
-    return bool(by_default or source.comments == Source.Comments.ON)
+    return allows_posts(source)
 
 
 @admin.display(description="webhooks", boolean=True)

@@ -92,6 +92,8 @@ class WebhookDelivery(models.Model):
 
 
 class OutcomePostQuerySet(models.QuerySet["OutcomePost"]):
+    """``OutcomePost.objects``."""
+
     def unposted(self) -> OutcomePostQuerySet:
         """Those that are not on Launchpad yet, as far as is known."""
         return self.exclude(state=OutcomePost.State.POSTED)
@@ -175,9 +177,11 @@ def posting_sources(path: str) -> Q:
 
 
 def posts_outcomes(source: Source | None) -> bool:
-    """The same of one source; nothing is posted of an item that has none."""
-    if source is None or not source.active:
-        return False
-    return source.comments == Source.Comments.ON or (
-        settings.TESTING_COMMENTS and source.comments == Source.Comments.DEFAULT
-    )
+    """The same of one source; outcomes of an item without a source are not posted."""
+    return source is not None and source.active and allows_posts(source)
+
+
+def allows_posts(source: Source) -> bool:
+    """Whether the source, or TESTING_COMMENTS where it leaves that open, says to post; whether or not it is active."""
+    by_default = source.comments == Source.Comments.DEFAULT and settings.TESTING_COMMENTS
+    return bool(by_default or source.comments == Source.Comments.ON)

@@ -1,4 +1,4 @@
-"""What the integrations do when a room below says that something happened."""
+"""Receivers of the signals of the rooms below."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ from testing.signals import runs_shown
 
 @receiver(runs_shown, dispatch_uid="integrations.posting_problems")
 def on_runs_shown(review: Review, runs: list[TestRun], **_: Any) -> dict[int, str]:
-    """Say of outcomes that could not be posted why."""
+    """Why outcomes could not be posted yet."""
     return posting_problems(review, runs)

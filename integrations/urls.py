@@ -1,4 +1,4 @@
-"""Where the outside reports to."""
+"""The address of Launchpad's webhooks; builds call back to that in ``testing.urls``."""
 
 from django.urls import path
 

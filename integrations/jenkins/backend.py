@@ -21,7 +21,7 @@ AnswerType = TypeVar("AnswerType", bound=Answer)
 
 LARGEST_LIST = 2 * 1024 * 1024  # bytes of a list of builds
 LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
-MAX_BUILDS = 300  # looked through for one that was lost; some versions of Jenkins tell of the newest 100 only
+MAX_BUILDS = 300  # looked through for one that was lost; some versions of Jenkins list the newest 100 only
 MAX_REASON = 64  # characters kept of Jenkins' word for a result
 CANCELLED = "cancelled in Jenkins"
 PARAMETERS_TREE = "actions[parameters[name,value]]"

@@ -55,6 +55,8 @@ class Launchpad:
         self.requests = 0  # made for reading
         self._credentials = _anonymous() if self.anonymous else _load(self.path)
         self._clients: list[http.Client] = []
+        self._free: queue.SimpleQueue[http.Client] = queue.SimpleQueue()  # those that no thread of get_many uses
+        self._failures = 0  # of get_many, in a row
         self._lock = threading.Lock()
         self._me: str | None = "" if self.anonymous else None
 
@@ -72,28 +74,24 @@ class Launchpad:
         if not wanted:
             return {}
         self._open(min(FETCHERS, len(wanted)))
-        free: queue.SimpleQueue[http.Client] = queue.SimpleQueue()
-        for client in self._clients:
-            free.put(client)
-
-        failures = 0  # in a row
-
-        def fetch(path: str) -> dict[str, Any]:
-            nonlocal failures
-            if failures >= MAX_FAILURES:
-                raise TemporaryError("Launchpad does not answer; this was not asked for.")
-            client = free.get()
-            try:
-                answer = self._fetch(client, self.url(path))
-            except TemporaryError:
-                failures += 1
-                raise
-            finally:
-                free.put(client)
-            failures = 0
-            return answer
-
+        self._failures = 0
+        fetch = self._fetch_on_free_client
         return dict(ask_all(wanted, fetch, at_once=min(FETCHERS, len(wanted)), problem=LaunchpadError))
+
+    def _fetch_on_free_client(self, path: str) -> dict[str, Any]:
+        """``get`` in one of the threads of ``get_many``, on a client that no other thread uses."""
+        if self._failures >= MAX_FAILURES:
+            raise TemporaryError("Launchpad does not answer; this was not asked for.")
+        client = self._free.get()
+        try:
+            answer = self._fetch(client, self.url(path))
+        except TemporaryError:
+            self._failures += 1
+            raise
+        finally:
+            self._free.put(client)
+        self._failures = 0
+        return answer
 
     def branches(self, links: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Bazaar branches by their links, many in one request. Those that can't be had this way are left out."""
@@ -175,8 +173,10 @@ class Launchpad:
             self.post(url, "createComment", {**said, "review_type": json.dumps("Automated Testing")})
 
     def _open(self, number: int) -> None:
+        """Have so many clients, each with a connection of its own."""
         while len(self._clients) < number:
             self._clients.append(http.Client())
+            self._free.put(self._clients[-1])
 
     def url(self, path: str, **parameters: Any) -> str:
         """The URL of a path below the service root, with parameters (``ws_op`` stands for ``ws.op``)."""

@@ -22,8 +22,10 @@ GRANT_SECONDS = 900.0  # that a person has to grant it
 MAX_BYTES = 64 * 1024  # of an answer
 
 
-def obtain(show: Callable[[str], None], *, poll: float = POLL_SECONDS, patience: float = GRANT_SECONDS) -> Credentials:
-    """Ask Launchpad for access, ``show`` the page where a person grants it, and wait, both in seconds.
+def obtain(
+    show: Callable[[str], None], *, poll_seconds: float = POLL_SECONDS, grant_seconds: float = GRANT_SECONDS
+) -> Credentials:
+    """Ask Launchpad for access, call ``show`` with the URL where a person grants it, and wait until that has happened.
 
     Raises LaunchpadError when access is denied, not granted in time, or Launchpad can't be asked.
     """
@@ -35,7 +37,7 @@ def obtain(show: Callable[[str], None], *, poll: float = POLL_SECONDS, patience:
     token, secret = _token_of(response)
     show(f"{web_root}+authorize-token?oauth_token={quote(token)}")
     signature |= {"oauth_token": token, "oauth_signature": "&" + secret}
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + grant_seconds
     while time.monotonic() < deadline:
         response = _post(web_root, "+access-token", signature)
         if response.status == 200:
@@ -46,8 +48,8 @@ def obtain(show: Callable[[str], None], *, poll: float = POLL_SECONDS, patience:
             raise ConfigurationError("Access was denied on Launchpad.", 403)
         if response.status != 401:  # 401: not granted yet
             raise TemporaryError(f"Launchpad answered {response.status}.")
-        time.sleep(poll)
-    raise LaunchpadError(f"Nobody granted access within {patience / 60:g} minutes.")
+        time.sleep(poll_seconds)
+    raise LaunchpadError(f"Nobody granted access within {grant_seconds / 60:g} minutes.")
 
 
 def _post(web_root: str, page: str, fields: Mapping[str, str]) -> http.Response:
@@ -65,7 +67,7 @@ def _token_of(response: http.Response) -> tuple[str, str]:
     try:
         return fields["oauth_token"][0], fields["oauth_token_secret"][0]
     except KeyError:
-        raise TemporaryError("Launchpad answered something that is no token.") from None
+        raise TemporaryError("Launchpad answered something that is not a token.") from None
 
 
 def save(credentials: Credentials, path: Path) -> None:

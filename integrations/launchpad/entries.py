@@ -61,7 +61,7 @@ _PROPOSAL = re.compile(r"/\+merge/([0-9]{1,18})$")
 _TASK = re.compile(r"^/[^/]+/(.+)/\+bug/([0-9]{1,18})$")
 _COMMENT = re.compile(r"/comments/([0-9]{1,18})$")
 
-_logged: set[str] = set()  # unknown statuses
+_logged_statuses: set[str] = set()  # unknown ones: each is logged once by a process
 
 
 # --- fields ----------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def _read_time(value: object) -> datetime | None:
         moment = parse_datetime(value) if isinstance(value, str) and len(value) <= 64 else None
         if moment is not None:
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # there is no such day; the end of all days, in another zone
+    except (ValueError, OverflowError):  # the 30th of February; a year beyond 9999 after conversion to UTC
         pass
     raise PydanticCustomError("time", "is not a time")
 
@@ -232,7 +232,7 @@ class ListedItem(Entry):
 
     @property
     def times(self) -> list[datetime]:
-        """When somebody did something to it, as far as that can be."""
+        """When somebody did something to it, without times in the future."""
         return _believable(self.date_review_requested, self.date_reviewed, self.date_merged)
 
 
@@ -442,8 +442,8 @@ def get_state(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bo
     if status == "New" and not left_new and kind == Review.Kind.NEW:
         return State.NEW, True
     if status not in states:
-        if status not in _logged:
-            _logged.add(status)
+        if status not in _logged_statuses:
+            _logged_statuses.add(status)
             logger.warning("unknown status on Launchpad", kind=kind, status=status)
         return State.PENDING, False
     return states[status], True
@@ -539,7 +539,7 @@ def _believable(*moments: datetime | None) -> list[datetime]:
 
 
 def _not_believed(entry: Entry, *names: str) -> tuple[str, ...]:
-    """Which of an entry's times lie in the future: a clock was wrong, or it is a joke."""
+    """A sentence for each of an entry's times that lies in the future, as a clock was wrong."""
     named = [(name, getattr(entry, name)) for name in names]
     return tuple(
         f"{name} {moment.isoformat()} lies in the future and is not believed."

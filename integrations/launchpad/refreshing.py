@@ -55,10 +55,10 @@ def _refresh(review: Review, now: datetime) -> str:
     try:
         item = Item(parse_item(launchpad.get(review.api_url)), review)
         resolve_items(launchpad, [item], review.source)
-        if isinstance(item.problem, NotAccessible):  # of a task whose bug is gone, Launchpad may still tell
+        if isinstance(item.problem, NotAccessible):  # the task may be there while its bug is gone
             raise item.problem
     except NotAccessible as problem:
-        launchpad.reach()  # are we let in at all? a revoked token says nothing about this item
+        launchpad.reach()  # raises for a revoked token, which says nothing about this item
         return note_missing(review.pk, str(problem), now=now)
     if item.problem or not item.facts:
         raise item.problem or LaunchpadError("Launchpad says too little of it.")
@@ -135,7 +135,7 @@ def refresh_comments(review: Review) -> str:
 def claim_due() -> list[ClaimedReview]:
     """Claim the reviews that are due, for a few minutes: none is claimed twice.
 
-    Open ones first: a long past that is all due at once, as after an outage, keeps nobody's open item waiting.
+    Open ones first, so that they do not wait for thousands of closed ones, all due at once after an outage.
     """
     now = timezone.now()
     claim = now + CLAIM

@@ -141,7 +141,7 @@ def _mark_posted(post: OutcomePost) -> None:
 
 
 def _try_later(post: OutcomePost, problem: LaunchpadError) -> None:
-    """It was not posted, or nobody can tell: try again soon, or later where only a person can mend it."""
+    """It was not posted, or perhaps it was: try again soon, or later where a person has to act first."""
     logger.warning("outcome not posted", run=post.run_id, reason=str(problem))
     pause = timedelta(seconds=settings.CLAIM_SECONDS / 2) if _may_be_down(problem) else claim_time()
     OutcomePost.objects.filter(pk=post.pk).update(

@@ -36,7 +36,7 @@ class SourceReader(ABC):
     """Reads what one source holds.
 
     ``include_closed`` lists closed items too. ``since`` (UTC) leaves out what has not changed since then, where
-    Launchpad can tell. ``skipped`` is told, in words, of a part that could not be read while the rest can.
+    Launchpad's list has that filter. ``skipped`` is called with a sentence for each part that could not be read.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class SourceReader(ABC):
         """Whether ``batches`` would list this item, were it open. Raises LaunchpadError."""
 
     def read(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
-        """The batches of one list; ``skipped`` is told when some of it may have been overlooked."""
+        """The batches of one list; calls ``skipped`` when some of it may have been overlooked."""
         collection = self.launchpad.collection(path, **parameters)
         yield from collection.batches()
         if collection.is_moving:
             self.skipped(f"{self.source.target}: the list changed each time it was read; it is read again next time.")
 
     def into(self, item: Item) -> list[str]:
-        """The path of what a proposal is to be merged into, in its steps; empty for what is no proposal."""
+        """The path of what a proposal is to be merged into, in its steps; empty for a bug task."""
         link = item.target_link if isinstance(item, Proposal) else ""
         return link.removeprefix(self.launchpad.root).split("/") if link.startswith(self.launchpad.root) else []
 

@@ -1,6 +1,7 @@
 """``manage.py import_reviews``: import from Launchpad now."""
 
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -30,7 +31,10 @@ class Command(BaseCommand):
         failed = False
         for source in chosen:
             report = import_source(
-                source, include_closed=options["all"], dry_run=options["dry_run"], progress=self.progress(source.name)
+                source,
+                include_closed=options["all"],
+                dry_run=options["dry_run"],
+                progress=partial(self.show_progress, source.name),
             )
             failed |= not report.ok or report.failed > 0
             would = "would be " if options["dry_run"] else ""
@@ -43,12 +47,7 @@ class Command(BaseCommand):
         if failed:
             raise CommandError("Not everything was imported; see above.")
 
-    def progress(self, name: str) -> Any:
-        """Counts on a terminal, nothing in a pipe."""
-        if not self.stderr.isatty():
-            return None
-
-        def show(seen: int) -> None:
+    def show_progress(self, name: str, seen: int) -> None:
+        """How many items were seen so far, on a terminal; nothing in a pipe."""
+        if self.stderr.isatty():
             self.stderr.write(f"\r{name}: {seen} …", ending="")
-
-        return show

@@ -28,9 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         verb = "would be pruned" if options["dry_run"] else "pruned"
-
-        def report(words: str, count: int) -> None:
-            self.stdout.write(f"{count:>9}  {words}")
-
-        pruned = prune(days=options["days"], dry_run=options["dry_run"], report=report)
+        pruned = prune(days=options["days"], dry_run=options["dry_run"], report=self.report)
         self.stdout.write(f"{sum(pruned.values()):>9}  rows {verb}, older than {options['days']} days")
+
+    def report(self, words: str, count: int) -> None:
+        """One line of what was pruned."""
+        self.stdout.write(f"{count:>9}  {words}")
