@@ -150,10 +150,14 @@ def _parse_answer(model: type[EntryType], answer: Answer) -> EntryType:
 
 
 def _keep_known_tips(proposals: list[tuple[Item, Proposal]]) -> None:
-    """An unchanged preview diff means an unchanged tip: nothing has to be asked."""
+    """An unchanged preview diff means an unchanged tip, an unchanged address an unchanged repository: nothing is asked.
+
+    The address of a Bazaar branch is in its link, and costs no request.
+    """
     for item, proposal in proposals:
         if item.review:
-            item.test_url = item.review.test_url
+            if proposal.source_git_repository_link and proposal.self_link == item.review.api_url:
+                item.test_url = item.review.test_url
             if proposal.preview_diff_link and proposal.preview_diff_link == item.review.diff_marker:
                 item.revision = item.review.revision
 

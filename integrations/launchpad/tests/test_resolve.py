@@ -41,6 +41,23 @@ def test_a_new_tip_is_tested_while_the_item_is_open(launchpad, project, status, 
     assert only().test_runs.count() == runs
 
 
+@pytest.mark.parametrize("seen_by", ["import", "refresh"])
+def test_of_a_moved_branch_its_new_address_is_tested(launchpad, project, seen_by):
+    entry = launchpad.proposal(1)
+    import_source(project(entry))
+    branch = "~ada-renamed/charms/trusty/mysql/fix-1"
+    moved = {"self_link": f"{launchpad.root}{branch}/+merge/1", "source_branch_link": launchpad.root + branch}
+    entry = launchpad.put(f"{branch}/+merge/1", {**entry, **moved})
+    if seen_by == "import":
+        import_source(project(entry))
+    else:
+        old = "/devel/" + only().api_url.removeprefix(launchpad.root)
+        launchpad.answers[old] = (301, {"Location": entry["self_link"]}, b"")
+        assert refresh(only()) == ""
+    assert only().test_url == f"lp:{branch}"
+    assert only().test_runs.count() == 1
+
+
 def test_redacted_links_and_vanished_people_do_not_stop_an_item(launchpad, project):
     gone = "tag:launchpad.net:2008:redacted"
     entry = launchpad.proposal(1, registrant_link=gone, source_branch_link=gone, preview_diff_link=gone)
