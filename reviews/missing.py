@@ -28,7 +28,7 @@ LONGEST_PAUSE = timedelta(minutes=30)  # between two looks at an item that is mi
 
 @dataclass(frozen=True)
 class MissingSummary:
-    """How many of the items that were looked at within the last hour Launchpad did not show."""
+    """How many of the items that were looked at lately Launchpad did not show."""
 
     looked_at: int
     missing: int
@@ -43,18 +43,23 @@ class MissingSummary:
         """What it means, in words; empty when nothing is missing."""
         if not self.missing:
             return ""
-        share = f"Launchpad does not show {self.missing} of the {self.looked_at} items looked at within the last hour"
+        share = f"Launchpad does not show {self.missing} of the {self.looked_at} items looked at lately"
         if self.is_braked:
             return f"{share}: too many to believe it. No item is abandoned until it shows them again."
         return f"{share}: they are looked at again, and abandoned after {settings.MISSING_HOURS:g} hours."
 
 
 def summarize_missing(now: datetime | None = None) -> MissingSummary:
-    """Count what was looked at lately, and what was missing. What was abandoned long ago is not counted. One query."""
+    """Count what was looked at within an hour, and what of it was missing. One query.
+
+    A suspicion counts until a look contradicts it: an outage may last longer than the queue was stopped. What was
+    abandoned long ago does not count.
+    """
     since = (now or timezone.now()) - BRAKE_WINDOW
+    suspected = Q(missing_since__isnull=False, withdrawn_at__isnull=True) & ~Q(state=State.ABANDONED)
     long_gone = Q(state=State.ABANDONED, missing_since__isnull=False, closed_at__lt=since)
     counts = (
-        Review.objects.filter(looked_at__gte=since)
+        Review.objects.filter(Q(looked_at__gte=since) | suspected)
         .exclude(long_gone)
         .aggregate(looked_at=Count("pk"), missing=Count("pk", filter=Q(missing_since__isnull=False)))
     )

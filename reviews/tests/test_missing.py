@@ -190,3 +190,22 @@ def test_a_service_root_that_does_not_answer_is_no_look(launchpad, review):
     assert "service root" in refresh(review)
     review.refresh_from_db()
     assert (review.missing_looks, review.missing_since) == (0, None)
+
+
+def test_an_outage_that_goes_on_over_a_pause_of_the_queue_abandons_nothing(launchpad, many):
+    hide(launchpad, *many)
+    look(*many, *many)
+    hours_pass(3)
+    Review.objects.update(looked_at=timezone.now() - timedelta(hours=3))  # no worker ran meanwhile
+    look(*many)
+    assert set(Review.objects.values_list("state", flat=True)) == {"pending"}
+
+
+def test_missing_items_of_a_source_that_is_off_are_no_outage(launchpad, many):
+    past = timezone.now() - timedelta(days=2)
+    Review.objects.filter(pk__in=[review.pk for review in many[1:]]).update(
+        looked_at=past, missing_since=past, withdrawn_at=past
+    )
+    hide(launchpad, many[0])
+    look(many[0])
+    assert (summarize_missing().missing, summarize_missing().is_braked) == (1, False)
