@@ -17,7 +17,7 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt $(VENV)/.run
 
 # DEBUG until there is a key: whoever has set one runs a queue for others.
 run: $(VENV)/.run
-	@grep -qs '^SECRET_KEY=.' .env || test -n "$$SECRET_KEY" || export DEBUG=$${DEBUG-true}; exec $(BIN)/python manage.py runqueue
+	@grep -qs '^SECRET_KEY=.' .env || test -n "$$SECRET_KEY" || export DEBUG=$${DEBUG-true}; exec $(BIN)/python manage.py runqueue $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2

@@ -149,7 +149,7 @@ def test_a_taken_port_is_told_in_words(tmp_path):
         port = str(taken.getsockname()[1])
         done = production("runqueue", "--port", port, DEBUG="true", VAR_DIR=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"Port {port} is in use. Stop what uses it, or choose another with --port." in done.stderr
+    assert f"Port {port} is in use. Stop what uses it, or choose another: make run PORT=" in done.stderr
     assert "Traceback" not in done.stderr
 
 

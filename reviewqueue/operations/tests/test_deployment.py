@@ -151,16 +151,17 @@ def test_gunicorn_reads_its_configuration(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept", "debug"),
+    ("given", "kept", "said"),
     [
-        ({}, None, "true"),
-        ({}, "#SECRET_KEY=\nREVIEWER_TEAMS=us\n", "true"),
-        ({}, "SECRET_KEY=long\n", ""),
-        ({"SECRET_KEY": "long"}, None, ""),
-        ({"DEBUG": "false"}, None, "false"),
+        ({}, None, "DEBUG=true manage.py runqueue"),
+        ({}, "#SECRET_KEY=\nREVIEWER_TEAMS=us\n", "DEBUG=true manage.py runqueue"),
+        ({}, "SECRET_KEY=long\n", "DEBUG= manage.py runqueue"),
+        ({"SECRET_KEY": "long"}, None, "DEBUG= manage.py runqueue"),
+        ({"DEBUG": "false"}, None, "DEBUG=false manage.py runqueue"),
+        ({"PORT": "8001"}, None, "DEBUG=true manage.py runqueue --port 8001"),
     ],
 )
-def test_make_run_has_debug_pages_only_until_there_is_a_key(tmp_path, given, kept, debug):
+def test_make_run_has_debug_pages_only_until_there_is_a_key_and_takes_a_port(tmp_path, given, kept, said):
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -170,11 +171,11 @@ def test_make_run_has_debug_pages_only_until_there_is_a_key(tmp_path, given, kep
     python.chmod(0o755)
     if kept is not None:
         (tmp_path / ".env").write_text(kept)
-    environment = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "SECRET_KEY")}
+    environment = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "SECRET_KEY", "PORT")}
     done = subprocess.run(
         ["make", "-s", "run"], capture_output=True, text=True, timeout=600, cwd=tmp_path, env=environment | given
     )  # fmt: skip
-    assert done.stdout == f"DEBUG={debug} manage.py runqueue\n", done.stderr
+    assert done.stdout == f"{said}\n", done.stderr
 
 
 @pytest.mark.parametrize(("wanted", "lines"), [("true", 1), ("false", 0)])

@@ -92,7 +92,7 @@ def test_the_first_steps_of_the_readme_work_on_this_machine_and_harm_nobody(tmp_
         f"SECRET_KEY={secrets.token_urlsafe(50)}\nLAUNCHPAD_SERVICE_ROOT={outside}/\n"
         f"JENKINS_JOB_URL={outside}/job/charm-test\nJENKINS_TOKEN=the-token-of-the-job\nREVIEWER_TEAMS=my-team\n"
     )
-    unset = ("DEBUG", "SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL")
+    unset = ("DEBUG", "SECRET_KEY", "BASE_URL", "DATABASE_URL", "CELERY_BROKER_URL")
     environment = {name: value for name, value in os.environ.items() if name not in unset} | {
         "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "ENV_FILE": str(tmp_path / "env"), "VAR_DIR": str(tmp_path),
         "PYTHONWARNINGS": "ignore",
@@ -114,6 +114,8 @@ def test_the_first_steps_of_the_readme_work_on_this_machine_and_harm_nobody(tmp_
                 break
         for host in ("localhost", "127.0.0.1"):
             assert requests.get(f"http://{host}:{port}/", timeout=120).status_code == 200
+        feed = requests.get(f"http://localhost:{port}/search/?format=atom", timeout=120).text
+        assert f"http://localhost:{port}/search/" in feed  # where builds call back, too
         asked.settimeout(0.5)
         with pytest.raises(TimeoutError):
             asked.accept()

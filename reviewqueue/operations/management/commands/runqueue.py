@@ -43,13 +43,15 @@ class Command(BaseCommand):
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 raise CommandError(
-                    f"Port {port} is in use. Stop what uses it, or choose another with --port."
+                    f"Port {port} is in use. Stop what uses it, or choose another: make run PORT={port % 65535 + 1}"
                 ) from None
         in_sandbox = sandbox_setup.FLAG in os.environ
         use_sandbox = settings.DEBUG and sandbox_setup.is_wanted() if options["sandbox"] is None else options["sandbox"]
         if use_sandbox and not in_sandbox:  # settings are read once: begin again with those of the sandbox
             environment = sandbox_setup.environment(settings.VAR_DIR, port)
             os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
+        if not os.environ.get("BASE_URL"):  # builds call back to this port, and to no other queue on this machine
+            os.environ["BASE_URL"] = f"http://localhost:{port}"
         call_command("migrate", verbosity=0)
         if not settings.DEBUG:
             self.collect_static_files()
