@@ -42,7 +42,9 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 # --- Who and where -----------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY = os.environ.get(
+    "SECRET_KEY", ""
+)  # as it is: to env.str a key that begins with $ is another variable's name
 DEVELOPMENT_KEY = "development-only-key-never-used-when-DEBUG-is-false"
 MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 50, 5  # as Django's deploy check has them
 HOW_TO_MAKE_A_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
@@ -52,6 +54,11 @@ elif not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Set it to a long random text in the environment or in .env "
         f"({HOW_TO_MAKE_A_KEY}), or set DEBUG=true on your own machine."
+    )
+elif "token_urlsafe" in SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is the command that makes a key. Run it in a shell, and set SECRET_KEY to what it prints: "
+        f"{HOW_TO_MAKE_A_KEY}"
     )
 elif len(SECRET_KEY) < MIN_KEY_LENGTH or len(set(SECRET_KEY)) < MIN_KEY_CHARACTERS or SECRET_KEY == DEVELOPMENT_KEY:
     raise ImproperlyConfigured(

@@ -175,6 +175,19 @@ def test_a_key_that_can_be_guessed_is_refused_at_the_start(tmp_path, key):
     assert key not in done.stderr
 
 
+def test_the_command_that_makes_a_key_is_no_key(tmp_path):
+    """Whoever copies it into a settings file gets no shell to run it."""
+    command = "$(python3 -c 'import secrets; print(secrets.token_urlsafe(50))')"
+    done = production("check", SECRET_KEY=command, VAR_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "SECRET_KEY is the command that makes a key" in done.stderr
+
+
+def test_a_key_may_begin_with_a_dollar_sign(tmp_path):
+    done = production("check", SECRET_KEY="$" + "".join(chr(48 + i) for i in range(60)), VAR_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_key_that_the_documentation_shows_is_accepted(tmp_path):
     root = django_settings.BASE_DIR
     texts = [path.read_text() for path in (root / "README.md", root / ".env.example", *(root / "docs").glob("*.md"))]
