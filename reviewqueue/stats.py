@@ -55,7 +55,8 @@ def _age(counts: list[tuple[str, int]]) -> Figure:
     some = any(count for _, count in counts)
     plot = charts.columns(title, [word for word, _ in counts], [("count", "reviews", [n for _, n in counts])])
     words = (
-        "Open items whose next step is a reviewer's, by the time since their last activity: up to a day, up to three …"
+        "Open items whose next step is a reviewer's, by the time since their last activity: at most a day, at most "
+        "three days, and so on."
     )
     return Figure(title, words, plot if some else "", ["Age", "Reviews"], [[*row] for row in counts] if some else [])
 

@@ -58,6 +58,7 @@ def about(request: HttpRequest) -> HttpResponse:
         state: [status for table in (TASK_STATES, PROPOSAL_STATES) for status, to in table.items() if to == state]
         for state in State.values
     }
+    substrates = list(Substrate.objects.filter(active=True))
     context = {
         "states": [
             (STATE_CELLS[state], EXPLANATIONS[state], Actor(NEXT_ACTOR[state]).label, dict.fromkeys(told[state]),
@@ -67,7 +68,8 @@ def about(request: HttpRequest) -> HttpResponse:
         "squares": [(square, SQUARE_CELLS[square], SQUARE_WORDS[square]) for square in Square.values],
         "statuses": [(status, Status(status).label, STATUS_WORDS[status], status in UNFINISHED)
                      for status in Status.values],
-        "substrates": list(Substrate.objects.filter(active=True)),
+        "substrates": substrates,
+        "default_substrates": [substrate for substrate in substrates if substrate.default],
         "schedules": list(PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
                           .exclude(task__startswith="celery.").order_by("name")),
         "teams": settings.REVIEWER_TEAMS,

@@ -4,7 +4,7 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 
 from reviews.models import Square, State
-from testing.models import Status
+from testing.models import Status, Substrate
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +22,17 @@ def test_about_tells_every_state_square_and_status(client):
     assert "Import from Launchpad" in page
     assert "Sweep test runs" not in page
     assert "charmers" in page
+
+
+def test_about_names_the_substrates_that_are_tested_by_default(client):
+    Substrate.objects.update(default=False)
+    Substrate.objects.filter(name__in=["aws", "lxc"]).update(default=True)
+    assert "is tested by itself on <strong>lxc, aws</strong>." in client.get("/about/").content.decode()
+
+
+def test_about_says_that_nothing_is_tested_by_default(client):
+    Substrate.objects.update(default=False)
+    assert "No item is tested by itself" in client.get("/about/").content.decode()
 
 
 def test_about_names_the_limits_of_this_queue(client, settings):
