@@ -60,8 +60,9 @@ WEBHOOK_STEPS = (
     "<p>{} A webhook brings a changed item into the queue seconds later instead of minutes.</p><ol>"
     "<li>Set or generate a secret here and save.</li>"
     "<li>On Launchpad open the branch, repository, project or distribution: Manage webhooks, Add webhook.</li>"
-    "<li>Delivery URL: {}/api/webhooks/launchpad/ Secret: the same as here. Event types: everything on merge "
-    "proposals, bugs and pushes.</li><li>Send Launchpad's ping: it then is among the webhook deliveries.</li></ol>"
+    "<li>Delivery URL: <code>{}/api/webhooks/launchpad/</code></li><li>Secret: the same as here.</li>"
+    "<li>Event types: everything on merge proposals, bugs and pushes.</li>"
+    "<li>Let Launchpad send a ping: it is then among the webhook deliveries here.</li></ol>"
 )
 
 

@@ -95,7 +95,7 @@ def why_waiting(run: TestRun) -> str:
     if run.status == Status.RETRY:
         return "It is sent with the next sweep."
     if run.status in ON_ENGINE:
-        what = "builds it" if run.status == Status.RUNNING else "has queued it and did not begin yet"
-        then = f", at the latest {utc(run.next_attempt_at)} its outcome is looked for" if run.next_attempt_at else ""
-        return f"Jenkins {what}{then}."
+        words = "Jenkins builds it." if run.status == Status.RUNNING else "Jenkins has queued it and has not begun yet."
+        due = run.next_attempt_at
+        return f"{words} The queue looks for its outcome at {utc(due)} if no callback comes before." if due else words
     return ""

@@ -13,6 +13,7 @@ from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.models import Source
 from testing.models import TestRun
 
+HOW_TO_SWITCH_ON = "In the admin, open one of the sources and tick Active."
 MAX_IMPORT_AGE = timedelta(minutes=45)  # since a source's last good import
 MAX_RUN_DELAY = timedelta(minutes=15)  # how long a run that is due may be left alone
 MAX_POST_DELAY = timedelta(hours=1)
@@ -37,11 +38,11 @@ def check_sources() -> Finding:
                 )
             )
     if not sources and not Source.objects.exclude(last_import_at=None).exists():
-        words = "No source is switched on yet: nothing is imported or tested. Switch one on among the sources."
+        words = f"No source is switched on yet: nothing is imported or tested. {HOW_TO_SWITCH_ON}"
         return found("sources", facts=words)  # the first step of a new queue, not a failure
     if not sources:
         words = "All sources are switched off: nothing is imported."
-        problems.append(Problem(words, "Switch one on among the sources in the admin."))
+        problems.append(Problem(words, HOW_TO_SWITCH_ON))
     waiting = [source.name for source in sources if not source.last_import_at]
     facts = f"{len(sources)} active" + (f"; not imported yet: {', '.join(waiting)}" if waiting else "")
     return found("sources", *problems, facts=facts)

@@ -28,9 +28,12 @@ def check_database() -> Finding:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
-        return found("database", Problem("It can't be reached.", "Check DATABASE_URL and that the server runs."))
+        remedy = "Check DATABASE_URL and that the server runs, then check again: what needs the database was left out."
+        return found("database", Problem("It can't be reached.", remedy))
     if plan:
-        return found("database", Problem("Its tables are older than the program.", "Run: manage.py migrate"))
+        is_new = not executor.loader.applied_migrations
+        words = "It has no tables yet." if is_new else "Its tables are older than the program."
+        return found("database", Problem(words, "Run: manage.py migrate. Then check again."))
     return found("database", facts=f"{connection.display_name}, up to date")
 
 

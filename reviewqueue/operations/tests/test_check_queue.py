@@ -1,6 +1,9 @@
 """check_queue and the start-up checks say what is wrong and what to do (docs/specification.md, sections 9 and 10)."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -165,3 +168,21 @@ def test_many_items_missing_at_once_are_told(healthy, capsys, review):
         review.save(force_insert=True)
     Review.objects.update(looked_at=now, missing_since=now)
     assert "missing items: Launchpad does not show 10 of the 10 items" in diagnosis(capsys)
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["no tables yet", "older tables"])
+def test_a_database_without_its_tables_is_one_problem_with_one_remedy(settings, tmp_path, fresh):
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | {
+        "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "DEBUG": "true", "VAR_DIR": str(tmp_path),
+        "LAUNCHPAD_SERVICE_ROOT": "http://127.0.0.1:1/", "JENKINS_JOB_URL": "http://127.0.0.1:1/job/x",
+        "JENKINS_TOKEN": "x",
+    }  # fmt: skip
+    ask = [sys.executable, "manage.py"]
+    if not fresh:
+        subprocess.run([*ask, "migrate", "accounts", "-v", "0"], cwd=settings.BASE_DIR, env=environment, check=True)
+    done = subprocess.run(
+        [*ask, "check_queue"], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=600
+    )
+    words = "It has no tables yet." if fresh else "Its tables are older than the program."
+    assert f"database: {words} Run: manage.py migrate. Then check again." in done.stderr
+    assert "This check failed" not in done.stderr

@@ -218,6 +218,12 @@ def test_the_oldest_waiting_run_and_why(client, staff, well):
     assert "no sweep has taken them up" in text
 
 
+def test_schedules_are_told_in_words(client, staff, well):
+    text = page(client)
+    assert "At 03:17 AM" in text
+    assert "m/h/dM" not in text
+
+
 def test_outcomes_that_could_not_be_posted(client, staff, well, settings):
     settings.TESTING_COMMENTS = True
     two_hours_ago = timezone.now() - timedelta(hours=2)
