@@ -13,7 +13,6 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from social_django.admin import Association, Nonce, UserSocialAuth  # registered by this import, taken off below
 
 from accounts.forms import TokenForm
@@ -54,19 +53,15 @@ class PersonAdmin(QueueModelAdmin):
     def profile(self, person: Person) -> Any:
         return link(person.url, "profile")
 
-    def links(self, row: Person) -> list[tuple[str, str]]:
-        reviews = reverse("admin:reviews_review_changelist")
-        return [(f"{reviews}?submitter={row.username}", "Reviews that they submitted")]
-
 
 class StaffForm(forms.ModelForm):
-    """A form that knows which member of staff fills it in; the admin makes the class anew for each request."""
+    """A form with the member of staff who fills it in, ``actor``: ``get_form`` makes a class for each request."""
 
     actor: ClassVar[User]
 
 
 class AccountForm(StaffForm, UserChangeForm):
-    """Accounts never get the name or person of somebody who may more than the member of staff."""
+    """An account, which never gets the name or person of somebody with more rights than the member of staff."""
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -76,7 +71,7 @@ class AccountForm(StaffForm, UserChangeForm):
 
 
 class NewAccountForm(StaffForm, AdminUserCreationForm):
-    """The same for a new account."""
+    """A new account, with the same rule for its name."""
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -86,7 +81,7 @@ class NewAccountForm(StaffForm, AdminUserCreationForm):
 
 @admin.register(User)
 class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
-    """Accounts. Staff manage those that may no more than they do; only superusers make anybody more."""
+    """Accounts. Staff manage those with no more rights than their own; only superusers give rights."""
 
     form, add_form = AccountForm, NewAccountForm
     used_by, used_words = "logentry_set", "they stand in the log of what staff did"
@@ -108,7 +103,7 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
         return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Who may only look sees no button that sets the password, and why they may only look."""
+        """Without the button that sets the password, and with the reason, for staff who may only look."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         words = "This account may more than you: only a superuser edits it." if self._may_change(request) else ""
@@ -144,7 +139,7 @@ def _staff(request: HttpRequest) -> User:
 
 
 class AdminTokenForm(StaffForm, TokenForm):
-    """A new token of an account that may no more than the member of staff."""
+    """A new token of an account with no more rights than the member of staff."""
 
     class Meta(TokenForm.Meta):
         fields = ["user", "name"]
@@ -211,7 +206,7 @@ class LogAdmin(ReadOnly, QueueModelAdmin):
     ordering = ["-action_time"]
 
 
-# What social-auth keeps for logins: an association holds a shared secret, and there is nothing to do about either.
+# Of social-auth's tables only the logins are shown, by an admin of ours: an association holds a shared secret.
 for model in (Association, Nonce, UserSocialAuth, Group):
     admin.site.unregister(model)
 
@@ -233,7 +228,7 @@ class LoginAdmin(ReadOnly, QueueModelAdmin):
 
 @admin.register(Group)
 class SuperuserGroupAdmin(GroupAdmin):
-    """Whoever edits a group that they are in makes themselves more: only superusers do."""
+    """Groups. Only superusers edit them: anybody else could give rights to themselves."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _staff(request).is_superuser

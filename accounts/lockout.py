@@ -1,4 +1,4 @@
-"""Slowing down who guesses passwords: for a name from an address (axes), and for an address whatever the names."""
+"""Limits on failed logins: of a name from an address (axes), and of an address whatever the names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.error_views import error_response
 from core.middleware import client_address
 
 MAX_NAME = 255  # characters; what the tables of failed logins hold
-UNKNOWN = "0.0.0.0"  # noqa: S104  (nothing listens there: it is where nobody can come from)
+UNKNOWN = "0.0.0.0"  # noqa: S104  (nothing listens there: no request can come from this address)
 IPV6_NETWORK = 64  # bits: so many addresses are one household's or server's, who can take any of them
 
 

@@ -14,13 +14,15 @@ from django.db.models import Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, get_digest_token
 
-HIDDEN_USERNAME = "(hidden)"  # of whom Launchpad does not name; no account has brackets in its name
+HIDDEN_USERNAME = "(hidden)"  # of people whom Launchpad does not name; no account has brackets in its name
 REVIEWERS_GROUP = "reviewers"  # the Django group whose members review (docs/specification.md, section 6)
 DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's embeddings, overrides and isolates
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class PersonQuerySet(models.QuerySet["Person"]):
+    """``Person.objects``."""
+
     def bots(self) -> PersonQuerySet:
         """People who are marked as bots, or named in ``BOT_ACCOUNTS`` (docs/specification.md, section 3)."""
         return self.filter(Q(is_bot=True) | Q(username__in=bot_usernames()))
@@ -57,7 +59,7 @@ class Person(models.Model):
         ordering = ["username"]
 
     def __str__(self) -> str:
-        # Marks that turn the direction of text would turn what stands behind the name as well.
+        # Without these marks, which would change the direction of what follows the name as well.
         return DIRECTION_MARKS.sub("", self.display_name) or self.username
 
     @property
@@ -110,6 +112,8 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the b
 
 
 class ApiTokenManager(models.Manager["ApiToken"]):
+    """``ApiToken.objects``."""
+
     def make(self, user: User, name: str, lifetime: timedelta = timedelta(days=90)) -> tuple[ApiToken, str]:
         """Make a token. The second value is what the person sends; it is stored nowhere."""
         digest, text = get_digest_token()

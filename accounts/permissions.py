@@ -32,14 +32,14 @@ def require_reviewer_or_staff(request: HttpRequest) -> User:
 
 
 def may_manage(actor: User, account: User) -> bool:
-    """Whether staff may edit an account, set its password or make tokens for it: not if it may what they may not.
+    """Whether staff may edit an account, set its password or make tokens for it: if it has no more rights than theirs.
 
-    Whoever sets the password of an account can do all that it may do. Costs up to seven queries.
+    Whoever sets the password of an account can use its rights. Costs up to seven queries.
     """
     if actor.is_superuser:
         return True
     account = User.objects.get(pk=account.pk)
-    account.is_active = True  # an account that is switched off may nothing, until somebody switches it on
+    account.is_active = True  # one that is switched off has no rights, until somebody switches it on
     return (
         not account.is_superuser
         and (actor.is_reviewer or not account.is_reviewer)

@@ -53,7 +53,7 @@ INACTIVE = "Your account here has been switched off. Ask staff."
 
 
 class Fetcher(fetchers.Urllib2Fetcher):
-    """Asks the login services alone, by HTTPS: an answer names a URL to be looked up, and anybody can send one."""
+    """Fetches from the login services only: the URL comes from the answer to a login, which anybody can forge."""
 
     def __init__(self) -> None:
         self.opener = urllib.request.build_opener(Redirects())

@@ -1,4 +1,4 @@
-"""The project: settings, URLs, Celery, health. Everything below knows nothing of it."""
+"""The project: settings, URLs, Celery, the admin site, stats and about, operations."""
 
 from reviewqueue.celery import app as celery_app
 

@@ -23,11 +23,11 @@ def log_as_the_web_does(**_: Any) -> None:
 
 
 @beat_init.connect(dispatch_uid="reviewqueue.beat")
-def stop_when_told(sender: Any, **_: Any) -> None:
+def stop_on_signals(sender: Any, **_: Any) -> None:
     """Beat ends on SIGTERM whatever it is doing.
 
-    Celery's own handler raises SystemExit and nothing else. Raised while Python clears away an object (as after each
-    message), that is lost, and beat would go on; so the flag that its loop looks at is set as well.
+    Celery's own handler only raises SystemExit. Python drops an exception that is raised while it destroys an object,
+    as after each message, and beat would go on; so the flag that its loop reads is set as well.
     """
 
     def stop(*_: Any) -> None:

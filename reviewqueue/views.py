@@ -1,4 +1,4 @@
-"""Pages that speak of all layers at once: stats and about."""
+"""Pages about all rooms at once: stats and about."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def stats_page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def about(request: HttpRequest) -> HttpResponse:
-    """How the queue works, told from the tables that it works by."""
-    told = {
+    """How the queue works, from the same tables that the code uses."""
+    statuses = {
         state: [status for table in (TASK_STATES, PROPOSAL_STATES) for status, to in table.items() if to == state]
         for state in State.values
     }
     substrates = list(Substrate.objects.filter(active=True))
     context = {
         "states": [
-            (STATE_CELLS[state], EXPLANATIONS[state], Actor(NEXT_ACTOR[state]).label, dict.fromkeys(told[state]),
+            (STATE_CELLS[state], EXPLANATIONS[state], Actor(NEXT_ACTOR[state]).label, dict.fromkeys(statuses[state]),
              settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
             for state in State.values
         ],

@@ -13,8 +13,10 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.models import Person
 from accounts.permissions import person_of
 from core.admin import (
     KeptWhileUsed,
@@ -25,6 +27,7 @@ from core.admin import (
     TextFilter,
     age_cell,
     chosen,
+    extend,
     report,
 )
 from core.text import shorten
@@ -249,6 +252,8 @@ class SourceForm(forms.ModelForm):
 
 @admin.register(Source)
 class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
+    """Sources: where items are imported from, their webhook secret and their last import."""
+
     used_by, used_words = "reviews", "reviews were imported from it"
     secret_fields = ["webhook_secret"]
     form = SourceForm
@@ -290,8 +295,19 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
             )
 
 
+def person_links(person: Person) -> list[tuple[str, str]]:
+    """Where the reviews of a person are listed."""
+    reviews = reverse("admin:reviews_review_changelist")
+    return [(f"{reviews}?submitter={person.username}", "Reviews that they submitted")]
+
+
+extend(Person, links=person_links)
+
+
 @admin.register(Series)
 class SeriesAdmin(QueueModelAdmin):
+    """Series, and which are active: items of the others are ABANDONED."""
+
     list_display = ["name", "target", "active"]
     list_filter = ["active"]
     search_fields = ["name", "target"]

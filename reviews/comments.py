@@ -1,4 +1,4 @@
-"""What was said on a review, kept as it is on Launchpad: added, edited, deleted and hidden there."""
+"""The comments of a review, brought in line with Launchpad's: added, edited, deleted and hidden ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reviews.models import PRUNED_TEXT, Comment, Review
 from reviews.people import upsert_people
 from reviews.votes import sentiment
 
-# A line that our own comments end with; what carries it is never a vote.
+# Our own comments end with a line that begins so; they are never votes.
 MARKER = "-- posted by Review Queue, run "
 SAME_MOMENT = timedelta(minutes=2)  # within it, an item's last change and a comment on it are the same event
 FIELDS = (
@@ -21,11 +21,11 @@ FIELDS = (
 
 
 @dataclass
-class Said:
-    """What was said on an item, as it was just read."""
+class SyncedComments:
+    """An item's comments as they were just read, for the rules that depend on who said something when."""
 
     new: list[Comment] = field(default_factory=list)  # by people, and not known before
-    comments: list[Comment] = field(default_factory=list)  # everything, by whomever
+    comments: list[Comment] = field(default_factory=list)  # all of them, by people, bots and this queue
 
     @property
     def last_at(self) -> datetime | None:
@@ -49,7 +49,7 @@ class Said:
 
 def sync_comments(
     review: Review, comments: Sequence[CommentFacts], *, now: datetime, service_account: str, complete: bool
-) -> Said:
+) -> SyncedComments:
     """Make the review's comments those that Launchpad has: new ones are added, edited ones read anew, others deleted.
 
     Unless ``complete``, one that is missing may still be there and is kept. Sets ``first_reviewed_at``; the caller
@@ -59,7 +59,7 @@ def sync_comments(
         comment.api_url if comment.number is None else comment.number: comment for comment in review.comments.all()
     }
     people = upsert_people([facts.author for facts in comments], now)
-    added, edited, said = [], [], Said()
+    added, edited, said = [], [], SyncedComments()
     for facts in comments:
         comment = known.pop(facts.number, None) or known.pop(facts.api_url, None)
         is_new = comment is None
@@ -79,7 +79,7 @@ def sync_comments(
     Comment.objects.bulk_create(added)
     if edited:
         Comment.objects.bulk_update(edited, FIELDS)
-    # A bug without its first message is no bug: an answer that lacks it says nothing about the others.
+    # Every bug has a first message: an answer without it is not whole, and deletes nothing.
     is_credible = review.kind != Review.Kind.NEW or any(facts.is_description for facts in comments)
     if known and complete and is_credible:
         review.comments.filter(pk__in=[comment.pk for comment in known.values()]).delete()
@@ -95,14 +95,14 @@ def sync_comments(
 
 def _apply(comment: Comment, facts: CommentFacts, service_account: str) -> None:
     """Put a comment's facts on its row: the one place where a new fact of a comment is added."""
-    if comment.pk is None:  # one whose date lies in the future was said when it was first seen
+    if comment.pk is None:  # afterwards it stays: a date in the future became the time when it was first seen
         comment.created_at = facts.created_at
     for name in ("api_url", "number", "position", "vote", "vote_tag", "is_description"):
         setattr(comment, name, getattr(facts, name))
     was_edited = comment.edited_at != facts.edited_at
     comment.edited_at = facts.edited_at
     if comment.content == PRUNED_TEXT and not was_edited:
-        return  # what it counts for was read before its text was pruned
+        return  # its sentiment was worked out before its text was pruned
     comment.content = facts.content
     # At the start of a line: somebody who quotes our comment is not us.
     is_marked = any(line.startswith(MARKER) for line in facts.content.splitlines())

@@ -1,4 +1,4 @@
-"""What is known of an item, its people and its comments outside: plain, frozen facts, made by ``integrations``."""
+"""What an integration knows of an item, its people and its comments: frozen dataclasses, read by ``reviews.ingest``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ class PersonFacts:
     url: str = ""
 
 
-# Somebody whom the outside hides from us. No account can have that name, there or here.
+# Somebody whom Launchpad hides from us. No account can have that name, there or here.
 HIDDEN_PERSON = PersonFacts(HIDDEN_USERNAME, "hidden by Launchpad")
 
 
@@ -81,4 +81,4 @@ class ItemFacts:
     series: SeriesFacts | None = None
     excluded: bool = False  # tagged with one of the source's excluded tags
     comments_url: str = ""  # where what was said on it can be read
-    not_believed: tuple[str, ...] = ()  # what the outside said of it that can't be, in words
+    not_believed: tuple[str, ...] = ()  # sentences on times that are not believed

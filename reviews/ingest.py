@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Person
-from reviews.comments import Said, sync_comments
+from reviews.comments import SyncedComments, sync_comments
 from reviews.facts import CommentFacts, ItemFacts, SeriesFacts
 from reviews.history import build_event, record, record_all
 from reviews.locks import release
@@ -116,7 +116,7 @@ def _ingest(
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
-    review.state, review.state_reason = _sharpen(review, state), reason
+    review.state, review.state_reason = _refine_state(review, state), reason
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if _apply_activity(review, item, said, before, by_status=state, now=now):
         release(review, "Released: the item changed on Launchpad.")
@@ -210,7 +210,7 @@ def add_comments(
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
-        review.state = _sharpen(review, review.state)
+        review.state = _refine_state(review, review.state)
         if said.last_at:
             review.updated_at = max(review.updated_at, min(said.last_at, now))
         if said.by_others(review.locked_by_id, since):
@@ -257,7 +257,7 @@ def _hide(review: Review, before: Before, now: datetime) -> Ingested:
 
 
 def _note_presence(review: Review, now: datetime) -> None:
-    """Launchpad shows the item: whatever was suspected is contradicted."""
+    """Launchpad shows the item: forget that it was missing or reported as deleted."""
     review.looked_at, review.sync_error = now, ""
     review.missing_since, review.missing_looks, review.reported_deleted = None, 0, False
 
@@ -288,8 +288,8 @@ def _state_of(item: ItemFacts, series: Series | None) -> tuple[str, str]:
     return item.state, ""
 
 
-def _sharpen(review: Review, state: str) -> str:
-    """The state that the item's status says, in the light of who spoke last."""
+def _refine_state(review: Review, state: str) -> str:
+    """The state by the item's status, refined by whose comment is the last (docs/specification.md, section 3)."""
     if state == State.REVIEWED and _submitter_spoke_last(review):
         return State.FOLLOW_UP
     if state == State.FOLLOW_UP and review.kind == Review.Kind.NEW and _answered_by_us(review):
@@ -303,7 +303,7 @@ def is_believable(moment: datetime, now: datetime | None = None) -> bool:
 
 
 def _apply_activity(
-    review: Review, item: ItemFacts, said: Said | None, before: Before, *, by_status: str, now: datetime
+    review: Review, item: ItemFacts, said: SyncedComments | None, before: Before, *, by_status: str, now: datetime
 ) -> bool:
     """Move ``updated_at`` to what people did last. True when it is a reason to release the lock.
 
@@ -316,7 +316,7 @@ def _apply_activity(
         review.updated_at = named or min(review.created_at, now)
     changed_at = named if named and named > review.updated_at else None
     if changed_at and said is None and item.kind == Review.Kind.NEW and review.state == before.state:
-        # A bug's last change may be our own message on it: that can't be told before its messages are read.
+        # A bug's last change may be our own message on it: its messages have to be read first.
         if review.synced_at is None or changed_at > review.synced_at:
             review.due_at = min(review.due_at, now)
         changed_at = None

@@ -13,10 +13,8 @@ from django.utils import timezone
 from accounts.models import bot_usernames
 from reviews.choices import (
     CLOSED_STATES,
-    INCOMING_STATES,
     NEXT_ACTOR,
     OPEN_STATES,
-    REVIEWING_STATES,
     SUBMITTER_STATES,
     Actor,
     State,
@@ -90,14 +88,6 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def closed(self) -> ReviewQuerySet:
         return self.filter(state__in=CLOSED_STATES)
-
-    def incoming(self) -> ReviewQuerySet:
-        """Nobody has looked at these yet."""
-        return self.filter(state__in=INCOMING_STATES)
-
-    def reviewing(self) -> ReviewQuerySet:
-        """In review, and it is the reviewers' turn."""
-        return self.filter(state__in=REVIEWING_STATES)
 
     def waiting(self) -> ReviewQuerySet:
         """In the queue, and a reviewer has to act next: *Incoming* and *Reviews* together."""

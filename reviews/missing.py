@@ -1,4 +1,4 @@
-"""Items that Launchpad does not show: a suspicion at first, and only after several looks over hours knowledge.
+"""Items that Launchpad does not show: suspected at first, abandoned only after several looks over hours.
 
 The rules are those of docs/specification.md, section 3, *Gone or out of reach*.
 """

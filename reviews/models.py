@@ -233,9 +233,9 @@ class Review(models.Model):
             ),
         ]
         indexes = [
-            # Dashboard: the line, oldest activity first, open items only.
+            # Dashboard: one state, oldest activity first, open items only.
             models.Index(fields=["state", "updated_at", "id"], name="review_line", condition=Q(state__in=OPEN_STATES)),
-            # The line as several states in one order: dashboard, API. Closed items, ten times as many, are not in it.
+            # Dashboard, API: several states in one order. Closed items, ten times as many, are not in it.
             models.Index(fields=["updated_at", "id"], name="review_open_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
             models.Index(fields=["api_url"], name="review_api_url"),  # rows from before numbers were kept

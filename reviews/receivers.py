@@ -1,4 +1,4 @@
-"""What the queue does when people or sources change."""
+"""Receivers: a source was saved, a person was marked as a bot."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from reviews.withdrawal import settle_withdrawn
 
 @receiver(post_save, sender=Source, dispatch_uid="reviews.source_saved")
 def on_source_saved(raw: bool, **_: Any) -> None:
-    """A source that was switched off, or on, takes its items along."""
+    """The items of a source that was switched off leave the queue; switched on, they come back."""
     if not raw:
         settle_withdrawn()
 
 
 @receiver(bot_mark_changed, dispatch_uid="reviews.bot_mark_changed")
 def on_bot_mark_changed(person: Person, **_: Any) -> None:
-    """Votes and last words are counted anew where they spoke."""
+    """Refresh the open reviews that the person commented on: their votes and states may change."""
     spoke_on = Review.objects.open().filter(comments__author=person).distinct().values_list("pk", flat=True)
     with transaction.atomic():
         make_due(list(spoke_on))

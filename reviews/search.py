@@ -1,4 +1,4 @@
-"""One page of what a search found, sensible at a million old rows.
+"""One page of what a search found, bounded in time also with a million old reviews.
 
 Nothing is counted further than a reader would page, and PostgreSQL gives up on a search that takes too long.
 """
@@ -37,7 +37,8 @@ def canonical_query(query: QueryDict) -> QueryDict:
 def get_page(reviews: ReviewQuerySet, number: str, now: datetime, *, by_text: bool = False) -> Page[Any]:
     """One page of rows of these reviews, in their order; for a page that isn't there, the nearest that is. Two queries.
 
-    ``by_text``: the database can't tell how many match, and would look for them along the order, through all reviews.
+    ``by_text``: the reviews are those of a free text. PostgreSQL can't estimate how many match and might walk through
+    all reviews in their order; so a result of up to ``limit`` rows is found by its index first.
     Raises QueryTooSlow.
     """
     paginator = BoundedPaginator(reviews, PAGE_SIZE)

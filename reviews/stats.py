@@ -14,6 +14,14 @@ from django.db.models.functions import RowNumber, TruncDate, TruncWeek
 from reviews.choices import OPEN_STATES
 from reviews.models import Comment, QueueSample, Review
 
+RANGES = (30, 90, 365)  # days
+MAX_BUSIEST = 15
+# Ages of what waits for a reviewer: below so many days, and in words.
+AGES: tuple[tuple[int, str], ...] = (
+    (1, "1 day"), (3, "3 days"), (7, "1 week"), (14, "2 weeks"), (30, "1 month"), (90, "3 months"), (365, "1 year"),
+)  # fmt: skip
+OLDEST = "older"
+
 
 def sample_queue(now: datetime) -> bool:
     """Record how many reviews are in each open state, once per full hour (UTC); the hour's first sample stays.
@@ -29,15 +37,6 @@ def sample_queue(now: datetime) -> bool:
         ignore_conflicts=True,
     )
     return True
-
-
-RANGES = (30, 90, 365)  # days
-MAX_BUSIEST = 15
-# Ages of what waits for a reviewer: below so many days, and in words.
-AGES: tuple[tuple[int, str], ...] = (
-    (1, "1 day"), (3, "3 days"), (7, "1 week"), (14, "2 weeks"), (30, "1 month"), (90, "3 months"), (365, "1 year"),
-)  # fmt: skip
-OLDEST = "older"
 
 
 def queue_lengths(since: datetime) -> dict[date, dict[str, float]]:

@@ -109,7 +109,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def split_quotes(text: str) -> list[Piece]:
-    """A comment's text in the order it was written, quoted lines told apart (they begin with ``>``)."""
+    """A comment's text in the order it was written, quoted lines (they begin with ``>``) apart from the others."""
     parts: list[tuple[bool, list[str]]] = []
     for line in text.split("\n"):
         quoted = line.lstrip().startswith(">")

@@ -21,7 +21,7 @@ FORMAL: dict[str, str] = {
 MAX_READ = 100_000  # characters; nobody votes after that
 MAX_RULE = 300  # characters of a line that begins a quoted mail
 
-# --- what of a text its author said now ---------------------------------------------------------------------------
+# --- the part of a text that its author wrote now ----------------------------------------------------------------
 # From such a line on, a text is somebody else's, or no text: signatures, quoted mails, in whatever language.
 _RULED_TITLE = re.compile(r"\s*-{2,}\s*[^\W\d_][^\n]*?\s*-{2,}\s*")  # -----Original Message-----
 _PGP = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----")

@@ -20,6 +20,8 @@ MAX_CLOCK_SKEW = timedelta(minutes=2)  # a last run further ahead of now is a cl
 
 
 class Scheduler(DatabaseScheduler):
+    """``CELERY_BEAT_SCHEDULER``."""
+
     def setup_schedule(self) -> None:
         """Read the schedules, once the database is there. Celery's own signal handlers need the schedule already."""
         handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}

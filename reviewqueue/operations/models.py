@@ -12,6 +12,8 @@ MAX_SILENCE = timedelta(seconds=90)  # a process that was silent for longer coun
 
 
 class CounterManager(models.Manager["Counter"]):
+    """``Counter.objects``."""
+
     def add_one(self, name: str, label: str) -> None:
         """Count one more. A single statement, but for the first time."""
         row = self.filter(name=name[:32], label=label[:64])
@@ -41,6 +43,8 @@ class Counter(models.Model):
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    """``Heartbeat.objects``."""
+
     def alive(self) -> HeartbeatQuerySet:
         """Processes that gave a sign of life lately."""
         return self.filter(at__gt=timezone.now() - MAX_SILENCE)

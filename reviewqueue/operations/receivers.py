@@ -1,4 +1,4 @@
-"""What operations does when a lower room, or Celery, says that something happened."""
+"""Receivers of the signals of lower rooms and of Celery."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def on_worker_init(**_: Any) -> None:
 
 @receiver(counted, dispatch_uid="operations.count")
 def on_counted(name: str, label: str, **_: Any) -> None:
-    """Never raises: what is counted matters more than the count."""
+    """Count one more. A database error is logged: it must not undo what is counted."""
     try:
         Counter.objects.add_one(name, label)
     except DatabaseError as error:

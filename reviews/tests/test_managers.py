@@ -18,8 +18,6 @@ def titles(reviews):
     [
         ("open", OPEN_STATES),
         ("closed", CLOSED_STATES),
-        ("incoming", INCOMING_STATES),
-        ("reviewing", REVIEWING_STATES),
         ("waiting", INCOMING_STATES + REVIEWING_STATES),
     ],
 )

@@ -1,4 +1,4 @@
-"""Is all well, and if not, what to do: one set of checks, shown by the admin's Health page and by ``check_queue``.
+"""What is wrong and what to do: one set of checks, for the admin's Health page and for ``check_queue``.
 
 ``processes``, ``queue``, ``launchpad``, ``clocks`` and ``services`` hold the checks by what they ask; ``overview`` has
 the facts that the page shows beside them (docs/specification.md, sections 8 and 9).

@@ -1,4 +1,4 @@
-"""A clock that was ahead leaves times in the future, and what is due then does not happen until then."""
+"""The check of clocks: due times in the future that a clock left which was ahead."""
 
 from __future__ import annotations
 
