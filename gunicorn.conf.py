@@ -9,7 +9,7 @@ workers = env.int("WEB_WORKERS", default=2)
 threads = env.int("WEB_THREADS", default=4)
 worker_class = "gthread"
 timeout = 30  # seconds; a page that takes longer is a fault, and Jenkins' curl tries again
-graceful_timeout = 25  # seconds that requests under way have when it is told to stop
+graceful_timeout = 25  # seconds that requests under way have after a signal to stop
 keepalive = 5
 # A worker is replaced after so many requests, not all at once: what leaks stays small.
 max_requests = 10_000

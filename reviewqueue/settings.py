@@ -124,7 +124,7 @@ TESTING_FIRST_PAUSE = env.int("TESTING_FIRST_PAUSE", default=30)  # seconds afte
 # slowest requests; posting to Launchpad holds its claims five times as long.
 CLAIM_SECONDS = env.int("CLAIM_SECONDS", default=180)
 TESTING_COMMENTS = env.bool("TESTING_COMMENTS", default=False)
-# What implements the outside interfaces of the lower layers, by dotted path, as Django does for e-mail.
+# The CI engine: the dotted path of a subclass of testing.ci.CIBackend.
 TESTING_CI_BACKEND = env.str("TESTING_CI_BACKEND", default="integrations.jenkins.Jenkins")
 
 # Minutes after its last sync at which a review is due again, by state (docs/specification.md, section 4).
@@ -172,7 +172,7 @@ else:
         "health_check_interval": 30,
     }
 # Hundreds of refreshes at once have a queue of their own: a worker takes from both in turn, so that no sweep, import or
-# item of a webhook stands behind all of them. Workers read every queue named here unless they are told others.
+# item of a webhook stands behind all of them. Workers read every queue named here unless ``-Q`` names others.
 CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "refreshes")}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long it is away
