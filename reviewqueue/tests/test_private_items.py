@@ -257,3 +257,15 @@ def test_figures_count_public_items_only(client, hidden):
 
 def test_somebody_known_by_a_hidden_item_alone_is_not_suggested(client, hidden):
     assert client.get("/search/people/?q=eve").json() == {"people": []}
+
+
+@pytest.mark.parametrize("path", ["/people/eve/", "/api/people/eve/"])
+def test_somebody_known_by_a_hidden_item_alone_has_no_page(client, hidden, path):
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/people/eve/", "/api/people/eve/"])
+def test_reviewers_find_who_is_known_by_an_item_for_reviewers_only(client, shared, path):
+    assert client.get(path).status_code == 404
+    log_in(client, "reviewer")
+    assert client.get(path).status_code == 200

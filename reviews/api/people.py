@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.generics import RetrieveAPIView
 
-from accounts.models import HIDDEN_USERNAME, Person
+from accounts.models import Person
 from reviews.api.reviews import ReviewSerializer
+from reviews.known_people import people_known_to
 from reviews.models import Review
 
 MAX_REVIEWS = 100  # newest reviews of each sort that a person's answer holds
@@ -32,8 +34,11 @@ class PersonView(RetrieveAPIView[Person]):
     """A person: who it is, and their newest reviews of each sort."""
 
     serializer_class = PersonSerializer
-    queryset = Person.objects.exclude(username=HIDDEN_USERNAME)
+    queryset = Person.objects.all()  # for the schema; see get_queryset
     lookup_field = "username"
+
+    def get_queryset(self) -> QuerySet[Person]:
+        return people_known_to(self.request.user)
 
     def get_object(self) -> Person:
         if "\x00" in self.kwargs["username"]:

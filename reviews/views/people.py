@@ -6,18 +6,19 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import HIDDEN_USERNAME, Person, User
+from accounts.models import Person, User
 from core.db import QueryTooSlow
 from reviews.choices import State
+from reviews.known_people import people_known_to
 from reviews.managers import SORTS, Reader, ReviewQuerySet
-from reviews.models import Comment, Review
+from reviews.models import Review
 from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page
 from reviews.tables import column_headers, page_link, person_path
 
@@ -38,8 +39,9 @@ class Choice(TypedDict):
 @require_safe
 def person(request: HttpRequest, username: str) -> HttpResponse:
     """What somebody has locked, submitted and reviewed, and what waits for them."""
-    known = Person.objects.select_related("user").filter(username=username).first() if "\x00" not in username else None
-    if known is None or known.is_hidden:
+    people = people_known_to(request.user).select_related("user")
+    known = people.filter(username=username).first() if "\x00" not in username else None
+    if known is None:
         near = suggest_people(username[:4].lower(), request.user)
         return render(request, "reviews/person_unknown.html", {"username": username[:100], "near": near}, status=404)
     is_own = isinstance(request.user, User) and request.user.person_id == known.pk
@@ -176,20 +178,10 @@ def suggest(request: HttpRequest) -> HttpResponse:
 
 
 def suggest_people(text: str, user: Reader) -> list[tuple[str, str]]:
-    """At most ``MAX_SUGGESTIONS`` people whose name begins so: username and shown name. One query.
-
-    Only those whom this reader can meet on a page: by a review, a comment or an account.
-    """
+    """At most ``MAX_SUGGESTIONS`` people whom the reader may know and whose name begins so. One query."""
     text = text.replace("\x00", "").strip()[:100]
     if not text:
         return []
     begins = Q(username__istartswith=text) | Q(display_name__istartswith=text) | Q(display_name__icontains=f" {text}")
-    reviews, comments = Review.objects.visible_to(user), Comment.objects.visible_to(user)
-    met = (
-        Q(is_reviewer=True)
-        | Q(user__isnull=False)
-        | Exists(reviews.filter(owner=OuterRef("pk")))
-        | Exists(comments.filter(author=OuterRef("pk")))
-    )
-    people = Person.objects.filter(begins, met).exclude(username=HIDDEN_USERNAME).order_by("username")
+    people = people_known_to(user).filter(begins).order_by("username")
     return list(people.values_list("username", "display_name")[:MAX_SUGGESTIONS])
