@@ -52,7 +52,12 @@ def look_up_due(ci: CIBackend, until: float) -> None:
     for attempt in attempts:
         if build_url := found.get(attempt.pk, BuildRef()).build_url:
             record_build_url(ci, attempt, build_url)
-    missing = [attempt for attempt in attempts if attempt.pk not in found][:CHUNK]
+    missing = [attempt for attempt in attempts if attempt.pk not in found]
+    missing, left = missing[:CHUNK], missing[CHUNK:]
+    now = timezone.now()
+    for place, attempt in enumerate(left):  # they come first the next time, in this order
+        attempt.lookup_due_at = now + timedelta(microseconds=place)
+    Attempt.objects.bulk_update(left, ["lookup_due_at"])
     if time.monotonic() >= until:
         return
     for attempt, record in ask_all(missing, partial(ask_for_record, ci), at_once=AT_ONCE, problem=CIError):

@@ -1,8 +1,10 @@
 """Builds are found soon after they were accepted (docs/specification.md, section 5)."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from integrations.sandbox.serving import Fault
 from testing.models import Attempt, Status
@@ -62,6 +64,18 @@ def test_waiting_builds_are_looked_up_by_two_requests_together(sandbox, lots):
     sandbox.jenkins.requests.clear()
     sweep()
     assert len(sandbox.jenkins.requests) == 2
+
+
+def test_each_of_many_that_are_in_no_list_is_asked_for_in_turn(sandbox, lots):
+    sweep()
+    sandbox.jenkins.faults = [Fault(path="queue/api/json", status=404)]
+    asked = set()
+    for _ in range(7):  # 16 in each sweep
+        Attempt.objects.update(lookup_due_at=F("lookup_due_at") - timedelta(minutes=2))
+        sandbox.jenkins.requests.clear()
+        sweep()
+        asked |= {path for _, path in sandbox.jenkins.requests if "/queue/item/" in path}
+    assert len(asked) == 100
 
 
 def test_a_build_that_waits_in_the_queue_goes_on_waiting(build):
