@@ -60,13 +60,23 @@ elif "token_urlsafe" in SECRET_KEY:
         "SECRET_KEY is the command that makes a key. Run it in a shell, and set SECRET_KEY to what it prints: "
         f"{HOW_TO_MAKE_A_KEY}"
     )
-elif len(SECRET_KEY) < MIN_KEY_LENGTH or len(set(SECRET_KEY)) < MIN_KEY_CHARACTERS or SECRET_KEY == DEVELOPMENT_KEY:
-    raise ImproperlyConfigured(
-        f"SECRET_KEY can be guessed: it needs {MIN_KEY_LENGTH} or more random characters. Whoever guesses it can log "
-        f"in as anybody and report test outcomes. Make one with: {HOW_TO_MAKE_A_KEY}"
-    )
 # Old keys, comma separated: sessions and the callback tokens of builds in flight stay valid while a key is rotated.
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+
+
+def _can_be_guessed(key: str) -> bool:
+    """Whether a key is short, or one that ``startproject`` or this project made for development."""
+    known = key == DEVELOPMENT_KEY or key.startswith("django-insecure-")
+    return known or len(key) < MIN_KEY_LENGTH or len(set(key)) < MIN_KEY_CHARACTERS
+
+
+if not DEBUG:
+    for _name, _keys in {"SECRET_KEY": [SECRET_KEY], "SECRET_KEY_FALLBACKS": SECRET_KEY_FALLBACKS}.items():
+        if any(_can_be_guessed(key) for key in _keys):
+            raise ImproperlyConfigured(
+                f"{_name} can be guessed: a key needs {MIN_KEY_LENGTH} or more random characters. Whoever guesses it "
+                f"can log in as anybody and report test outcomes. Make one with: {HOW_TO_MAKE_A_KEY}"
+            )
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
 # A queue whose pages are on this machine is opened by any of its names; any other needs its name set.
 _is_local = DEBUG or re.fullmatch(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", BASE_URL)

@@ -166,7 +166,14 @@ def test_https_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["short", "a-long-random-text", "k" * 60, "development-only-key-never-used-when-DEBUG-is-false"]
+    "key",
+    [
+        "short",
+        "a-long-random-text",
+        "k" * 60,
+        "development-only-key-never-used-when-DEBUG-is-false",
+        "django-insecure-" + "abcdefghij" * 6,
+    ],
 )
 def test_a_key_that_can_be_guessed_is_refused_at_the_start(tmp_path, key):
     done = production("check", SECRET_KEY=key, VAR_DIR=str(tmp_path))
@@ -186,6 +193,12 @@ def test_the_command_that_makes_a_key_is_no_key(tmp_path):
 def test_a_key_may_begin_with_a_dollar_sign(tmp_path):
     done = production("check", SECRET_KEY="$" + "".join(chr(48 + i) for i in range(60)), VAR_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+def test_an_old_key_that_can_be_guessed_is_refused_as_well(tmp_path):
+    keys = {"SECRET_KEY": "abcdefghij" * 6, "SECRET_KEY_FALLBACKS": "klmnopqrst" * 6 + ",short"}
+    done = production("check", **keys, VAR_DIR=str(tmp_path))
+    assert (done.returncode, "SECRET_KEY_FALLBACKS can be guessed" in done.stderr) == (1, True)
 
 
 def test_no_key_that_the_documentation_shows_is_accepted(tmp_path):
