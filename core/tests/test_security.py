@@ -207,15 +207,3 @@ def test_no_key_that_the_documentation_shows_is_accepted(tmp_path):
     shown = {key for text in texts for key in re.findall(r"(?m)^\s*#?\s*SECRET_KEY=([^$\s`(]+)", text)}
     for key in shown:
         assert production("check", SECRET_KEY=key, VAR_DIR=str(tmp_path)).returncode == 1
-
-
-def test_a_queue_on_this_machine_needs_no_host_names(tmp_path):
-    """The README's first steps: a key, and neither DNS nor certificate nor proxy."""
-    code = (
-        "from django.test import Client; "
-        "print([Client(SERVER_NAME=name).get('/').status_code for name in ('localhost', '127.0.0.1')])"
-    )
-    environment = {"SECRET_KEY": "abcdefghij" * 6, "VAR_DIR": str(tmp_path)}
-    production("migrate", "-v0", **environment)
-    production("collectstatic", "--no-input", "-v0", **environment)
-    assert production("shell", "-v0", "-c", code, **environment).stdout.strip().endswith("[200, 200]")
