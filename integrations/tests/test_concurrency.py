@@ -1,17 +1,20 @@
 """Real processes at the same rows at the same moment: nothing is sent, applied, imported or posted twice."""
 
-import multiprocessing
+import os
+import signal
+import time
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import claim_due
 from integrations.launchpad.reporting import publish_results
 from integrations.sandbox.data import many
+from integrations.tests.at_once import TIMEOUT_SECONDS, at_once
 from reviews.models import Event, Review, Source
 from testing.callbacks import apply_callback, callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
@@ -20,33 +23,56 @@ from testing.sweep import sweep
 from testing.transitions import Trigger, finish, lock_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PROCESSES = 4
 
 
-def at_once(work, *arguments):
-    """Call ``work`` in several processes that begin together. Returns what each of them returned."""
-    context = multiprocessing.get_context("fork")
-    gate, answers = context.Barrier(PROCESSES), context.Queue()
+def import_items(_, source):
+    return import_source(source).seen
 
-    def begin(number):
-        connections.close_all()
-        try:
-            gate.wait(120)
-            answers.put(work(number, *arguments))
-        except BaseException as error:
-            answers.put(repr(error))
-        finally:
-            connections.close_all()
 
-    connections.close_all()
-    children = [context.Process(target=begin, args=(number,)) for number in range(PROCESSES)]
-    for child in children:
-        child.start()
-    found = [answers.get(timeout=300) for _ in children]
-    for child in children:
-        child.join(120)
-    assert not [answer for answer in found if isinstance(answer, str)], found
-    return found
+def send_runs(_):
+    return sweep().sent
+
+
+def call_back(number, pk):
+    word = ("PASS", "FAIL", "PASS", "ERROR")[number]
+    return apply_callback(pk, callback_token(pk, 1), word, "").applied
+
+
+def recover_runs(_):
+    return sweep().lost
+
+
+def launch_on_aws(_):
+    return len(launch_runs(Review.objects.first(), [Substrate.objects.get(name="aws")], None).launched)
+
+
+def publish(_):
+    return publish_results()
+
+
+def publish_or_call_back(number, ids):
+    """The first process publishes while the others repeat the callbacks."""
+    if number == 0:
+        return publish_results()
+    for _ in range(4):
+        for pk in ids:
+            assert not apply_callback(pk, callback_token(pk, 1), "PASS", "").applied
+    return 0
+
+
+def claim(_):
+    return len(claim_due())
+
+
+def die(number):
+    """One process is killed; the others would go on for as long as a test may take."""
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(TIMEOUT_SECONDS)
+
+
+def fail(number):
+    raise ValueError(f"in process {number}")
 
 
 @pytest.fixture
@@ -62,14 +88,14 @@ def runs(source):
 
 
 def test_imports_at_once_make_each_review_and_run_once(source):
-    at_once(lambda _: import_source(source).seen)
+    at_once(import_items, source)
     assert Review.objects.count() == 30
     assert TestRun.objects.count() == 30
     assert Event.objects.filter(kind=Event.Kind.RUN).count() == 30
 
 
 def test_sweeps_at_once_send_each_attempt_once(sandbox, runs):
-    at_once(lambda _: sweep().sent)
+    at_once(send_runs)
     sent = Counter(build.parameters["job_id"] for build in sandbox.jenkins.builds.values())
     assert sorted(sent) == sorted(str(run.pk) for run in runs)
     assert set(sent.values()) == {1}
@@ -80,12 +106,7 @@ def test_sweeps_at_once_send_each_attempt_once(sandbox, runs):
 def test_of_callbacks_at_once_one_outcome_wins(sandbox, runs):
     sweep()
     run = runs.first()
-    words = ("PASS", "FAIL", "PASS", "ERROR")
-
-    def call_back(number):
-        return apply_callback(run.pk, callback_token(run.pk, 1), words[number], "").applied
-
-    applied = at_once(call_back)
+    applied = at_once(call_back, run.pk)
     assert applied.count(True) == 1
     outcomes = Event.objects.filter(review=run.review, run_id=run.pk).exclude(old="").values_list("new", flat=True)
     run.refresh_from_db()
@@ -95,14 +116,12 @@ def test_of_callbacks_at_once_one_outcome_wins(sandbox, runs):
 def test_recoveries_at_once_burn_one_attempt(sandbox, runs):
     sweep()
     TestRun.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    at_once(lambda _: sweep().lost)
+    at_once(recover_runs)
     assert set(TestRun.objects.values_list("attempt", flat=True)) == {2}
 
 
 def test_launches_at_once_make_one_run(runs):
-    review = Review.objects.first()
-    substrate = Substrate.objects.get(name="aws")
-    launched = at_once(lambda _: len(launch_runs(review, [substrate], None).launched))
+    launched = at_once(launch_on_aws)
     assert sorted(launched) == [0, 0, 0, 1]
 
 
@@ -115,7 +134,7 @@ def test_publishers_at_once_post_each_outcome_once(sandbox, runs, settings):
     for run in runs[:8]:
         with transaction.atomic():
             finish(lock_run(run.pk), Status.PASS, Trigger.CALLBACK)
-    assert sum(at_once(lambda _: publish_results())) == 8
+    assert sum(at_once(publish)) == 8
     posts = [path for method, path in sandbox.launchpad.requests if method == "POST" and "+merge" in path]
     assert len(posts) == len(set(posts)) == 8
 
@@ -130,18 +149,21 @@ def test_publishers_and_late_callbacks_do_not_wait_for_each_other(sandbox, runs,
     ids = list(runs.values_list("pk", flat=True))
     for pk in ids:
         apply_callback(pk, callback_token(pk, 1), "PASS", "")
-
-    def work(number):
-        if number == 0:
-            return publish_results()
-        for _ in range(4):
-            for pk in ids:
-                assert not apply_callback(pk, callback_token(pk, 1), "PASS", "").applied
-        return 0
-
-    assert sum(at_once(work)) == 30
+    assert sum(at_once(publish_or_call_back, ids)) == 30
 
 
 def test_each_review_that_is_due_is_refreshed_by_one_process(runs):
     Review.objects.update(due_at=timezone.now())
-    assert sum(at_once(lambda _: len(claim_due()))) == 30
+    assert sum(at_once(claim)) == 30
+
+
+def test_a_process_that_dies_fails_the_test_at_once(db):
+    begin = time.monotonic()
+    with pytest.raises(pytest.fail.Exception, match="died with exit code -9"):
+        at_once(die)
+    assert time.monotonic() - begin < TIMEOUT_SECONDS / 2
+
+
+def test_what_a_process_raises_fails_the_test_with_its_trace(db):
+    with pytest.raises(pytest.fail.Exception, match="ValueError: in process"):
+        at_once(fail)
