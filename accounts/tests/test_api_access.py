@@ -57,7 +57,7 @@ def test_every_refusal_is_json(client, settings, method, path, status, debug):
 
 
 @pytest.mark.django_db
-def test_a_forgotten_slash_is_told(client):
+def test_a_path_without_its_slash_is_a_404_that_says_so(client):
     assert client.get("/api/reviews").json() == {"detail": "Addresses end with a slash: /api/reviews/"}
 
 
@@ -81,7 +81,7 @@ def test_bodies_that_are_not_read(client, reviewer, review):
         assert (answer.status_code, bool(answer.json())) == (400, True)
 
 
-def test_too_many_requests_are_told_to_wait(client, reviewer, monkeypatch):
+def test_throttled_requests_get_429_with_a_time_to_wait(client, reviewer, monkeypatch):
     from rest_framework.throttling import SimpleRateThrottle
 
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"anon": "2/day", "user": "4/day"})

@@ -38,7 +38,7 @@ def test_a_name_is_locked_for_an_address(client):
     assert log_in("marta").status_code == 429
 
 
-def test_trying_on_does_not_make_it_longer():
+def test_failures_during_a_lockout_do_not_make_it_longer():
     for _ in range(3):
         log_in("marta", WRONG)
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=11, seconds=30))
@@ -123,6 +123,6 @@ def test_without_a_known_address_a_name_is_still_locked():
     assert (answer.status_code, "as this user. Wait 15 minutes" in answer.content.decode()) == (429, True)
 
 
-def test_zero_switches_it_off(settings):
+def test_a_limit_of_zero_switches_the_limit_per_address_off(settings):
     settings.LOGIN_FAILURE_LIMIT_PER_ADDRESS = 0
     assert spray(8) == [200] * 8

@@ -37,7 +37,7 @@ def test_staff_mark_bots_and_nothing_else(client, staff, people, form):
     assert (ada.is_bot, ada.username, ada.is_reviewer) == (bool(form), "ada", False)
 
 
-def test_rooms_above_are_told_of_a_changed_mark(client, staff, people):
+def test_changing_the_bot_mark_sends_a_signal(client, staff, people):
     told = []
 
     def receive(sender, person, **_):

@@ -161,11 +161,11 @@ def test_a_long_answer_comes_as_a_form(launchpad, client):
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
-def test_it_never_leads_elsewhere(launchpad, client, target):
+def test_a_login_never_redirects_to_another_site(launchpad, client, target):
     assert log_in(launchpad, client, target=target)["Location"] == "/"
 
 
-def test_a_service_that_is_away_is_told_in_words(launchpad, client, settings):
+def test_a_login_service_that_is_away_gives_a_page_with_the_reason(launchpad, client, settings):
     settings.LOGIN_SERVICES = {"launchpad": "https://127.0.0.1:1", "ubuntu": "https://127.0.0.1:1"}
     answer = client.post("/login/launchpad/")
     assert answer.status_code == 403

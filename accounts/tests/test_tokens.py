@@ -116,7 +116,7 @@ def test_an_account_has_a_bounded_number_of_tokens(client, marta):
 
 
 @pytest.mark.parametrize("form", [{"action": "dance"}, {"action": "revoke", "token": "x" * 99}, {"action": "revoke"}])
-def test_nonsense_changes_nothing(client, marta, form):
+def test_a_form_that_is_not_valid_changes_nothing(client, marta, form):
     ApiToken.objects.make(marta, "nightly")
     assert client.post("/me/token/", form, follow=True).status_code == 200
     assert ApiToken.objects.count() == 1

@@ -27,7 +27,7 @@ def broken(monkeypatch):
     return client
 
 
-def test_a_fault_is_told_in_words_with_a_number(broken, db):
+def test_a_500_page_has_words_and_the_number_of_the_request(broken, db):
     answer = broken.get(f"/?token={SECRET}")
     text = answer.content.decode()
     assert answer.status_code == 500
@@ -38,7 +38,7 @@ def test_a_fault_is_told_in_words_with_a_number(broken, db):
     assert "script-src 'self'" in answer["Content-Security-Policy"]
 
 
-def test_programs_are_told_in_json(client, db, settings):
+def test_errors_below_api_are_json(client, db, settings):
     missing = client.get("/api/nothing/")
     assert (missing.status_code, missing.json()["detail"].split(". ")[0]) == (404, "There is nothing at this address")
     settings.ALLOWED_HOSTS = ["queue.example.com"]

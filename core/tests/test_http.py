@@ -324,7 +324,7 @@ def test_a_name_that_is_not_known():
     assert "nowhere" not in str(caught.value)
 
 
-def test_nobody_listens(serve):
+def test_a_refused_connection_is_connection_failed(serve):
     server = serve()
     server.stop()
     with pytest.raises(ConnectionFailed, match="refused") as caught:

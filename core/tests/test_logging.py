@@ -211,7 +211,7 @@ sentry_sdk.flush(120)
 """
 
 
-def test_sentry_is_told_without_secrets_and_people(tmp_path):
+def test_events_to_sentry_hold_no_secrets_and_no_people(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sentry)
     server.kept = []
     threading.Thread(target=server.serve_forever, daemon=True).start()

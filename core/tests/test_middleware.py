@@ -68,7 +68,7 @@ def test_a_database_that_is_away_is_a_503_that_says_when_to_try_again(answers, n
     assert (status, retry_after) == (503, "5")
 
 
-def test_a_callback_is_told_in_json_to_try_again(answers):
+def test_a_callback_gets_a_503_in_json_while_the_database_is_away(answers):
     _, _, content_type, body = answers["callback"]
     assert content_type == "application/json"
     assert "try again" in json.loads(body)["detail"]

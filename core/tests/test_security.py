@@ -144,7 +144,7 @@ def test_a_setting_that_can_not_be_used_is_named_without_a_trace(tmp_path, name,
     assert (done.returncode, done.stderr.count("\n"), done.stderr.startswith(f"{name} is no")) == (1, 1, True), done
 
 
-def test_a_taken_port_is_told_in_words(tmp_path):
+def test_a_port_in_use_is_an_error_with_a_remedy(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = production("runqueue", "--port", port, DEBUG="true", VAR_DIR=str(tmp_path))

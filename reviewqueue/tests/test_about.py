@@ -9,7 +9,7 @@ from testing.models import Status, Substrate
 pytestmark = pytest.mark.django_db
 
 
-def test_about_tells_every_state_square_and_status(client):
+def test_about_explains_every_state_square_and_status(client):
     PeriodicTask.objects.filter(task="testing.tasks.sweep_test_runs").update(enabled=False)
     page = client.get("/about/").content.decode()
     for state in State:

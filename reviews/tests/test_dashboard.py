@@ -90,7 +90,7 @@ def test_filters_choose_and_stay_in_every_link(client):
         ("q=%00", "Null characters"),
     ],
 )
-def test_nonsense_gives_the_page_with_a_message(client, query, said):
+def test_parameters_that_are_not_valid_give_the_page_with_a_message(client, query, said):
     make_reviews(1)
     answer = client.get("/?" + query)
     assert answer.status_code == 200

@@ -86,7 +86,7 @@ def test_atom_is_valid_and_its_ids_are_stable(client, items, settings):
 
 
 @pytest.mark.parametrize("wanted", ["csv", "json", "atom"])
-def test_an_export_of_nonsense_is_refused_by_field(client, items, wanted):
+def test_an_export_with_parameters_that_are_not_valid_is_refused_by_field(client, items, wanted):
     answer = client.get(f"/search/?format={wanted}&state=mended")
     assert answer.status_code == 400
     assert "state" in answer.json()

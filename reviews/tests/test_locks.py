@@ -25,7 +25,7 @@ def test_locking_twice_is_harmless(review):
     assert review.events.count() == 1
 
 
-def test_who_comes_second_is_told_who_holds_it(review):
+def test_locking_what_somebody_else_holds_raises_with_the_holder(review):
     lock(review.pk, make_person("eve"))
     with pytest.raises(LockedByOther, match="eve is reviewing this"):
         lock(review.pk, make_person("rev"))

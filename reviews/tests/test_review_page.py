@@ -143,7 +143,7 @@ def test_a_reviewer_locks(client, reviewer):
     assert review.locked_by == reviewer.person
 
 
-def test_who_comes_second_is_told_who_was_faster(client, reviewer):
+def test_locking_what_somebody_else_holds_names_the_holder(client, reviewer):
     review = make_review(locked_by=make_person("eve", "Eve"), locked_at=timezone.now())
     assert b"Eve was faster" in client.post(f"/reviews/{review.pk}/lock/", follow=True).content
 

@@ -73,7 +73,7 @@ def test_dates_include_both_days(client, items):
     ["state=mended", "from=yesterday", "sort=colour", "source=nowhere", "q=%00", "q=" + "x" * 201, "kind=%E2%80%AE",
      "square=blue", "next_actor=me", "to=2026-02-31", "format=pdf", "submitter=%00"],
 )  # fmt: skip
-def test_nonsense_gives_the_page_with_a_message_beside_the_field(client, items, query):
+def test_parameters_that_are_not_valid_give_a_message_beside_the_field(client, items, query):
     page = client.get(f"/search/?{query}")
     assert page.status_code == 200
     assert len(page.context["page"].object_list) == 4  # what is not valid was left out

@@ -45,7 +45,7 @@ def test_filters(client, line, query, count):
 
 
 @pytest.mark.parametrize("query", ["state=mended", "from=yesterday", "sort=colour", "source=nowhere", "q=%00"])
-def test_nonsense_is_refused_by_field(client, line, query):
+def test_parameters_that_are_not_valid_are_refused_by_field(client, line, query):
     answer = client.get(f"/api/reviews/?{query}")
     assert answer.status_code == 400
     assert query.split("=")[0] in answer.json()

@@ -221,7 +221,7 @@ def test_a_build_that_was_accepted_without_a_word_is_not_built_twice(sandbox, re
     assert (run.status, len(sandbox.jenkins.builds)) == (Status.PENDING, 1)
 
 
-def test_where_jenkins_tells_of_no_builds_it_is_sent_again(sandbox, review):
+def test_where_jenkins_lists_no_builds_the_run_is_sent_again(sandbox, review):
     sandbox.jenkins.faults = [Fault("hang up", times=1), Fault(path="queue/api", status=403)]
     sweep()
     run = review.test_runs.get()

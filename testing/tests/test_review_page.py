@@ -53,7 +53,7 @@ def words(page):
 
 
 @pytest.mark.django_db
-def test_a_run_tells_its_story(client):
+def test_a_run_shows_its_attempts_and_times(client):
     review = make(1)
     run = make_run(
         review, status=Status.RUNNING, attempt=2, build_url="https://ci/7/",
@@ -207,7 +207,7 @@ def test_visitors_log_in_before_they_launch_and_others_are_refused_in_words(clie
 @pytest.mark.parametrize(
     "form", [{"substrates": "moon"}, {"substrates": ["", "\x00"]}, {}, {"substrates": "a" * 10_000}]
 )
-def test_nonsense_in_the_form_launches_nothing(client, reviewer, form):
+def test_a_form_that_is_not_valid_launches_nothing(client, reviewer, form):
     review = make(1)
     page = client.post(f"/reviews/{review.pk}/test-runs/", form, follow=True)
     assert b"tick at least one" in page.content
@@ -216,7 +216,7 @@ def test_nonsense_in_the_form_launches_nothing(client, reviewer, form):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("query", ["page=x", "page=-1", "page=99999999999999999999", "%00=%00"])
-def test_nonsense_in_the_query_gives_the_page(client, query):
+def test_a_query_that_is_not_valid_gives_the_page(client, query):
     run = make_run(make(1))
     assert client.get(f"/reviews/{run.review_id}/?{query}").status_code == 200
     assert client.get(f"/reviews/{run.review_id}/test-runs/{run.pk}/?{query}").status_code == 200

@@ -153,7 +153,7 @@ def test_one_bad_item_is_reported_and_the_rest_carries_on(launchpad, project, br
 @pytest.mark.parametrize(
     "answer", [(503, {}, b""), (200, {}, b"<html>"), (200, {}, b'{"entries": ['), (200, {}, b"[]"), (200, {}, b"{}")]
 )
-def test_a_launchpad_that_talks_nonsense_is_reported_and_nothing_is_lost(launchpad, project, answer):
+def test_an_answer_that_is_not_valid_is_reported_and_nothing_is_lost(launchpad, project, answer):
     import_source(project(launchpad.proposal(1)))
     source = Source.objects.get(name="mysql")
     launchpad.answers["/devel/mysql"] = answer

@@ -65,7 +65,7 @@ def test_an_item_that_leaves_between_two_pages_hides_no_other(bug_list):
     assert report.seen == 4  # what was read twice counts once
 
 
-def test_an_item_that_leaves_is_noticed_though_the_total_is_told_once(bug_list):
+def test_an_item_that_leaves_is_noticed_though_only_one_page_has_the_total(bug_list):
     totals = iter([4, None, 3, None])
     bug_list.total = lambda: next(totals)
     bug_list.before[1] = lambda: bug_list.numbers.remove(1)

@@ -228,7 +228,7 @@ def test_an_outdated_outcome_is_not_posted(posted, run):
     assert publish_results() == 0
 
 
-def test_without_credentials_staff_are_told_what_to_do(posted, run, settings):
+def test_without_credentials_the_post_says_which_command_to_run(posted, run, settings):
     settings.LAUNCHPAD_CREDENTIALS_FILE.unlink()
     assert publish_results() == 0
     assert "setup_launchpad_credentials" in run.posts.get().error

@@ -125,7 +125,7 @@ def branches(launchpad):
     return make
 
 
-def test_a_branch_that_cannot_be_read_is_told_and_the_others_are_read(branches):
+def test_a_branch_that_cannot_be_read_is_reported_and_the_others_are_read(branches):
     branches(403, 200, 500, 200)
     skipped = []
     listed = [entry for batch in reader_of("team", skipped=skipped.append).batches() for entry in batch]
@@ -133,7 +133,7 @@ def test_a_branch_that_cannot_be_read_is_told_and_the_others_are_read(branches):
     assert ["answered 403" in skipped[0], "answered 500" in skipped[1]] == [True, True]
 
 
-def test_a_branch_that_is_none_is_told_and_the_others_are_read(launchpad, branches):
+def test_an_entry_that_is_not_a_branch_is_reported_and_the_others_are_read(launchpad, branches):
     branches(200)
     entries = get_launchpad().entries("~charmers")
     launchpad.collection("~charmers", ["text", {"self_link": 7}, *entries])

@@ -11,7 +11,7 @@ from django.conf import settings as project_settings
 from django.core.management import CommandError, call_command
 
 
-def test_the_command_serves_both_and_stops_when_told():
+def test_the_command_serves_both_and_stops_on_sigterm():
     command = [sys.executable, "manage.py", "sandbox", "--launchpad-port", "0", "--jenkins-port", "0"]
     environment = os.environ | {"DEBUG": "true"}
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_settings.BASE_DIR, env=environment)

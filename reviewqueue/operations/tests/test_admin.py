@@ -26,7 +26,7 @@ def unreachable_broker(monkeypatch):
 
 
 @pytest.mark.parametrize(("every", "period"), [(0, "minutes"), (1, "microseconds"), (9, "seconds"), (10**9, "days")])
-def test_a_nonsense_interval_is_refused(client, staff, every, period):
+def test_an_interval_that_is_not_valid_is_refused(client, staff, every, period):
     answer = client.post(
         "/admin/django_celery_beat/intervalschedule/add/",
         {"every": every, "period": period, "periodictask_set-TOTAL_FORMS": 0, "periodictask_set-INITIAL_FORMS": 0},
@@ -91,7 +91,7 @@ def test_a_schedule_is_made_and_edited(client, staff):
 
 
 @pytest.mark.parametrize("minute", ["-1", "60", "*/0", "x", "", "a\0b"])
-def test_a_nonsense_crontab_is_refused(client, staff, minute):
+def test_a_crontab_that_is_not_valid_is_refused(client, staff, minute):
     form = {
         "minute": minute, "hour": "2", "day_of_month": "*", "month_of_year": "*", "day_of_week": "*",
         "timezone": "UTC", "periodictask_set-TOTAL_FORMS": 0, "periodictask_set-INITIAL_FORMS": 0,

@@ -30,7 +30,7 @@ class ToldWhileClearingUp(PlainScheduler):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_beat_that_is_told_to_stop_while_python_clears_up_stops(monkeypatch):
+def test_beat_stops_on_a_signal_that_comes_while_python_destroys_an_object(monkeypatch):
     monkeypatch.setattr("reviewqueue.operations.heartbeats.HeartbeatThread.start", lambda self: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     service = Service(app, scheduler_cls=ToldWhileClearingUp)

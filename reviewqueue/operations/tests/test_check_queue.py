@@ -131,17 +131,17 @@ def test_a_beat_whose_last_run_is_in_the_future_is_not_ok(healthy, capsys, futur
     assert "beat: It sends nothing before" in diagnosis(capsys)
 
 
-def test_a_review_that_is_due_in_the_far_future_is_told(healthy, capsys, future, review):
+def test_a_review_that_is_due_in_the_far_future_is_a_problem(healthy, capsys, future, review):
     Review.objects.update(due_at=future)
     assert "clocks: 1 reviews are due at a time in the future" in diagnosis(capsys)
 
 
-def test_a_test_run_that_is_due_in_the_far_future_is_told(healthy, capsys, future, review):
+def test_a_test_run_that_is_due_in_the_far_future_is_a_problem(healthy, capsys, future, review):
     review.test_runs.update(next_attempt_at=future)
     assert "clocks: 1 test runs are due at a time in the future" in diagnosis(capsys)
 
 
-def test_a_source_whose_cursor_is_in_the_future_is_told(healthy, capsys, future):
+def test_a_source_whose_cursor_is_in_the_future_is_a_problem(healthy, capsys, future):
     Source.objects.filter(name="charms").update(cursor=future)
     assert "clocks: 1 sources were last read at a time in the future" in diagnosis(capsys)
 
@@ -160,7 +160,7 @@ def test_reviewer_teams_that_nobody_is_in_are_named(healthy, capsys, settings):
     assert "Nobody is in the reviewer teams (empty-team)" in diagnosis(capsys)
 
 
-def test_many_items_missing_at_once_are_told(healthy, capsys, review):
+def test_many_items_missing_at_once_are_a_problem(healthy, capsys, review):
     now = timezone.now()
     for number in range(9):
         review.pk, review.api_url = None, f"https://api/{number}"

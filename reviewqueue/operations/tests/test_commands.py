@@ -29,7 +29,7 @@ def test_a_database_without_tables_is_said_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"), [("TESTING_TIMEOUT", "has a value of the wrong form"), ("DEBUG", "is neither true nor")]
 )
-def test_a_setting_that_makes_no_sense_is_named(tmp_path, name, said):
+def test_a_setting_that_is_not_valid_is_named(tmp_path, name, said):
     done = manage(tmp_path, "import_reviews", **{name: "maybe"})
     assert done.returncode == 1
     assert f"{name} {said}" in done.stderr

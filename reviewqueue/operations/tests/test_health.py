@@ -218,7 +218,7 @@ def test_the_oldest_waiting_run_and_why(client, staff, well):
     assert "no sweep has taken them up" in text
 
 
-def test_schedules_are_told_in_words(client, staff, well):
+def test_health_shows_schedules_in_words(client, staff, well):
     text = page(client)
     assert "At 03:17 AM" in text
     assert "m/h/dM" not in text

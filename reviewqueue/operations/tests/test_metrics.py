@@ -136,7 +136,7 @@ def test_each_count_adds_one(scrape):
 
 
 @pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", "Bearer é", TOKEN])
-def test_without_the_token_nothing_is_told(client, db, settings, header):
+def test_metrics_without_the_token_are_refused(client, db, settings, header):
     settings.METRICS_TOKEN = TOKEN
     answer = client.get("/metrics", headers={"Authorization": header})
     assert answer.status_code == 403

@@ -147,7 +147,7 @@ def test_batches_and_a_budget(made, monkeypatch):
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "soon", "1.5", "99999999999"])
-def test_nonsense_days_are_refused(days):
+def test_a_number_of_days_that_is_not_valid_is_refused(days):
     with pytest.raises(CommandError, match="number of days"):
         call_command("prune_queue", f"--days={days}")
 
