@@ -128,7 +128,7 @@ def join(
 ) -> dict[str, Any]:
     """Pipeline: the account of this identity, made on its first login, joined to the person of the name.
 
-    An account that is here already is taken over by nobody: it is joined only to whoever is logged in to it.
+    An existing account is joined only to the identity of somebody who is logged in to it: no login can take it over.
     """
     try:
         with transaction.atomic():

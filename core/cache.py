@@ -1,4 +1,4 @@
-"""The cache in Redis. It only helps: while Redis is away, everything works without it, and nobody waits for it."""
+"""The cache in Redis. While Redis is away, everything works without it, and requests do not wait for it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def error_response(request: HttpRequest, status: int, words: str) -> HttpRespons
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400. What Django found is for the log, not for whoever sent it."""
+    """400. What Django found stands in the log, not in the answer."""
     return error_response(
         request, 400, "Review Queue could not read what was sent. Go back, reload the page and try again."
     )

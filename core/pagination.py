@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 class BoundedPaginator(Paginator):
     """Counts to ``limit`` rows and no further: nobody pages beyond, and counting a million rows takes seconds.
 
-    ``known_count`` is for whoever has counted already.
+    ``known_count`` is the count, if it is known already.
     """
 
     limit = 10_000  # rows

@@ -234,7 +234,7 @@ def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]
 
 
 def _read_privacy(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
-    """Whether what is proposed is private still, for those that were: nothing becomes public because nobody asked."""
+    """Whether items that were private still are: one becomes public only when Launchpad says so."""
     links: dict[Item, list[str]] = {}
     for item, proposal in proposals:
         if item.review and item.review.private and not proposal.private and not item.is_branch_private:

@@ -30,6 +30,7 @@ TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests
 CONSOLE = "Started by remote host 127.0.0.1\nTesting {url} on {envs}\n"
 NEWEST = 30  # builds on a job's page
 TICK = 0.05  # seconds
+LATE_SECONDS = 2.0  # by which a callback comes late
 REMEMBERED_FOR = 300.0  # seconds that a queue item is known after it left the queue, as in Jenkins
 
 
@@ -53,13 +54,13 @@ class Build:
     cells: dict[str, str] = field(default_factory=dict)  # results of a matrix build's cells, by their name
     report: dict[str, Any] | None = None  # what testReport/api/json answers
     console: str = ""
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        """What ``GET /+control`` tells of it; no callback token."""
+        """What ``GET /+control`` says of it; without the callback token."""
         return {
             "number": self.number, "job_id": self.parameters.get("job_id"), "state": self.state, "result": self.result,
-            "envs": self.parameters.get("envs"), "told": list(self.told), "job": "/".join(self.job.names),
+            "envs": self.parameters.get("envs"), "reported": list(self.reported), "job": "/".join(self.job.names),
             "attempt": hashlib.sha256(self.parameters.get("callback_url", "").encode()).hexdigest()[:16],
         }  # fmt: skip
 
@@ -228,13 +229,13 @@ class SandboxJenkins(SandboxServer):
         self.queued.pop(_identity(build.job, build.parameters), None)
 
     def call_back(self, number: int, status: str, *, cell: str = "", job: Job | None = None) -> int:
-        """What the build script does: tell the queue. Returns the HTTP status, 0 when nobody answered.
+        """What the build script does: report to the queue. Returns the HTTP status, 0 when nobody answered.
 
         With ``cell`` it is the script of one cell of a matrix build.
         """
         build = (job or self.job).builds[number]
         with self.lock:
-            build.told.append(status)
+            build.reported.append(status)
         body = {"status": status, "build_url": self.build_url(build, cell)}
         for pause in (0.2, 1.0, 3.0, 0.0):
             try:
@@ -279,11 +280,11 @@ class SandboxJenkins(SandboxServer):
                     if ends:
                         self.end(build.number, build.wanted, build.job)
                 if starts:
-                    self._tell(build, "RUNNING", build.loses_start)
+                    self._report(build, "RUNNING", build.loses_start)
                 if ends:
-                    self._tell(build, WORDS[build.wanted], build.loses_end)
+                    self._report(build, WORDS[build.wanted], build.loses_end)
 
-    def _tell(self, build: Build, status: str, lost: bool) -> None:
+    def _report(self, build: Build, status: str, lost: bool) -> None:
         if lost:
             self._count("lost")
         if lost or self._stopped.is_set():
@@ -293,13 +294,12 @@ class SandboxJenkins(SandboxServer):
             self.callbacks["doubled"] += twice
             self.callbacks["delayed"] += late
 
-        def tell() -> None:
-            if late and self._stopped.wait(2.0):
-                return
-            self.call_back(build.number, status, job=build.job)
-
         for _ in range(2 if twice else 1):
-            self._callers.submit(tell)
+            self._callers.submit(self._report_after, LATE_SECONDS if late else 0.0, build, status)
+
+    def _report_after(self, seconds: float, build: Build, status: str) -> None:
+        if not (seconds and self._stopped.wait(seconds)):
+            self.call_back(build.number, status, job=build.job)
 
     def _accept(self, job: Job, request: Request) -> Answer:
         given = {name: request.parameter(name) for name in job.declared if request.parameter(name)}

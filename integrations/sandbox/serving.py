@@ -73,7 +73,7 @@ def page_answer(title: str, *parts: str, status: int = 200) -> Answer:
 
 @dataclass
 class Fault:
-    """Goes wrong on purpose. ``kind``: status, html, cut, slow, hang up, or lost: it is done, and nobody is told."""
+    """Goes wrong on purpose. ``kind``: status, html, cut, slow, hang up, or lost (carried out, the answer is not sent)."""
 
     kind: str = "status"
     status: int = 503
@@ -100,7 +100,7 @@ class _Server(ThreadingHTTPServer):
 class SandboxServer:
     """A threading HTTP server on the loopback interface. Subclasses answer in ``respond``.
 
-    Tests in this process call its methods. Another process uses ``/+control``: GET tells what happened; POST takes JSON
+    Tests in this process call its methods. Another process uses ``/+control``: GET says what happened; POST takes JSON
     with any of ``faults`` (a list of ``Fault``, instead of those before), ``reset`` (forget the requests so far),
     ``set`` (attributes of ``SETTABLE``), ``do`` (a list of ``[method, {argument: value}]``, methods of ``CALLABLE``).
     """
@@ -115,7 +115,7 @@ class SandboxServer:
         self.faults: list[Fault] = []
         self.faulted: Counter[str] = Counter()  # how often each kind was answered
         self.lock = threading.RLock()
-        self.hurry = threading.Event()  # set it, and whoever is slow answers now
+        self.hurry = threading.Event()  # set it, and slow requests are answered now
         self.random = random.Random(seed)
         outer = self
 
@@ -153,7 +153,7 @@ class SandboxServer:
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
-        """What ``GET /+control`` tells."""
+        """What ``GET /+control`` answers."""
         with self.lock:
             return {
                 "requests": len(self.requests), "faults": [vars(fault) for fault in self.faults],

@@ -163,7 +163,7 @@ class PeriodicTaskAdmin(BeatTaskAdmin):
 
     @admin.action(description="Run now", permissions=["change"])
     def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        """Enqueue each task. A broker that is away is waited for a second at most, and said in words."""
+        """Enqueue each task. Waits a second at most for the broker; the message says when it is away."""
         known = {name for name, _ in _known_tasks()}
         started, skipped = 0, Counter[str]()
         for task in queryset:

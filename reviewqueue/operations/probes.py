@@ -79,7 +79,7 @@ def has_metrics_token(request: HttpRequest) -> bool:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' text, for whoever brings METRICS_TOKEN, and for staff who are logged in."""
+    """Prometheus' text, for requests with METRICS_TOKEN and for staff who are logged in."""
     user = getattr(request, "user", None)
     if not (has_metrics_token(request) or (user and user.is_active and user.is_staff)):
         how = (

@@ -14,7 +14,7 @@ PROJECT = "many"
 
 
 def main() -> None:
-    """Serve a project with so many proposals until told to stop."""
+    """Serve a project with so many proposals until a signal stops it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--launchpad-port", type=int, required=True)
     parser.add_argument("--jenkins-port", type=int, required=True)

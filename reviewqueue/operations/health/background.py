@@ -1,4 +1,4 @@
-"""Running slow checks in threads, each bounded in time for whoever waits."""
+"""Running slow checks in threads, so that a page waits for them only so long."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Answer:
 
 
 class BackgroundChecks:
-    """Runs each check in a thread of its own, once at a time: whoever asks meanwhile waits for the same answer.
+    """Runs each check in a thread of its own, once at a time: others who ask meanwhile wait for the same answer.
 
-    Answers are shown again for ``kept_seconds``: however often a page is loaded, nobody outside is hammered.
+    Answers are shown again for ``kept_seconds``, however often a page is loaded, to spare the services that are asked.
     """
 
     def __init__(self, checks: Mapping[str, Check], *, kept_seconds: float) -> None:
