@@ -65,7 +65,7 @@ TRANSITIONS: dict[Trigger, dict[str, tuple[str, ...]]] = {
 REVIEW_FIELDS = ["id", "revision", "square"]
 
 # Each callback needs this. The ORM takes three times as long for it (0.71 against 0.21 ms), most of that to make the
-# same SQL again and again. ``LOCKED_RUNS`` is the same in its words, and a test compares the two.
+# same SQL again and again. ``LOCKED_RUNS`` is the same query by the ORM, and a test compares the two.
 LOCK_RUN_SQL = f"""
     SELECT {", ".join(f'run."{field.column}"' for field in TestRun._meta.concrete_fields)},
         review.revision AS locked_revision, review.square AS locked_square,
