@@ -73,7 +73,7 @@ def page_answer(title: str, *parts: str, status: int = 200) -> Answer:
 
 @dataclass
 class Fault:
-    """Goes wrong on purpose. ``kind``: status, html, cut, slow, hang up, or lost (carried out, the answer is not sent)."""
+    """Goes wrong on purpose. ``kind``: status, html, cut, slow, hang up, or lost (carried out and not answered)."""
 
     kind: str = "status"
     status: int = 503
