@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from reviews.facts import CommentFacts
 from reviews.models import PRUNED_TEXT, Comment, Review
 from reviews.people import upsert_people
-from reviews.votes import sentiment
+from reviews.votes import sentiment, written_by_author
 
 # Our own comments end with a line that begins so; they are never votes.
 MARKER = "-- posted by Review Queue, run "
@@ -104,8 +104,8 @@ def _apply(comment: Comment, facts: CommentFacts, service_account: str) -> None:
     if comment.content == PRUNED_TEXT and not was_edited:
         return  # its sentiment was worked out before its text was pruned
     comment.content = facts.content
-    # At the start of a line: somebody who quotes our comment is not us.
-    is_marked = any(line.startswith(MARKER) for line in facts.content.splitlines())
+    # Somebody who quotes our comment, or has it below an answer by mail, is not us.
+    is_marked = any(line.startswith(MARKER) for line in written_by_author(facts.content).splitlines())
     comment.is_automated = is_marked or bool(service_account and facts.author.username == service_account)
     counts = not comment.is_automated and not facts.is_description
     comment.sentiment = sentiment(facts.content, facts.vote) if counts else Comment.Sentiment.NEUTRAL

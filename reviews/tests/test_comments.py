@@ -8,6 +8,7 @@ from accounts.models import Person
 from accounts.signals import bot_mark_changed
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
+from reviews.comments import MARKER
 from reviews.models import PRUNED_TEXT, Comment, Review
 
 
@@ -88,6 +89,25 @@ def test_abstain_takes_a_formal_vote_back(launchpad, project):
 def test_launchpads_order_says_who_spoke_last_and_not_the_mails_date(talk):
     question, answer = {"date_created": "2026-02-05T10:00:00+00:00"}, {"date_created": "2026-02-04T10:00:00+00:00"}
     assert talk(("rev", "why?"), ("bob", "because"), of_1=question, of_2=answer).state == "follow-up"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "-1, I disagree\n\n-----Original Message-----\nFrom: Review Queue\n\n{ours}",
+        "-1, I disagree\n\nOn Monday Review Queue wrote:\n{ours}",
+        "-1, I disagree\n\n> {ours}",
+    ],
+)
+def test_who_answers_our_comment_by_mail_is_not_taken_for_us(talk, answer):
+    ours = f"Automated testing on lxc failed.\n{MARKER}7 of https://queue.example.com: fail"
+    review = talk(("rev", answer.format(ours=ours.replace("\n", "\n> ") if "> {" in answer else ours)))
+    assert votes(review) == (0, 1)
+
+
+def test_a_comment_of_ours_is_known_without_knowing_our_account(talk):
+    review = talk(("rev", f"Automated testing on lxc passed. +1\n\n{MARKER}7 of https://queue.example.com: pass"))
+    assert (votes(review), review.comments.get(number=1).is_automated) == ((0, 0), True)
 
 
 def test_a_bot_neither_votes_nor_reviews_nor_has_the_last_word(talk, settings):
