@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
@@ -29,11 +29,35 @@ logger = structlog.get_logger(__name__)
 
 MAX_PROBLEMS = 100  # that a report keeps
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
-# What is read of a review to see whether its entry says something new, and to find out what that is.
-KNOWN_FIELDS = (
-    "kind", "number", "bug_target", "api_url", "launchpad_status", "updated_at", "revision", "diff_marker", "test_url",
-    "sync_error", "missing_since", "private", "source",
-)  # fmt: skip
+
+
+class Known(NamedTuple):
+    """What is read of a review to see whether its entry says something new, and to find out what that is.
+
+    Names of columns: nearly all reviews of an import are unchanged, and no model instance is made of those.
+    """
+
+    id: int
+    kind: str
+    number: int
+    bug_target: str
+    api_url: str
+    launchpad_status: str
+    updated_at: datetime
+    revision: str
+    diff_marker: str
+    test_url: str
+    sync_error: str
+    missing_since: datetime | None
+    private: bool
+    source_id: int | None
+
+    def as_review(self) -> Review:
+        """The review, with what was read of it."""
+        names = [field.attname for field in Review._meta.concrete_fields if field.attname in self._fields]
+        return Review.from_db(DEFAULT_DB_ALIAS, names, [getattr(self, name) for name in names])  # in the model's order
+
+
 
 Progress = Callable[[int], None]
 
@@ -66,7 +90,8 @@ class ImportRun:
             except LaunchpadError as problem:
                 self._item_failed(_name_of(entry), problem)
         numbers = {number for _, number, _ in listed}
-        rows = Review.objects.filter(number__in=numbers).order_by().only(*KNOWN_FIELDS)
+        found = Review.objects.filter(number__in=numbers).order_by().values_list(*Known._fields)
+        rows = [Known._make(values) for values in found]
         known = {(review.kind, review.number, review.bug_target): review for review in rows}
         # A source lists one task of a bug at most: it is the same one when its target has another name now.
         tasks = {review.number: review for review in rows if review.source_id == self.source.pk and review.bug_target}
@@ -75,12 +100,12 @@ class ImportRun:
             try:
                 review = known.get(identity) or (tasks.get(identity[1]) if item.is_bug else None)
                 if self._is_news(item, review):
-                    items.append(Item(parse_item(entry), review))
+                    items.append(Item(parse_item(entry), review.as_review() if review else None))
             except Exception as error:  # whatever is wrong with one item, the others go on
                 self._item_failed(item.web_link or item.self_link, error)
         return items
 
-    def _is_news(self, item: ListedItem, review: Review | None) -> bool:
+    def _is_news(self, item: ListedItem, review: Known | None) -> bool:
         """Whether an item says something that its review does not."""
         state, is_known = get_state(item.kind, item.launchpad_status)
         if not is_known:
