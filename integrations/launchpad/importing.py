@@ -58,7 +58,6 @@ class Known(NamedTuple):
         return Review.from_db(DEFAULT_DB_ALIAS, names, [getattr(self, name) for name in names])  # in the model's order
 
 
-
 Progress = Callable[[int], None]
 
 
