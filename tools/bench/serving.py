@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def memory_of(pid: int) -> float:
 
 @dataclass
 class Ask:
-    """One kind of request: a path, or several in turn."""
+    """One kind of request: a path, or several in turn; ``repeats`` says whether they may come again from the first."""
 
     paths: list[str]
     method: str = "GET"
@@ -63,9 +63,18 @@ class Ask:
     headers: dict[str, str] = field(default_factory=dict)
     expected: int = 200
     turn: int = 0
+    repeats: bool = True
+    holds: bytes = b""  # what every answer holds
+
+    @property
+    def left(self) -> int:
+        """How many requests can be made before the first comes again."""
+        return len(self.paths) - self.turn
 
     def next(self) -> tuple[str, bytes]:
         turn, self.turn = self.turn, self.turn + 1
+        if turn >= len(self.paths) and not self.repeats:
+            raise RuntimeError(f"{self.paths[0]} and all the others were asked already")
         return self.paths[turn % len(self.paths)], self.bodies[turn % len(self.bodies)]
 
 
@@ -123,6 +132,8 @@ class Server:
         seconds = time.perf_counter() - begin
         if answer.status != ask.expected:
             raise RuntimeError(f"{ask.method} {path} answered {answer.status}: {content[:300]!r}\n{self.log_path}")
+        if ask.holds not in content:
+            raise RuntimeError(f"{ask.method} {path} answered without {ask.holds!r}: {content[:300]!r}")
         return content, {name.lower(): value for name, value in answer.getheaders()}, seconds
 
     def burst(self, ask: Ask, requests: int) -> tuple[float, list[float]]:
@@ -132,12 +143,17 @@ class Server:
         return max(self.cpu() - before, 1e-6) * 1000 / requests, seconds  # the kernel may count late
 
     def throughput(self, ask: Ask, seconds: float) -> float:
-        """Requests per second with four clients at once."""
+        """Requests per second with four clients at once; each has paths of its own where none may come again."""
         done, end = [0] * 4, time.perf_counter() + seconds
 
         def client(number: int) -> None:
-            mine = Ask(ask.paths, ask.method, ask.bodies, ask.headers, ask.expected, turn=number * 7)
-            while time.perf_counter() < end:
+            mine = replace(ask, turn=number * 7)
+            if not ask.repeats:
+                every = len(ask.bodies)  # so many requests belong together
+                begin = -(-ask.turn // every) * every
+                share = (len(ask.paths) - begin) // 4 // every * every
+                mine = replace(ask, turn=0, paths=ask.paths[begin + number * share : begin + (number + 1) * share])
+            while time.perf_counter() < end and (mine.repeats or mine.left):
                 self.ask(mine)
                 done[number] += 1
 
@@ -150,10 +166,15 @@ class Server:
         return sum(done) / (time.perf_counter() - begin)
 
 
+def warm_up(server: Server) -> int:
+    """How many requests make every worker warm."""
+    return 2 * len(server.workers) + 2
+
+
 def compare(ours: Server, floor: Server, ask: Ask, bare: Ask, *, rounds: int, requests: int) -> dict[str, Any]:
     """Ours and the floor in turns, so that what else the machine does weighs on both; medians of the rounds."""
     for server, one in ((ours, ask), (floor, bare)):
-        server.burst(one, 2 * len(server.workers) + 2)  # both workers warm
+        server.burst(one, warm_up(server))
     cpu, least, ratios, wall, bare_wall = [], [], [], [], []
     for _ in range(rounds):
         mine, seconds = ours.burst(ask, requests)

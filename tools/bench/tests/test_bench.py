@@ -17,7 +17,7 @@ def test_the_benchmark_measures_every_page_the_sweep_and_an_import(tmp_path):
     figures = tmp_path / "figures.json"
     done = subprocess.run(
         [
-            sys.executable, "-m", "tools.bench", "--sizes", "3", "--imports", "3", "--rounds", "1", "--requests", "1",
+            sys.executable, "-m", "tools.bench", "--sizes", "12", "--imports", "3", "--rounds", "1", "--requests", "1",
             "--seconds", "0.05", "--workers", "1", "--only", "pages", "--only", "imports", "--json", str(figures),
             "--docs", str(tmp_path),
         ],
@@ -26,10 +26,10 @@ def test_the_benchmark_measures_every_page_the_sweep_and_an_import(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(figures.read_text())
-    pages = found["sizes"]["3"]["pages"]
+    pages = found["sizes"]["12"]["pages"]
     assert {"dashboard", "dashboard JSON", "review", "admin runs", "callback"} <= set(pages)
     assert all(page["cpu"] > 0 and page["floor_cpu"] > 0 and page["queries"] >= 0 for page in pages.values())
-    assert found["sizes"]["3"]["sweep"]["idle"]["queries"] == 1
+    assert found["sizes"]["12"]["sweep"]["idle"]["queries"] == 1
     assert found["imports"]["3"]["unchanged"]["requests"] == 1
     assert "| callback |" in (tmp_path / "performance.md").read_text()
 
