@@ -145,16 +145,12 @@ def test_a_worker_counts_as_alive_when_it_gave_a_sign_of_life():
     assert is_worker_alive()
 
 
-def test_an_embedded_broker_that_can_not_be_written_to_stops_nothing(tmp_path, committed, caplog):
+def test_an_embedded_broker_that_can_not_be_written_to_stops_nothing(tmp_path, broker_at, committed, caplog):
+    gone = tmp_path / "gone"
+    gone.write_text("a file where the folder should be")
+    broker_at("filesystem://localhost/")
     conf = current_app.conf
-    before = conf.broker_transport_options
-    gone = str(tmp_path / "gone")
-    conf.broker_transport_options = {"data_folder_in": gone, "data_folder_out": gone, "control_folder": gone}
-    circuit.reset()
-    try:
-        (tmp_path / "gone").write_text("a file where the folder should be")
-        committed(enqueue_on_commit, "testing.tasks.sweep_test_runs")
-    finally:
-        conf.broker_transport_options = before
-        circuit.reset()
+    conf.broker_transport = "core.broker:Transport"
+    conf.broker_transport_options = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(gone))
+    committed(enqueue_on_commit, "testing.tasks.sweep_test_runs")
     assert "service is away, done without it" in caplog.text
