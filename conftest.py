@@ -34,7 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Tests are of a queue in use: a person has switched its classic sources on."""
+    """All tests begin with the classic sources (charmers, charms) switched on, as in a queue in use.
+
+    The migrations leave them off: reviewqueue/operations/tests/test_fresh_install.py proves that on a database of its own.
+    """
     with django_db_blocker.unblock():
         apps.get_model("reviews", "Source").objects.update(active=True)
 
