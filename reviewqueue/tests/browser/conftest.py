@@ -50,9 +50,9 @@ class Queue:
         page.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": self.url}])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One chromium for a module: the tests of other modules must not find its event loop running."""
+    """One chromium for this folder: the tests of others must not find its event loop running."""
     if not CHROMIUM:
         pytest.skip("browser tests need chromium: apt-get install chromium, or name it by CHROMIUM")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright keeps an event loop in the thread of the test
