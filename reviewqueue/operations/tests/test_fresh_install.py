@@ -6,6 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -30,19 +31,66 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """What is there after the migrations of an empty database, and after one run of the import's schedule."""
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "VAR_DIR": str(tmp_path_factory.mktemp("var")),
-        "LAUNCHPAD_SERVICE_ROOT": "http://127.0.0.1:1/", "PYTHONWARNINGS": "ignore",
+def first_steps(tmp_path_factory):
+    """The README's first steps in an empty folder, until the pages are there: how they went, and the environment."""
+    folder = tmp_path_factory.mktemp("var")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    asked = socket.create_server(("127.0.0.1", 0))  # stands for Launchpad and Jenkins; nobody may connect
+    outside = f"http://127.0.0.1:{asked.getsockname()[1]}"
+    (folder / "env").write_text(
+        f"SECRET_KEY={secrets.token_urlsafe(50)}\nLAUNCHPAD_SERVICE_ROOT={outside}/\n"
+        f"JENKINS_JOB_URL={outside}/job/charm-test\nJENKINS_TOKEN=the-token-of-the-job\nREVIEWER_TEAMS=my-team\n"
+    )
+    unset = ("DEBUG", "SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+        "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "ENV_FILE": str(folder / "env"), "VAR_DIR": str(folder),
+        "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
-    for arguments in (["migrate", "-v0"], ["shell", "-v0", "-c", FACTS]):
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=settings.BASE_DIR, env=environment, capture_output=True,
-            text=True, timeout=600,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    child = subprocess.Popen(
+        [sys.executable, "manage.py", "runqueue", "--port", str(port)], cwd=settings.BASE_DIR, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    said = []
+    try:
+        for line in child.stdout:
+            said.append(line)
+            if "Ctrl-C stops everything" in "".join(said) and "listening at" in "".join(said).lower():
+                break  # all is said, and the pages are there
+        statuses = [
+            requests.get(f"http://{host}:{port}/", timeout=120).status_code for host in ("localhost", "127.0.0.1")
+        ]
+        yield SimpleNamespace(said="".join(said), statuses=statuses, asked=asked, environment=environment)
+    finally:
+        child.terminate()
+        child.communicate(timeout=120)
+        asked.close()
+
+
+@pytest.fixture(scope="module")
+def fresh(first_steps):
+    """What is there after the first steps and one run of the import's schedule."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", FACTS], cwd=settings.BASE_DIR,
+        env=first_steps.environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_its_pages_are_there_without_dns_certificate_or_proxy(first_steps):
+    assert first_steps.statuses == [200, 200]
+
+
+def test_the_first_steps_say_that_no_source_is_on(first_steps):
+    assert "No source is switched on yet" in first_steps.said
+
+
+def test_nobody_outside_is_asked(first_steps, fresh):
+    """Neither by web, worker and beat nor by the import's schedule."""
+    first_steps.asked.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        first_steps.asked.accept()
 
 
 def test_its_sources_are_off(fresh):
@@ -79,47 +127,3 @@ def test_a_source_that_staff_switched_off_in_the_sandbox_stays_off(tmp_path):
     Source.objects.filter(name="charms").update(active=False, last_import_at=timezone.now())
     setup.prepare(tmp_path)
     assert not Source.objects.get(name="charms").active
-
-
-@pytest.mark.slow
-def test_the_first_steps_of_the_readme_work_on_this_machine_and_harm_nobody(tmp_path):
-    """A key, a Launchpad and a Jenkins in a file: pages without DNS, certificate or proxy, and no import."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    asked = socket.create_server(("127.0.0.1", 0))  # stands for Launchpad and Jenkins; nobody may connect
-    outside = f"http://127.0.0.1:{asked.getsockname()[1]}"
-    (tmp_path / "env").write_text(
-        f"SECRET_KEY={secrets.token_urlsafe(50)}\nLAUNCHPAD_SERVICE_ROOT={outside}/\n"
-        f"JENKINS_JOB_URL={outside}/job/charm-test\nJENKINS_TOKEN=the-token-of-the-job\nREVIEWER_TEAMS=my-team\n"
-    )
-    unset = ("DEBUG", "SECRET_KEY", "BASE_URL", "DATABASE_URL", "CELERY_BROKER_URL")
-    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
-        "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "ENV_FILE": str(tmp_path / "env"), "VAR_DIR": str(tmp_path),
-        "PYTHONWARNINGS": "ignore",
-    }  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, "manage.py", "runqueue", "--port", str(port)], cwd=settings.BASE_DIR, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    said = []
-    try:
-        for line in child.stdout:
-            said.append(line)
-            if "Ctrl-C stops everything" in line:
-                break
-        assert "No source is switched on yet" in "".join(said), "".join(said)
-        for line in child.stdout:  # until the pages are there
-            said.append(line)
-            if "listening at" in line.lower():
-                break
-        for host in ("localhost", "127.0.0.1"):
-            assert requests.get(f"http://{host}:{port}/", timeout=120).status_code == 200
-        feed = requests.get(f"http://localhost:{port}/search/?format=atom", timeout=120).text
-        assert f"http://localhost:{port}/search/" in feed  # where builds call back, too
-        asked.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            asked.accept()
-    finally:
-        child.terminate()
-        child.communicate(timeout=120)
-        asked.close()
