@@ -41,12 +41,17 @@ def test_single_tests_are_collected_now(build):
     assert build.sweep().results.count() == 6
 
 
-@pytest.mark.parametrize("column", ["stop_due_at", "lookup_due_at"])
-def test_builds_are_found_and_stopped_now(build, column):
-    Attempt.objects.update(ended_at=timezone.now(), **{column: timezone.now() + NEXT_YEAR})
+def test_a_build_is_stopped_now(build):
+    Attempt.objects.update(ended_at=timezone.now(), stop_due_at=timezone.now() + NEXT_YEAR)
     sweep()
-    due = getattr(Attempt.objects.get(), column)
-    assert due is None or due < timezone.now() + timedelta(hours=1)
+    assert list(Attempt.objects.values_list("stop_tries", "stop_due_at")) == [(1, None)]
+
+
+def test_a_build_is_looked_up_now(build):
+    Attempt.objects.update(ended_at=timezone.now(), lookup_due_at=timezone.now() + NEXT_YEAR)
+    sweep()
+    due = Attempt.objects.get().lookup_due_at  # of the next look, a minute after this one
+    assert timedelta(seconds=30) < due - timezone.now() <= timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("hours", [0.1, 1, 23])
