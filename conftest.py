@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """All tests begin with the classic sources (charmers, charms) switched on, as in a queue in use.
 
-    The migrations leave them off: reviewqueue/operations/tests/test_fresh_install.py proves that on a database of its own.
+    The migrations leave them off, as reviewqueue/operations/tests/test_fresh_install.py proves on another database.
     """
     with django_db_blocker.unblock():
         apps.get_model("reviews", "Source").objects.update(active=True)
