@@ -226,6 +226,7 @@ def test_the_classic_walk_reads_package_branches_of_its_distribution_only(launch
 def test_the_command_says_what_it_did_and_fails_when_something_failed(launchpad, project, capsys):
     project(launchpad.proposal(1))
     call_command("import_reviews", "mysql", "--dry-run")
+    assert "mysql: 1 seen, at most 1 would be added" in capsys.readouterr().out
     assert not Review.objects.exists()
     call_command("import_reviews", "mysql")
     assert "mysql: 1 seen, 1 added" in capsys.readouterr().out

@@ -37,10 +37,11 @@ class Command(BaseCommand):
                 progress=partial(self.show_progress, source.name),
             )
             failed |= not report.ok or report.failed > 0
-            would = "would be " if options["dry_run"] else ""
+            # Whether an item is closed or private, its branch and series say too, which a dry run does not ask for.
+            most, would = ("at most ", "would be ") if options["dry_run"] else ("", "")
             self.stdout.write(
-                f"{source.name}: {report.seen} seen, {report.added} {would}added, {report.changed} {would}changed, "
-                f"{report.requests} requests"
+                f"{source.name}: {report.seen} seen, {most}{report.added} {would}added, "
+                f"{report.changed} {would}changed, {report.requests} requests"
             )
             for problem in report.problems:
                 self.stderr.write(problem)
