@@ -44,7 +44,10 @@ EXPECTED_OF_SUBMITTER: dict[tuple[str, str], str] = {
 
 def expected_of_submitter(review: Review) -> str:
     """What the submitter has to do now, if anything, in words."""
-    return EXPECTED_OF_SUBMITTER[State(review.state), Review.Kind(review.kind)]
+    words = EXPECTED_OF_SUBMITTER[State(review.state), Review.Kind(review.kind)]
+    if words == _TESTED and not review.is_in_queue:
+        return "Nothing for now: nothing is tested while its source is switched off."
+    return words
 
 
 EXPLANATIONS: dict[str, str] = {

@@ -111,7 +111,9 @@ def test_an_empty_line_says_why(client):
     assert b"The queue is empty." in client.get("/").content
     assert b"Nothing here matches the filter." in client.get("/?q=zebra").content
     Source.objects.update(active=False)
-    assert b"No source is active." in client.get("/").content
+    page = client.get("/").content
+    assert b"No source is active." in page
+    assert b"No import from Launchpad has succeeded yet" not in page
 
 
 def test_a_launchpad_that_is_silent_is_said(client):

@@ -276,6 +276,8 @@ def test_an_item_of_a_source_that_is_switched_off_says_so(client, reviewer):
     page = get_page(client, review)
     assert "This item is not in the queue, because its source charmers is switched off." in page
     assert "New test" not in page
+    assert "the new revision is tested by itself" not in page
+    assert "<dt>Next check</dt><dd>not before its source is switched on</dd>" in page
     assert ('rel="prev"' in page, 'rel="next"' in page) == (False, False)
 
 
