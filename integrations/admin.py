@@ -64,8 +64,13 @@ class OutcomePostAdmin(ReadOnly, QueueModelAdmin):
 
 @action("Import now", permission="reviews.change_source")
 def import_now(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Source]) -> None:
-    """Enqueue an import of each source."""
+    """Enqueue an import of each source that is switched on: items of one that is off would be in no queue."""
     sources = chosen(request, queryset)
+    if off := [source.name for source in sources if not source.active]:
+        messages.warning(request, f"Not imported: {', '.join(off)}. Switch the source on first (Active), then import.")
+    sources = [source for source in sources if source.active]
+    if not sources:
+        return
     for source in sources:
         model_admin.log_change(request, source, "Import now")
     enqueue_each_on_commit("integrations.tasks.import_from_launchpad", [source.pk for source in sources])

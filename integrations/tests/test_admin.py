@@ -19,6 +19,14 @@ def test_an_import_is_started_and_logged(client, staff, choose):
     assert "Import now" in client.get(f"/admin/reviews/source/{source.pk}/history/").content.decode()
 
 
+def test_a_source_that_is_switched_off_is_not_imported(client, staff, choose):
+    source = Source.objects.first()
+    Source.objects.filter(pk=source.pk).update(active=False)
+    page = choose("reviews/source", "import_now", source)
+    assert f"Not imported: {source.name}. Switch the source on first" in page
+    assert "will begin now" not in page
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_without_a_worker_a_warning_says_so(staff, choose, alive):
     if alive:
