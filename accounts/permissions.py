@@ -50,12 +50,17 @@ def may_manage(actor: User, account: User) -> bool:
 def check_joinable(actor: User, account: User | None, username: str, person: Person | None) -> None:
     """Whether staff may give an account (None: a new one) this name or person.
 
-    An account acts as its person, or as the person of its name. Raises ValidationError at the field.
+    An account acts as its person, or as the person of its name. Nobody makes a name that differs from another
+    account's by capitals alone: in the history nobody could tell them apart, and single sign-on refuses both.
+    Raises ValidationError at the field.
     """
+    namesakes = User.objects.filter(username__iexact=username).exclude(pk=account.pk if account else None)
+    if username and (namesake := namesakes.first()):
+        raise ValidationError({"username": f"There is an account {namesake.username}: choose another name."})
     if actor.is_superuser:
         return
     field = "person" if person else "username"
-    acted_as = person or Person.objects.filter(username=username).first()
+    acted_as = person or Person.objects.filter(username__iexact=username).order_by("-is_reviewer").first()
     if acted_as is None:
         return
     if acted_as.is_reviewer and not actor.is_reviewer:

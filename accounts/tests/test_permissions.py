@@ -166,3 +166,20 @@ def test_a_password_that_was_set_ends_the_sessions_of_before(client, staff):
     session.force_login(user)
     client.post(f"/admin/accounts/user/{user.pk}/password/", PASSWORD)
     assert session.get("/account/").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["ROOT", "Root"])
+def test_no_account_gets_the_name_of_another_in_other_letters(client, helpdesk, name):
+    User.objects.create_superuser("root", password="correct horse")
+    weak = make("weak")
+    answer = client.post(f"/admin/accounts/user/{weak.pk}/change/", form_of(weak, username=name))
+    assert "There is an account root" in answer.content.decode()
+    weak.refresh_from_db()
+    assert weak.username == "weak"
+
+
+def test_no_account_gets_the_name_of_a_reviewer_in_other_letters(client, helpdesk):
+    Person.objects.create(username="rev", is_reviewer=True)
+    weak = make("weak")
+    answer = client.post(f"/admin/accounts/user/{weak.pk}/change/", form_of(weak, username="Rev"))
+    assert "rev is a reviewer, and you are not" in answer.content.decode()
