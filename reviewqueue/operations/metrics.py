@@ -42,7 +42,7 @@ class QueueCollector(Collector):
 
     def _reviews(self) -> Iterator[Metric]:
         now = timezone.now()
-        rows = Review.objects.open().order_by().values_list("state")
+        rows = Review.objects.tracked().open().order_by().values_list("state")
         facts = {state: (count, oldest) for state, count, oldest in rows.annotate(Count("pk"), Min("updated_at"))}
         length = GaugeMetricFamily("reviewqueue_reviews", "Open reviews by state.", labels=["state"])
         for state in OPEN_STATES:

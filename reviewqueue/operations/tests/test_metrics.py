@@ -182,3 +182,13 @@ def test_metrics_have_one_address_which_a_proxy_can_close(client, db, settings):
     answer = client.get("/metrics/", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 404
     assert b"reviewqueue_" not in answer.content
+
+
+@pytest.mark.parametrize("source", [{"active": False}, {"active": True, "private_items": "no"}])
+def test_what_is_not_in_the_queue_is_not_counted_and_waits_for_nobody(scrape, run, source):
+    Source.objects.filter(name="charmers").update(**source)
+    private = bool(source.get("private_items"))
+    Review.objects.update(source=Source.objects.get(name="charmers"), private=private)
+    numbers = scrape()
+    assert numbers["reviews", "pending"] == 0
+    assert numbers["oldest_review_seconds", "reviews"] == 0
