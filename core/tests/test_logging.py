@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -217,7 +218,7 @@ def test_events_to_sentry_hold_no_secrets_and_no_people(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     dsn = f"http://public@127.0.0.1:{server.server_port}/1"
     done = run_python(
-        REPORT, DEBUG="false", SECRET_KEY="abcdefghij" * 6, ALLOWED_HOSTS="testserver", SENTRY_DSN=dsn,
+        REPORT, DEBUG="false", SECRET_KEY=secrets.token_urlsafe(50), ALLOWED_HOSTS="testserver", SENTRY_DSN=dsn,
         VAR_DIR=str(tmp_path), DJANGO_SETTINGS_MODULE="reviewqueue.settings",
     )  # fmt: skip
     server.shutdown()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -159,8 +160,8 @@ def test_https_settings(tmp_path):
         "s.SECURE_HSTS_SECONDS, s.SECURE_SSL_REDIRECT, s.SESSION_COOKIE_HTTPONLY, s.AXES_ENABLED, s.DEBUG)"
     )
     done = production(
-        "shell", "-c", code, SECRET_KEY="abcdefghij" * 6, BASE_URL="https://q.example", ALLOWED_HOSTS="q.example",
-        VAR_DIR=str(tmp_path),
+        "shell", "-c", code, SECRET_KEY=secrets.token_urlsafe(50), BASE_URL="https://q.example",
+        ALLOWED_HOSTS="q.example", VAR_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.stdout.split()[-7:] == ["True", "True", "31536000", "True", "True", "True", "False"], done.stderr
 
@@ -172,7 +173,10 @@ def test_https_settings(tmp_path):
         "a-long-random-text",
         "k" * 60,
         "development-only-key-never-used-when-DEBUG-is-false",
-        "django-insecure-" + "abcdefghij" * 6,
+        "django-insecure-q8v#x2m!t5k@d9w$z3n%b7h^c4j&f6g*r1s",
+        "a-long-random-text-" * 3,
+        "abcde" * 20,
+        "1234567890" * 5,
     ],
 )
 def test_a_key_that_can_be_guessed_is_refused_at_the_start(tmp_path, key):
@@ -196,7 +200,7 @@ def test_a_key_may_begin_with_a_dollar_sign(tmp_path):
 
 
 def test_an_old_key_that_can_be_guessed_is_refused_as_well(tmp_path):
-    keys = {"SECRET_KEY": "abcdefghij" * 6, "SECRET_KEY_FALLBACKS": "klmnopqrst" * 6 + ",short"}
+    keys = {"SECRET_KEY": secrets.token_urlsafe(50), "SECRET_KEY_FALLBACKS": secrets.token_urlsafe(50) + ",short"}
     done = production("check", **keys, VAR_DIR=str(tmp_path))
     assert (done.returncode, "SECRET_KEY_FALLBACKS can be guessed" in done.stderr) == (1, True)
 
