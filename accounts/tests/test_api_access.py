@@ -121,6 +121,14 @@ def test_the_documentation_works_under_the_content_security_policy(client):
     assert schema["paths"]["/api/reviews/"]["get"]["responses"].keys() >= {"200", "400", "404", "429"}
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", ["%00", "1%0d%0aSet-Cookie:x", "2", "x" * 3000])
+def test_the_schema_is_the_same_whatever_version_is_asked_for(client, version):
+    plain, asked = client.get("/api/schema/"), client.get(f"/api/schema/?version={version}")
+    assert (asked.status_code, asked.content) == (200, plain.content)
+    assert asked["Content-Disposition"] == plain["Content-Disposition"]
+
+
 @pytest.mark.parametrize("runs", [1, 100])
 def test_a_review_costs_the_same_however_many_runs(client, review, runs, django_assert_num_queries):
     lxc = Substrate.objects.get(name="lxc")
