@@ -54,7 +54,9 @@ def check_joinable(actor: User, account: User | None, username: str, person: Per
     account's by capitals alone: in the history nobody could tell them apart, and single sign-on refuses both.
     Raises ValidationError at the field.
     """
-    namesakes = User.objects.filter(username__iexact=username).exclude(pk=account.pk if account else None)
+    namesakes = User.objects.filter(username__iexact=username)
+    if account:
+        namesakes = namesakes.exclude(pk=account.pk)
     if username and (namesake := namesakes.first()):
         raise ValidationError({"username": f"There is an account {namesake.username}: choose another name."})
     if actor.is_superuser:

@@ -13,6 +13,7 @@ from core.enqueue import enqueue_each_on_commit
 from core.signals import is_worker_alive
 from core.text import counted
 from integrations.models import ImportReport, OutcomePost, WebhookDelivery, allows_posts
+from reviews.managers import visibility
 from reviews.models import Review, Source
 from reviews.refresh import request_refresh
 
@@ -60,6 +61,11 @@ class OutcomePostAdmin(ReadOnly, QueueModelAdmin):
     search_help_text = "Number of the run."
     date_hierarchy = "created_at"
     list_select_related = ["run"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutcomePost]:
+        """Without the posts of items that this reader may not know of."""
+        posts: QuerySet[OutcomePost] = super().get_queryset(request)
+        return posts.filter(visibility(request.user, "run__review__"))
 
 
 @action("Import now", permission="reviews.change_source")

@@ -3,8 +3,9 @@
 import pytest
 from django.utils import timezone
 
+from integrations.models import OutcomePost
 from reviewqueue.operations.models import Heartbeat
-from reviews.models import Source
+from reviews.models import Review, Source
 
 
 def test_a_review_is_refreshed_in_the_name_of_staff(staff, item, choose):
@@ -39,3 +40,12 @@ def test_the_list_of_sources_says_which_post_and_which_take_webhooks(client, sta
     page = client.get("/admin/reviews/source/").content.decode()
     assert "Posts outcomes" in page
     assert "Webhooks" in page
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_posts_of_private_items_are_not_listed(client, staff, review, private):
+    post = OutcomePost.objects.create(run=review.test_runs.get(), outcome="fail", error="Launchpad answered 502.")
+    Review.objects.filter(pk=review.pk).update(private=private)
+    page = client.get("/admin/integrations/outcomepost/").content.decode()
+    assert (post.error in page) is not private
+    assert (client.get(f"/admin/integrations/outcomepost/{post.pk}/change/").status_code == 200) is not private
