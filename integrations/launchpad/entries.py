@@ -485,9 +485,19 @@ def proposal_facts(
 
 
 def task_facts(
-    task: Task, bug: Bug, *, revision: str, test_url: str, excluded_tags: Sequence[str], private: bool = False
+    task: Task,
+    bug: Bug,
+    *,
+    revision: str,
+    test_url: str,
+    excluded_tags: Sequence[str],
+    private: bool = False,
+    show_original: bool = False,
 ) -> ItemFacts:
-    """The facts of a bug task with its bug. ``private`` says that its branch is. Raises InvalidEntry."""
+    """The facts of a bug task with its bug. Raises InvalidEntry.
+
+    ``private`` says that its branch is; ``show_original`` that everybody may know of the bug that it is a duplicate of.
+    """
     created = min(task.date_created, timezone.now())
     duplicate_of = bug.duplicate_of_link.rstrip("/").rpartition("/")[2]
     return ItemFacts(
@@ -504,7 +514,9 @@ def task_facts(
         updated_at=max([created, *_believable(bug.date_last_updated, bug.date_last_message)]),
         private=task.private or bug.is_private or private,
         is_duplicate=bool(bug.duplicate_of_link),
-        duplicate_of=urljoin(task.web_link, f"/bugs/{duplicate_of}") if duplicate_of.isdigit() else "",
+        duplicate_of=urljoin(task.web_link, f"/bugs/{duplicate_of}")
+        if show_original and duplicate_of.isdigit()
+        else "",
         test_url=test_url,
         revision=revision,
         excluded=any(tag in excluded_tags for tag in bug.tags),

@@ -7,7 +7,7 @@ branches many in one request, the rest a few at a time. Only the calling thread 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -61,6 +61,7 @@ class Item:
     test_url: str = ""
     series: SeriesFacts | None = None
     is_branch_private: bool = False
+    is_original_shown: bool = False  # of a duplicate: whether everybody may know of the bug that it repeats
     facts: ItemFacts | None = None
     problem: LaunchpadError | None = None  # why it has no facts
 
@@ -79,6 +80,7 @@ class Item:
 def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None) -> None:
     """Find out the facts of each item: afterwards it has ``facts``, or a ``problem``."""
     _read_bugs(launchpad, _tasks(items))
+    _read_originals(launchpad, _tasks(items))
     _read_linked_branches(launchpad, _tasks(items))
     _keep_known_tips(_proposals(items))
     _read_tips(launchpad, _proposals(items))
@@ -90,7 +92,7 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
         with item.catching():
             item.facts = task_facts(
                 task, item.bug, revision=item.revision, test_url=item.test_url, excluded_tags=excluded_tags,
-                private=item.is_branch_private,
+                private=item.is_branch_private, show_original=item.is_original_shown,
             )  # fmt: skip
     for item, proposal in _proposals(items):
         with item.catching():
@@ -298,6 +300,15 @@ def _read_bugs(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) -> None:
         with item.catching():
             if task.bug_link:
                 item.bug = _parse_answer(Bug, answers[task.bug_link])
+
+
+def _read_originals(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) -> None:
+    """Whether the bugs that others are duplicates of are public: in doubt they are not named."""
+    links = {item: item.bug.duplicate_of_link for item, _ in tasks if item.bug.duplicate_of_link}
+    answers = launchpad.get_many(links.values())
+    for item, link in links.items():
+        with suppress(LaunchpadError):
+            item.is_original_shown = not _parse_answer(Bug, answers[link]).is_private
 
 
 def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) -> None:

@@ -76,10 +76,10 @@ def proposal(private=False, **more):
     )
 
 
-def task(bug=None, private=False, excluded_tags=(), **more):
+def task(bug=None, private=False, excluded_tags=(), show_original=True, **more):
     return task_facts(
         parse(Task, TASK | more), parse(Bug, BUG | (bug or {})), revision="tip", test_url="lp:x",
-        excluded_tags=excluded_tags, private=private,
+        excluded_tags=excluded_tags, private=private, show_original=show_original,
     )  # fmt: skip
 
 
@@ -163,6 +163,11 @@ def test_a_hidden_author_is_nobody_who_can_have_an_account(link):
 def test_a_duplicate_names_the_page_of_the_other_bug():
     assert task(bug={"duplicate_of_link": f"{ROOT}bugs/41"}).duplicate_of == "https://bugs.launchpad.net/bugs/41"
     assert task(bug={"duplicate_of_link": None}).duplicate_of == ""
+
+
+def test_a_duplicate_of_a_hidden_bug_does_not_name_it():
+    facts = task(bug={"duplicate_of_link": f"{ROOT}bugs/41"}, show_original=False)
+    assert (facts.is_duplicate, facts.duplicate_of) == (True, "")
 
 
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59+00:00", "2999-01-01T00:00:00Z"])

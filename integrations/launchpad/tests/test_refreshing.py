@@ -209,12 +209,16 @@ def test_messages_of_a_retargeted_bug_are_the_same_messages(launchpad, bugs):
     ("link", "words"),
     [
         ("{root}bugs/7", "It is a duplicate of https://bugs.launchpad.net/bugs/7."),
+        ("{root}bugs/8", "It is a duplicate of a bug that Launchpad does not show."),  # private
+        ("{root}bugs/9", "It is a duplicate of a bug that Launchpad does not show."),  # 404
         ("tag:launchpad.net:2008:redacted", "It is a duplicate of a bug that Launchpad does not show."),
     ],
 )
-def test_a_duplicate_is_abandoned_with_a_link_to_the_other(launchpad, bugs, link, words):
+def test_a_duplicate_is_abandoned_with_a_link_to_the_other_if_that_is_public(launchpad, bugs, link, words):
     import_source(bugs(launchpad.bug(1)))
     bug = launchpad.entry("bugs/1")
+    launchpad.put("bugs/7", {**bug, "private": False})
+    launchpad.put("bugs/8", {**bug, "private": True})
     launchpad.put("bugs/1", {**bug, "duplicate_of_link": link.format(root=launchpad.root)})
     assert refresh(only()) == ""
     assert (only().state, only().state_reason) == ("abandoned", words)
