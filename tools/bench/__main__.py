@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -83,8 +84,9 @@ class Bench:
     def environment(self, database: str, **more: str) -> dict[str, str]:
         rates = {f"API_THROTTLE_{name}": "1000000/min" for name in ("ANON", "USER", "CALLBACK", "WEBHOOK")}
         own = {
-            "DATABASE_URL": database, "SECRET_KEY": "bench-" + "k" * 50, "ALLOWED_HOSTS": "127.0.0.1", "DEBUG": "false",
-            "VAR_DIR": str(self.folder), "STATIC_ROOT": str(self.folder / "static"), "LOG_LEVEL": "WARNING",
+            "DATABASE_URL": database, "SECRET_KEY": secrets.token_urlsafe(50), "ALLOWED_HOSTS": "127.0.0.1",
+            "DEBUG": "false", "LOG_LEVEL": "WARNING", "VAR_DIR": str(self.folder),
+            "STATIC_ROOT": str(self.folder / "static"),
             "JENKINS_JOB_URL": "http://127.0.0.1:1/job/bench", "JENKINS_TOKEN": "bench", "BASE_URL": "http://localhost:8000",
             "LAUNCHPAD_SERVICE_ROOT": "http://127.0.0.1:1/", "LAUNCHPAD_CREDENTIALS_FILE": str(self.folder / "none"),
             "CELERY_BROKER_URL": "filesystem://", "DJANGO_SETTINGS_MODULE": "reviewqueue.settings",
