@@ -73,6 +73,45 @@ class Person(models.Model):
         return self.username == HIDDEN_USERNAME
 
 
+class TeamMembership(models.Model):
+    """A person takes part in a team on Launchpad, directly or through another team. Kept in sync by the import."""
+
+    team = models.CharField(max_length=255, help_text="Its name on Launchpad.")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+
+    class Meta:
+        ordering = ["team", "person"]
+        constraints = [models.UniqueConstraint(fields=["team", "person"], name="one_membership_per_team")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} in {self.team}"
+
+
+class Trust(models.Model):
+    """A reviewer said that a person's code may be tested without being asked each time.
+
+    A row stays when it is revoked: it is the history of who trusted whom, and until when.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="trusts")
+    granted_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    granted_at = models.DateTimeField(default=timezone.now)
+    revoked_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "trusted people"
+        ordering = ["-granted_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person"], condition=Q(revoked_at__isnull=True), name="one_trust_in_force_per_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"trust in {self.person_id}"
+
+
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the base of ApiToken, has no types
     """Someone who can log in. Joined to the Launchpad person of the same name."""
 

@@ -61,6 +61,7 @@ elif "token_urlsafe" in SECRET_KEY:
     )
 # Old keys, comma separated: sessions and the callback tokens of builds in flight stay valid while a key is rotated.
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+SALT_KEY = "review-queue"  # secrets of servers and jobs are encrypted with SECRET_KEY and this; it is no secret itself
 
 
 def _can_be_guessed(key: str) -> bool:

@@ -58,3 +58,20 @@ class Square(models.TextChoices):
     GREEN = "green", "passed"
     RED = "red", "failed"
     BLACK = "black", "running"
+
+
+class Verdict(models.TextChoices):
+    """What all counted runs of one revision say together (docs/specification.md, section 5)."""
+
+    PASS = "pass", "passed"
+    FAIL = "fail", "failed"
+    ERROR = "error", "error"
+
+
+class TestsWaitFor(models.TextChoices):
+    """Why no test of the current revision starts by itself (docs/specification.md, section 5)."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    PERMISSION = "permission", "a reviewer has to allow it"
+    CONFLICTS = "conflicts", "it conflicts with its target"

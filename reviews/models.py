@@ -24,6 +24,8 @@ from reviews.choices import (
     Actor,
     Square,
     State,
+    TestsWaitFor,
+    Verdict,
 )
 from reviews.managers import CommentQuerySet, Reader, ReviewQuerySet, SourceQuerySet, may_see_private
 
@@ -36,6 +38,7 @@ __all__ = [
     "REVIEWING_STATES",
     "TESTABLE_STATES",
     "Actor",
+    "AllowedRevision",
     "Comment",
     "Event",
     "QueueSample",
@@ -45,6 +48,8 @@ __all__ = [
     "Source",
     "Square",
     "State",
+    "TestsWaitFor",
+    "Verdict",
 ]
 
 PRUNED_TEXT = "[The text is on Launchpad; here it was pruned.]"  # what stands in place of an old comment's text
@@ -97,6 +102,21 @@ class Source(models.Model):
         NO = "no", "no: private items are not imported"
         REVIEWERS = "reviewers", "reviewers only: imported, and shown to reviewers and staff alone"
 
+    class StartsTests(models.TextChoices):
+        EVERYBODY = "everybody", "everybody: every new item and revision"
+        TRUSTED = "trusted", "trusted: those of reviewers and of people whom they trust; the others wait for a reviewer"
+        NOBODY = "nobody", "nobody: a reviewer starts each test"
+
+    class VotePolicy(models.TextChoices):
+        BOTH = "both", "both: Approve, and Needs Fixing"
+        FAILURES = "failures", "failures: Needs Fixing, and Abstain when the tests pass after that"
+        NONE = "none", "none: comments only"
+
+    class BuildUrl(models.TextChoices):
+        BY_KIND = "", "as its kind has it (team-branches: the proposal's page)"
+        PROPOSED = "proposed", "what is proposed"
+        PROPOSAL_PAGE = "proposal-page", "the proposal's page: the job merges by itself"
+
     name = models.SlugField(max_length=100, unique=True, help_text="How commands and pages call it.")
     kind = models.CharField(max_length=32, choices=Kind.choices)
     target = models.CharField(
@@ -120,6 +140,28 @@ class Source(models.Model):
         max_length=16, choices=PrivateItems.choices, default=PrivateItems.NO,
         help_text="Whether items that are private on Launchpad come in, and who sees them.",
     )  # fmt: skip
+    starts_tests = models.CharField(
+        "tests start by themselves for", max_length=16, choices=StartsTests.choices, default=StartsTests.TRUSTED,
+        help_text="Whose code runs on your machines without anybody being asked.",
+    )  # fmt: skip
+    reviewer_teams = models.JSONField(
+        default=list, blank=True, help_text="Names of teams on Launchpad that review it; empty: REVIEWER_TEAMS."
+    )
+    trusted_teams = models.JSONField(
+        default=list, blank=True, help_text="Names of teams on Launchpad whose members' code is tested without asking."
+    )
+    vote_policy = models.CharField(
+        "votes", max_length=16, choices=VotePolicy.choices, default=VotePolicy.FAILURES,
+        help_text="How the comment with the verdict votes on a merge proposal.",
+    )  # fmt: skip
+    status_reports = models.BooleanField(
+        default=False, help_text="Git proposals only: also report each run and the verdict on the commit."
+    )
+    build_url = models.CharField(
+        "url of a build", max_length=16, choices=BuildUrl.choices, default=BuildUrl.BY_KIND, blank=True,
+        help_text="What a build gets as its parameter url.",
+    )  # fmt: skip
+    text = models.TextField(blank=True, help_text="Markdown, shown over its items.")
     webhook_secret = models.CharField(
         max_length=255,
         blank=True,
@@ -178,6 +220,29 @@ class Review(models.Model):
     revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
     diff_marker = models.CharField(max_length=1000, blank=True, editable=False)
     comments_url = models.CharField(max_length=1000, blank=True, editable=False)
+    # What is proposed for what, as builds are told it. Of Git the address of the repository and the name of the branch.
+    source_url = models.CharField(max_length=1000, blank=True, editable=False)
+    source_branch = models.CharField(max_length=500, blank=True, editable=False)
+    target_url = models.CharField(max_length=1000, blank=True, editable=False)
+    target_branch = models.CharField(max_length=500, blank=True, editable=False)
+    target = models.CharField(max_length=1000, blank=True, editable=False, help_text="The target as pages show it.")
+    prerequisite_url = models.CharField(max_length=1000, blank=True, editable=False)
+    prerequisite_branch = models.CharField(max_length=500, blank=True, editable=False)
+    prerequisite = models.CharField(
+        max_length=1000, blank=True, editable=False, help_text="The prerequisite as pages show it."
+    )
+    description = models.TextField(blank=True, editable=False)
+    commit_message = models.TextField(blank=True, editable=False)
+    conflicts = models.BooleanField(
+        null=True, editable=False, help_text="Whether it conflicts with its target; empty: not known."
+    )
+    conflicts_text = models.TextField(blank=True, editable=False, help_text="The conflicts as Launchpad lists them.")
+    conflicts_since = models.DateTimeField(null=True, blank=True, editable=False)
+    lines_added = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    lines_removed = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    target_revision = models.CharField(
+        max_length=255, blank=True, editable=False, help_text="Tip of the target in the last diff."
+    )
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
     owner = models.ForeignKey(
         Person, on_delete=models.PROTECT, related_name="submitted", db_index=False
@@ -212,6 +277,21 @@ class Review(models.Model):
     )  # review_locked has those that are
     locked_at = models.DateTimeField(null=True, blank=True)
     square = models.CharField(max_length=8, choices=Square.choices, default=Square.WHITE, editable=False)
+    verdict = models.CharField(
+        max_length=8, choices=Verdict.choices, blank=True, default="", editable=False,
+        help_text="What all counted runs of the current revision say; empty while one is unfinished.",
+    )  # fmt: skip
+    marks = models.JSONField(
+        default=list, blank=True, editable=False,
+        help_text="Of each substrate that the current revision was tested on: its name, and the newest run's status.",
+    )  # fmt: skip
+    trusted = models.BooleanField(
+        default=False, editable=False, help_text="Its current revision may be tested without anybody being asked."
+    )
+    tests_wait_for = models.CharField(
+        max_length=16, choices=TestsWaitFor.choices, blank=True, default="", editable=False,
+        help_text="Why no test of the current revision starts by itself; empty: none waits.",
+    )  # fmt: skip
     positive_votes = models.PositiveIntegerField(default=0, editable=False)
     negative_votes = models.PositiveIntegerField(default=0, editable=False)
     first_reviewed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -285,6 +365,22 @@ class Review(models.Model):
         if self.private and (self.source is None or self.source.private_items == Source.PrivateItems.NO):
             return "The item is private on Launchpad."
         return ""
+
+
+class AllowedRevision(models.Model):
+    """A reviewer allowed the tests of one revision of an item whose submitter is not trusted."""
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="allowed_revisions", db_index=False)
+    revision = models.CharField(max_length=255, blank=True)
+    allowed_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    allowed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-allowed_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["review", "revision"], name="one_permission_per_revision")]
+
+    def __str__(self) -> str:
+        return f"{self.revision} of {self.review_id}"
 
 
 class Comment(models.Model):

@@ -32,3 +32,13 @@ class AttemptOutcome(models.TextChoices):
 
 # A build can exist, though nobody wrote down that the engine took it.
 UNSURE: tuple[str, ...] = (AttemptOutcome.SENDING, AttemptOutcome.UNKNOWN)
+
+
+class TestOutcome(models.TextChoices):
+    """Outcome of a single test."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    PASS = "pass", "passed"
+    FAIL = "fail", "failed"
+    SKIP = "skip", "skipped"

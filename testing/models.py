@@ -7,15 +7,18 @@ from typing import ClassVar
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
+from encrypted_fields.fields import EncryptedCharField
 
 from accounts.models import Person
-from reviews.models import Review
-from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status
+from reviews.models import Review, Source
+from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status, TestOutcome
 from testing.managers import AttemptQuerySet, TestRunQuerySet
 
 __all__ = [
-    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Status", "Substrate", "TestResult", "TestRun",
+    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Job", "PlanRow", "Server", "Status",
+    "Substrate", "TestOutcome", "TestResult", "TestRun",
 ]  # fmt: skip
 
 
@@ -38,6 +41,89 @@ class Substrate(models.Model):
         return self.name
 
 
+class Server(models.Model):
+    """A CI server that staff entered, besides the one that the environment names."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    url = models.CharField("address", max_length=500, help_text="Where it is, as https://ci.example.org/jenkins/.")
+    user = models.CharField(max_length=255, blank=True, help_text="Whose API token it is; empty: jobs by their token.")
+    api_token = EncryptedCharField("API token", max_length=1000, null=True, blank=True)
+    active = models.BooleanField(default=True, help_text="Off: nothing is sent to it; runs of its jobs wait.")
+    # Why it is not asked at the moment, and until when; a server that is down holds up no other.
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    problem = models.TextField(blank=True, editable=False)
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Job(models.Model):
+    """A parameterised job on a server."""
+
+    name = models.SlugField(max_length=100, unique=True, help_text="How the test plan and pages call it.")
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="jobs")
+    path = models.CharField(max_length=500, help_text="Its place on the server, as job/charms or job/team/job/charms.")
+    token = EncryptedCharField(
+        "job token", max_length=1000, null=True, blank=True, help_text="“Trigger builds remotely” of the job."
+    )
+    parameters = models.JSONField(
+        default=dict, blank=True, help_text='Parameters to send besides our own, as {"CLOUD": "{substrate}"}.'
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlanRow(models.Model):
+    """One row of the test plan: which job tests items of a source on a substrate, and how.
+
+    The most specific row wins: source and substrate, then source, then substrate, then the row for everything.
+    """
+
+    source = models.ForeignKey(
+        Source,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="plan_rows",
+        help_text="Empty: every source.",
+    )
+    substrate = models.ForeignKey(
+        Substrate, null=True, blank=True, on_delete=models.CASCADE, related_name="plan_rows",
+        help_text="Empty: every substrate.",
+    )  # fmt: skip
+    job = models.ForeignKey(
+        Job, null=True, blank=True, on_delete=models.PROTECT, related_name="plan_rows",
+        help_text="Empty: the job that the environment names.",
+    )  # fmt: skip
+    default = models.BooleanField("starts by itself", default=True)
+    counts = models.BooleanField("counts for the verdict", default=True)
+    timeout = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: TESTING_TIMEOUT.")
+    attempts = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: TESTING_MAX_ATTEMPTS.")
+
+    class Meta:
+        verbose_name = "test plan row"
+        verbose_name_plural = "test plan"
+        ordering = ["source", "substrate"]
+        constraints = [
+            # SQLite takes two NULLs as different: 0, which is no row's number, stands for "every".
+            models.UniqueConstraint(
+                Coalesce("source", 0), Coalesce("substrate", 0), name="one_plan_row_per_source_and_substrate",
+                violation_error_message="There is a row for this source and substrate already.",
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.source or 'every source'} on {self.substrate or 'every substrate'}"
+
+
 class TestRun(models.Model):
     """One request to test one review on one substrate, through however many attempts it takes."""
 
@@ -46,6 +132,17 @@ class TestRun(models.Model):
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="test_runs")
     substrate = models.ForeignKey(Substrate, on_delete=models.PROTECT, related_name="test_runs")
     revision = models.CharField(max_length=255, blank=True)
+    # The plan as it was when the run was made: later edits of the plan move nothing that is under way.
+    job = models.ForeignKey(
+        Job, null=True, blank=True, on_delete=models.PROTECT, related_name="test_runs",
+        help_text="Empty: the job that the environment names.",
+    )  # fmt: skip
+    counts = models.BooleanField("counts for the verdict", default=True)
+    timeout = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: TESTING_TIMEOUT.")
+    max_attempts = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: TESTING_MAX_ATTEMPTS.")
+    target_url = models.CharField(max_length=1000, blank=True, help_text="What it was to be merged into.")
+    target_branch = models.CharField(max_length=500, blank=True)
+    target_revision = models.CharField(max_length=255, blank=True, help_text="Revision that it was merged into.")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.RETRY)
     attempt = models.PositiveIntegerField(default=1, help_text="Number of the build request that counts.")
     refusals = models.PositiveIntegerField(default=0, help_text="How often this attempt was not accepted, in a row.")
@@ -140,6 +237,7 @@ class Attempt(models.Model):
     outcome = models.CharField(max_length=16, choices=AttemptOutcome.choices, default=AttemptOutcome.SENDING)
     created_at = models.DateTimeField(default=timezone.now)
     accepted_at = models.DateTimeField(null=True, blank=True)
+    job_url = models.CharField(max_length=1000, blank=True, help_text="The job that it was sent to, at our address.")
     queue_url = models.CharField(max_length=1000, blank=True)
     build_url = models.CharField(max_length=1000, blank=True, help_text="A build of our own job, at our address.")
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -186,6 +284,8 @@ class TestResult(models.Model):
     suite = models.CharField(max_length=255, blank=True)
     test = models.CharField(max_length=255)
     returncode = models.IntegerField(default=0)
+    outcome = models.CharField(max_length=8, choices=TestOutcome.choices, blank=True)  # empty: as returncode says
+    error = models.TextField(blank=True, help_text="What was wrong, in short, where the report says it.")
     duration = models.FloatField(null=True, blank=True, help_text="Seconds.")
     output = models.TextField(blank=True)
 
