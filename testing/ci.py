@@ -11,9 +11,12 @@ from typing import ClassVar
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from testing.choices import TestOutcome
+
 MAX_URL = 1000  # characters
 MAX_NAME = 255
 MAX_REASON = 500
+MAX_ERROR = 1000
 LARGEST_INTEGER = 2**31 - 1
 
 
@@ -65,33 +68,46 @@ class BuildRef:
 
 @dataclass(frozen=True, slots=True)
 class SingleTest:
-    """One test of a results file."""
+    """One test of a results file or a test report. Without an ``outcome`` its return code says it."""
 
     suite: str
     test: str
     returncode: int
     duration: float | None  # seconds
     output: str = ""
+    outcome: str = ""
+    error: str = ""  # what was wrong, or why it was skipped, in short
 
     def __post_init__(self) -> None:
+        outcome = self.outcome or (TestOutcome.PASS if self.returncode == 0 else TestOutcome.FAIL)
         _bound(
             self, suite=storable(self.suite, MAX_NAME), test=storable(self.test, MAX_NAME),
             returncode=max(-LARGEST_INTEGER, min(self.returncode, LARGEST_INTEGER)), output=storable(self.output),
+            outcome=outcome, error=storable(self.error, MAX_ERROR),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A results file. An empty list of tests proves nothing. ``problem`` says why a file is not usable."""
+    """The single tests of a build. An empty list proves nothing. ``problem`` says why a file is not usable.
+
+    With ``record_decides`` no failure among them is no pass yet: the engine's own record of the build decides.
+    """
 
     tests: tuple[SingleTest, ...]
     finished_at: datetime | None
     problem: str = ""
+    record_decides: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of the tests failed."""
+        return any(test.outcome == TestOutcome.FAIL for test in self.tests)
 
     @property
     def passed(self) -> bool:
         """Whether there are tests, and none of them failed."""
-        return bool(self.tests) and all(test.returncode == 0 for test in self.tests)
+        return bool(self.tests) and not self.failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from django.conf import settings
 from core.http import BodyTooLarge, HttpError, Response, Timeout, Values, send
 from integrations.jenkins.addresses import BUILD_WITH_PARAMETERS, JobAddress
 from integrations.jenkins.answers import Answer, Build, Executable, Job, Queue, QueueItem, read_answer
+from integrations.jenkins.reports import LARGEST_REPORT, REPORT_TREE, SHORT_REPORT_TREE, parse_report
 from integrations.jenkins.results import LARGEST_RESULTS, UNUSABLE, parse_results
 from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, ConfigurationError, Results, TemporaryError
 
@@ -193,7 +194,24 @@ class Jenkins(CIBackend):
             return UNUSABLE
         if answer.status >= 500 or answer.status == 429:
             raise TemporaryError(f"Jenkins answered {answer.status} when asked for the results.")
-        return parse_results(answer.body) if answer.status == 200 else None
+        return parse_results(answer.body) if answer.status == 200 else self._test_report(build_url)
+
+    def _test_report(self, build_url: str) -> Results | None:
+        """The single tests of a build's test report; one that is too large is read without outputs.
+
+        Raises TemporaryError when Jenkins can't be asked now.
+        """
+        for tree in (REPORT_TREE, SHORT_REPORT_TREE):
+            try:
+                answer = self._send(
+                    "GET", build_url + "testReport/api/json", params={"tree": tree}, limit=LARGEST_REPORT
+                )
+            except AnswerTooLarge:
+                continue
+            if answer.status >= 500 or answer.status == 429:
+                raise TemporaryError(f"Jenkins answered {answer.status} when asked for the test report.")
+            return parse_report(answer.body) if answer.status == 200 else None
+        return None
 
     def build_of_job(self, url: str) -> str:
         return self.job.build(url)

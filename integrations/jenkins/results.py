@@ -35,6 +35,7 @@ def _return_code(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+Seconds = Annotated[float | None, BeforeValidator(_seconds)]
 
 
 class ResultsEntry(BaseModel):
@@ -43,7 +44,7 @@ class ResultsEntry(BaseModel):
     suite: Text = ""
     test: Text = ""
     returncode: Annotated[StrictInt, BeforeValidator(_return_code)] = 0
-    duration: Annotated[float | None, BeforeValidator(_seconds)] = None  # seconds
+    duration: Seconds = None
     output: Text = ""
 
     def single_test(self) -> SingleTest:

@@ -27,10 +27,10 @@ class Found:
 
 
 def find_outcome(ci: CIBackend, build: BuildRef, *, results_required: bool = True) -> Found | None:
-    """Look for the outcome of a build: results file first, then the engine's record. Touches no row.
+    """Look for the outcome of a build: single tests first, then the engine's record. Touches no row.
 
-    Raises CIError when the engine can't be asked now. Unless ``results_required``, a results file that can't be read
-    now counts as none, and the engine's record decides.
+    Raises CIError when the engine can't be asked now. Unless ``results_required``, single tests that can't be read now
+    count as none, and the engine's record decides; so it does where a test report names no failure.
     """
     build_url = ci.build_of_job(build.build_url)
     record = None
@@ -38,6 +38,8 @@ def find_outcome(ci: CIBackend, build: BuildRef, *, results_required: bool = Tru
         record = ci.record(BuildRef(build.queue_url))
         build_url = record.build_url if record else ""
     results = read_results(ci, build_url, required=results_required)
+    if results and results.record_decides and not results.failed:
+        results = None
     if results and not results.problem:
         return found_in_results(ci, build, build_url, results, record)
     if build_url and record is None:
@@ -54,7 +56,7 @@ def find_outcome(ci: CIBackend, build: BuildRef, *, results_required: bool = Tru
 
 
 def read_results(ci: CIBackend, build_url: str, *, required: bool) -> Results | None:
-    """The results file of a build, if there is one. Raises CIError, if ``required``, when it can't be asked for now."""
+    """The single tests of a build, if there are any. Raises CIError, if ``required``, when they can't be read now."""
     if not build_url:
         return None
     try:
@@ -68,7 +70,7 @@ def read_results(ci: CIBackend, build_url: str, *, required: bool) -> Results | 
 def found_in_results(
     ci: CIBackend, build: BuildRef, build_url: str, results: Results, record: BuildRecord | None
 ) -> Found:
-    """What a results file that can be read says. Where it has no time, the end of the build counts, if it is known."""
+    """What the single tests say. Where their file has no time, the end of the build counts, if it is known."""
     finished_at = results.finished_at
     if finished_at is None:
         try:

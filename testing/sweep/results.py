@@ -62,7 +62,7 @@ def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
 
 
 def fetch_results(ci: CIBackend, claim: Claim) -> Results | None:
-    """The results file of the run's build; None when there is none, or its build is not known. Raises CIError."""
+    """The single tests of the run's build; None when it has none, or is not known. Raises CIError."""
     return ci.results(claim.build.build_url) if claim.build.build_url else None
 
 
@@ -71,7 +71,7 @@ def save_results(run: TestRun, results: Results) -> None:
     tests = [
         TestResult(
             run_id=run.pk, position=position, suite=test.suite, test=test.test, returncode=test.returncode,
-            duration=test.duration, output=test.output,
+            duration=test.duration, output=test.output, outcome=test.outcome, error=test.error,
         )
         for position, test in enumerate(results.tests)
     ]  # fmt: skip

@@ -249,7 +249,8 @@ def test_results_that_never_come_are_asked_for_a_few_times(run, jenkins, setting
     jenkins.asked.clear()
     for _ in range(20):
         sweep()
-    assert len(jenkins.asked) == 5
+    paths = [asked["path"].removeprefix(BUILD) for asked in jenkins.asked]
+    assert paths == ["artifact/results.json", "testReport/api/json"] * 5
 
 
 def test_while_the_results_can_not_be_had_the_record_of_the_build_does_not_decide(sandbox, review, settings):
@@ -358,3 +359,64 @@ def test_a_build_is_stopped_though_every_message_is_lost(run, jenkins):
 @pytest.mark.parametrize("task", [collect_results, stop_build])
 def test_a_message_of_a_run_that_was_deleted_is_no_failure(task):
     assert task.apply((4711,)).successful()
+
+
+def report(jenkins, *statuses):
+    cases = [{"className": "deploy.Test", "name": f"t{n}", "status": status} for n, status in enumerate(statuses)]
+    body = json.dumps({"suites": [{"name": "deploy", "cases": cases}]}).encode()
+    jenkins.answers[BUILD + "testReport/api/json"] = (200, {}, body)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "result", "status"),
+    [
+        (["PASSED", "REGRESSION"], "SUCCESS", "fail"),
+        (["PASSED", "FAILED"], None, "fail"),  # whatever else the build still does
+        (["PASSED", "SKIPPED"], "SUCCESS", "pass"),
+        (["FIXED"], "FAILURE", "fail"),
+        (["PASSED"], "ABORTED", "error"),
+        (["SKIPPED"], "SUCCESS", "pass"),
+        (["SKIPPED"], "UNSTABLE", "fail"),
+        ([], "SUCCESS", "pass"),
+    ],
+)
+def test_a_lost_outcome_is_read_from_the_test_report_and_the_builds_own_result(run, jenkins, statuses, result, status):
+    running(run, jenkins)
+    report(jenkins, *statuses)
+    record_of(jenkins, result=result, building=result is None)
+    too_late(run)
+    assert run.status == status
+
+
+def test_a_test_report_without_a_failure_is_no_pass_while_the_build_goes_on(run, jenkins):
+    running(run, jenkins)
+    report(jenkins, "PASSED")
+    record_of(jenkins, result=None, building=True)
+    too_late(run)
+    assert (run.status, run.attempt) == (Status.RETRY, 2)
+
+
+def test_the_results_file_goes_before_the_test_report(run, jenkins):
+    running(run, jenkins)
+    report(jenkins, "FAILED")
+    results(jenkins, {"tests": [GOOD]})
+    too_late(run)
+    sweep()
+    assert (run.status, [test.test for test in run.results.all()]) == (Status.PASS, ["deploy"])
+
+
+def test_single_tests_of_a_report_are_kept_with_their_outcomes(run, jenkins):
+    apply_callback(run.pk, callback_token(run.pk, 1), "FAIL", jenkins.url.rstrip("/") + BUILD)
+    report(jenkins, "PASSED", "FAILED", "SKIPPED")
+    sweep()
+    assert list(run.results.values_list("test", "outcome", "returncode")) == [
+        ("t0", "pass", 0), ("t1", "fail", 1), ("t2", "skip", 0),
+    ]  # fmt: skip
+
+
+def test_a_report_does_not_undo_the_outcome_of_a_callback(run, jenkins):
+    apply_callback(run.pk, callback_token(run.pk, 1), "PASS", jenkins.url.rstrip("/") + BUILD)
+    report(jenkins, "FAILED")
+    sweep()
+    run.refresh_from_db()
+    assert (run.status, run.results.count()) == (Status.PASS, 1)
