@@ -50,6 +50,22 @@ class CommentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffFacts:
+    """What a diff between an item and its target says. ``url`` identifies the diff.
+
+    ``conflicts`` is None when the diff is of an older revision, or does not say it; so are the lines.
+    """
+
+    url: str
+    conflicts: bool | None = None
+    conflicts_text: str = ""
+    lines_added: int | None = None
+    lines_removed: int | None = None
+    target_revision: str = ""
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemFacts:
     """One item as it is outside, in our words. Times are aware UTC.
 
@@ -57,7 +73,8 @@ class ItemFacts:
     change. ``state`` is what its status alone says (docs/specification.md, section 3); the rules that need more
     (series, last comment) are applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is
     whatever the outside changes with every new tip, so that an unchanged marker means an unchanged revision without
-    asking again.
+    asking again. ``test_url`` is what is proposed, with ``source_branch`` if it is Git; likewise the target and the
+    prerequisite, which are empty where there is none or it is hidden. ``diff`` is None when none was read this time.
     """
 
     number: int
@@ -81,4 +98,14 @@ class ItemFacts:
     series: SeriesFacts | None = None
     excluded: bool = False  # tagged with one of the source's excluded tags
     comments_url: str = ""  # where what was said on it can be read
+    source_branch: str = ""
+    target: str = ""  # as pages name it
+    target_url: str = ""
+    target_branch: str = ""
+    prerequisite: str = ""
+    prerequisite_url: str = ""
+    prerequisite_branch: str = ""
+    description: str = ""
+    commit_message: str = ""
+    diff: DiffFacts | None = None
     not_believed: tuple[str, ...] = ()  # sentences on times that are not believed

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Person
 from reviews.comments import SyncedComments, sync_comments
-from reviews.facts import CommentFacts, ItemFacts, SeriesFacts
+from reviews.facts import CommentFacts, DiffFacts, ItemFacts, SeriesFacts
 from reviews.history import build_event, record, record_all
 from reviews.locks import release
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Series, Source, State
@@ -28,6 +28,10 @@ from reviews.withdrawal import withdraw
 
 logger = structlog.get_logger(__name__)
 
+KEPT_FACTS = (
+    "test_url", "branch", "comments_url", "source_branch", "target", "target_url", "target_branch",
+    "prerequisite", "prerequisite_url", "prerequisite_branch",
+)  # fmt: skip  # that stay as they are known where an item leaves them out
 CLOCK_SKEW = timedelta(hours=1)  # how far ahead of our clock a moment of the outside may be and still be believed
 
 
@@ -111,7 +115,7 @@ def _ingest(
     state, reason = _state_of(item, series)
     if review.source is None or review.source.active:
         review.withdrawn_at = None
-    _apply_facts(review, item, upsert_people([item.owner], now)[item.owner.username], series)
+    _apply_facts(review, item, upsert_people([item.owner], now)[item.owner.username], series, now)
     said = None
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
@@ -167,7 +171,7 @@ def ingest_new(
                 source=source, kind=item.kind, number=item.number, created_at=created, updated_at=max(created, updated),
                 state=state, state_reason=reason, imported_at=now, due_at=now, looked_at=now,
             )  # fmt: skip
-            _apply_facts(review, item, people[item.owner.username], of_series)
+            _apply_facts(review, item, people[item.owner.username], of_series, now)
             # One that was closed when first seen did not close today: its last activity is the best that is known.
             review.closed_at = review.updated_at if state in CLOSED_STATES else None
             reviews.append(review)
@@ -203,11 +207,17 @@ def add_comments(
     now: datetime,
     service_account: str = "",
     comments_complete: bool = True,
+    diff: DiffFacts | None = None,
 ) -> None:
-    """What was said on a review that an import has just made: as ``ingest`` does it with comments."""
+    """What was said on a review that an import has just made: as ``ingest`` does it with comments.
+
+    ``diff`` is given when it was read as well.
+    """
     with transaction.atomic():
         review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
+        if diff:
+            _apply_diff(review, diff, now)
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
         review.state = _refine_state(review, review.state)
@@ -262,18 +272,38 @@ def _note_presence(review: Review, now: datetime) -> None:
     review.missing_since, review.missing_looks, review.reported_deleted = None, 0, False
 
 
-def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None) -> None:
+def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None, now: datetime) -> None:
     """Put an item's facts on its review: the one place where a new fact of an item is added.
 
     What the item leaves out stays as it is known. State, times, comments and what follows from them are not facts.
     """
     review.owner, review.series = owner, series or review.series
-    for name in ("number", "bug_target", "api_url", "url", "title", "launchpad_status", "private", "duplicate_of"):
+    for name in (
+        "number", "bug_target", "api_url", "url", "title", "launchpad_status", "private", "duplicate_of",
+        "description", "commit_message",
+    ):  # fmt: skip
         setattr(review, name, getattr(item, name))
-    for name in ("test_url", "branch", "comments_url"):
+    for name in KEPT_FACTS:
         setattr(review, name, getattr(item, name) or getattr(review, name))
+    review.source_url = review.test_url
+    is_new_revision = bool(item.revision) and item.revision != review.revision
     if item.revision:
         review.revision, review.diff_marker = item.revision, item.diff_marker
+    if item.diff:
+        _apply_diff(review, item.diff, now)
+    elif is_new_revision or not review.diff_marker:
+        _apply_diff(review, DiffFacts(""), now)  # what was known is of another revision
+
+
+def _apply_diff(review: Review, diff: DiffFacts, now: datetime) -> None:
+    """Put what a diff says on the review of its item. A conflict that stays is one since it was first seen."""
+    review.diff_url, review.conflicts, review.conflicts_text = diff.url, diff.conflicts, diff.conflicts_text
+    review.lines_added, review.lines_removed = diff.lines_added, diff.lines_removed
+    review.target_revision = diff.target_revision
+    if not diff.conflicts:
+        review.conflicts_since = None
+    elif review.conflicts_since is None:
+        review.conflicts_since = min(diff.made_at or now, now)
 
 
 def _state_of(item: ItemFacts, series: Series | None) -> tuple[str, str]:

@@ -233,6 +233,9 @@ class Review(models.Model):
     )
     description = models.TextField(blank=True, editable=False)
     commit_message = models.TextField(blank=True, editable=False)
+    diff_url = models.CharField(
+        max_length=1000, blank=True, editable=False, help_text="The diff that conflicts and lines are of."
+    )
     conflicts = models.BooleanField(
         null=True, editable=False, help_text="Whether it conflicts with its target; empty: not known."
     )

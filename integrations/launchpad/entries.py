@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from core.web_urls import is_web_url
 from integrations.launchpad.errors import InvalidEntry
-from reviews.facts import HIDDEN_PERSON, CommentFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.facts import HIDDEN_PERSON, CommentFacts, DiffFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import is_believable
 from reviews.models import Review, State
 
@@ -28,6 +28,9 @@ logger = structlog.get_logger(__name__)
 
 REDACTED = "tag:launchpad.net:2008:redacted"  # in place of a link that we may not follow
 MAX_COMMENT = 100_000  # characters kept
+MAX_TITLE = 1_000
+MAX_CONFLICTS = 10_000
+MAX_LINES = 2**31 - 1
 PUBLIC_TYPES = ("", "Public", "Public Security")  # of information, as a bug names its own
 
 PROPOSAL_STATES: dict[str, str] = {
@@ -146,6 +149,31 @@ def _read_total_size(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _read_body(value: object) -> str:
+    """A text that is only shown: without it, or when it is none, the item is the same."""
+    return _read_text(value)[:MAX_COMMENT] if isinstance(value, str) else ""
+
+
+def _read_conflicts(value: object) -> str | None:
+    """Launchpad's text of the conflicts, which is empty when there are none; None when it does not say."""
+    if value is None:
+        return ""
+    return _read_text(value).strip()[:MAX_CONFLICTS] if isinstance(value, str) else None
+
+
+def _read_count(value: object) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_LINES
+    return value if is_count and isinstance(value, int) else None
+
+
+def _read_known_time(value: object) -> datetime | None:
+    """A time that can be done without."""
+    try:
+        return _read_time(value)
+    except PydanticCustomError:
+        return None
+
+
 def _read_private(value: object) -> bool:
     return value not in (None, False)  # whatever else it is: in doubt it is not shown
 
@@ -154,6 +182,10 @@ Short = Annotated[str, PlainValidator(_read_short)]
 Name = Annotated[str, PlainValidator(_read_name)]
 Title = Annotated[str, PlainValidator(_read_title)]
 LongText = Annotated[str, PlainValidator(_read_comment)]
+Body = Annotated[str, PlainValidator(_read_body)]
+Conflicts = Annotated[str | None, PlainValidator(_read_conflicts)]
+Count = Annotated[int | None, PlainValidator(_read_count)]
+KnownTime = Annotated[datetime | None, PlainValidator(_read_known_time)]
 Address = Annotated[str, PlainValidator(_read_address)]  # compared and kept, never followed
 Link = Annotated[str, PlainValidator(_read_link)]  # empty when it is null, or hidden from us
 Page = Annotated[str, PlainValidator(_read_page)]
@@ -267,6 +299,12 @@ class Proposal(ItemEntry):
     source_git_path: Link = ""
     target_branch_link: Link = ""
     target_git_repository_link: Link = ""
+    target_git_path: Body = ""
+    prerequisite_branch_link: Link = ""
+    prerequisite_git_repository_link: Link = ""
+    prerequisite_git_path: Body = ""
+    description: Body = ""
+    commit_message: Body = ""
     preview_diff_link: Address = ""
     all_comments_collection_link: Link = ""
     votes_collection_link: Link = ""
@@ -288,10 +326,11 @@ class Proposal(ItemEntry):
 
     @property
     def places(self) -> list[str]:
-        """The branches or repositories that it is from and for, but for hidden ones."""
+        """The branches or repositories that it is from, for and built on, but for hidden ones."""
         links = (
             self.source_branch_link, self.source_git_repository_link,
             self.target_branch_link, self.target_git_repository_link,
+            self.prerequisite_branch_link, self.prerequisite_git_repository_link,
         )  # fmt: skip
         return [link for link in links if link]
 
@@ -303,10 +342,37 @@ class Proposal(ItemEntry):
 
     @property
     def title(self) -> str:
-        """Where the branch lies, or the repository and its Git branch."""
+        """The first line of its commit message or description, else its branch."""
+        lines = (self.commit_message.strip() or self.description.strip()).splitlines()
+        if lines:
+            return lines[0].strip()[:MAX_TITLE]
         path = urlsplit(self.source_branch_link or self.source_git_repository_link).path
-        name, branch = "/".join(path.split("/")[2:]), self.source_git_path.removeprefix("refs/heads/")
+        name, branch = "/".join(path.split("/")[2:]), branch_name(self.source_git_path)
         return " ".join(filter(None, [name, branch])) or self.self_link
+
+    @property
+    def target(self) -> str:
+        """What it is to be merged into, as Launchpad's pages name it; empty when it is hidden."""
+        return _place_name(self.target_branch_link, self.target_git_repository_link, self.target_git_path)
+
+    @property
+    def prerequisite(self) -> str:
+        """What has to be merged before it, as Launchpad's pages name it; empty when there is none or it is hidden."""
+        return _place_name(
+            self.prerequisite_branch_link, self.prerequisite_git_repository_link, self.prerequisite_git_path
+        )
+
+
+def branch_name(git_path: str) -> str:
+    """The name of a Git branch by its path, cut to what is kept of it."""
+    return git_path.removeprefix("refs/heads/")[:500]
+
+
+def _place_name(bazaar_link: str, repository_link: str, git_path: str) -> str:
+    path = "/".join(urlsplit(bazaar_link or repository_link).path.split("/")[2:])
+    if not path:
+        return ""
+    return f"lp:{path}"[:1000] if bazaar_link else f"{path}:{branch_name(git_path)}".rstrip(":")[:1000]
 
 
 class Task(ItemEntry):
@@ -342,6 +408,7 @@ class Bug(Entry):
     """A bug, which may have several tasks."""
 
     title: Title = ""
+    description: Body = ""
     tags: Annotated[list[Any], PlainValidator(lambda value: value if isinstance(value, list) else [])] = []
     date_last_updated: Time = None
     date_last_message: Time = None
@@ -409,6 +476,12 @@ class PreviewDiff(Entry):
     """What merging a proposal would change."""
 
     source_revision_id: Name = ""
+    target_revision_id: Name = ""
+    stale: Annotated[bool, PlainValidator(bool)] = False
+    conflicts: Conflicts = ""
+    added_lines_count: Count = None
+    removed_lines_count: Count = None
+    date_created: KnownTime = None
 
 
 class LinkedBranch(Entry):
@@ -456,7 +529,15 @@ def find_proposal_number(path: str) -> int | None:
 
 
 def proposal_facts(
-    proposal: Proposal, *, revision: str, test_url: str, series: SeriesFacts | None, private: bool = False
+    proposal: Proposal,
+    *,
+    revision: str,
+    test_url: str,
+    series: SeriesFacts | None,
+    private: bool = False,
+    target_url: str = "",
+    prerequisite_url: str = "",
+    diff: DiffFacts | None = None,
 ) -> ItemFacts:
     """The facts of a proposal. ``private`` says that what is proposed is. Raises InvalidEntry."""
     times = _believable(proposal.date_review_requested, proposal.date_reviewed, proposal.date_merged)
@@ -480,6 +561,16 @@ def proposal_facts(
         diff_marker=proposal.preview_diff_link,
         series=series,
         comments_url=proposal.all_comments_collection_link,
+        source_branch=branch_name(proposal.source_git_path),
+        target=proposal.target,
+        target_url=target_url,
+        target_branch=branch_name(proposal.target_git_path),
+        prerequisite=proposal.prerequisite,
+        prerequisite_url=prerequisite_url,
+        prerequisite_branch=branch_name(proposal.prerequisite_git_path),
+        description=proposal.description,
+        commit_message=proposal.commit_message,
+        diff=diff,
         not_believed=not_believed,
     )
 
@@ -521,10 +612,31 @@ def task_facts(
         revision=revision,
         excluded=any(tag in excluded_tags for tag in bug.tags),
         comments_url=bug.messages_collection_link,
+        target=task.target,
+        description=bug.description,
         not_believed=(
             *_not_believed(task, "date_created"),
             *_not_believed(bug, "date_last_updated", "date_last_message"),
         ),
+    )
+
+
+def diff_facts(diff: PreviewDiff, url: str, revision: str) -> DiffFacts:
+    """The facts of the preview diff at ``url``, for the revision that is proposed now.
+
+    A stale one may be of an older revision: then it says nothing of this one. It is stale as well when only the target
+    has moved, and Launchpad makes no newer one for that.
+    """
+    if diff.stale and diff.source_revision_id != revision:
+        return DiffFacts(url)
+    return DiffFacts(
+        url=url,
+        conflicts=None if diff.conflicts is None else bool(diff.conflicts),
+        conflicts_text=diff.conflicts or "",
+        lines_added=diff.added_lines_count,
+        lines_removed=diff.removed_lines_count,
+        target_revision=diff.target_revision_id,
+        made_at=diff.date_created,
     )
 
 

@@ -46,7 +46,12 @@ class Known(NamedTuple):
     updated_at: datetime
     revision: str
     diff_marker: str
+    diff_url: str
     test_url: str
+    target: str
+    target_url: str
+    prerequisite: str
+    prerequisite_url: str
     sync_error: str
     missing_since: datetime | None
     private: bool

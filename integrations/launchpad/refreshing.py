@@ -13,7 +13,7 @@ from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import read_comments
 from integrations.launchpad.entries import Entry, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
-from integrations.launchpad.resolve import Item, read_people, resolve_items
+from integrations.launchpad.resolve import Item, read_diff, read_people, resolve_items
 from reviews.facts import ItemFacts
 from reviews.ingest import abandon, add_comments, find_review, ingest, takes_private
 from reviews.missing import note_missing
@@ -111,7 +111,9 @@ def _find_place(launchpad: Launchpad, review: Review, facts: ItemFacts) -> tuple
 
 
 def refresh_comments(review: Review) -> str:
-    """Read what was said on a review that the import has just seen: its entry is not fetched a second time.
+    """Read what was said on a review that the import has just seen, and its diff if the import left it out.
+
+    Its entry is not fetched a second time.
 
     Returns what is wrong, in words; empty when nothing is.
     """
@@ -126,6 +128,7 @@ def refresh_comments(review: Review) -> str:
             now=now,
             service_account=launchpad.me(),
             comments_complete=read.complete,
+            diff=read_diff(launchpad, review),
         )
     except LaunchpadError:
         return refresh(review)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from accounts.models import Person
 from integrations.launchpad.client import Launchpad
 from integrations.launchpad.entries import (
+    REDACTED,
     Branch,
     Bug,
     CollectionPage,
@@ -31,6 +32,7 @@ from integrations.launchpad.entries import (
     PreviewDiff,
     Proposal,
     Task,
+    diff_facts,
     parse,
     proposal_facts,
     task_facts,
@@ -38,7 +40,7 @@ from integrations.launchpad.entries import (
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.paging import SIZES
 from integrations.models import Repository
-from reviews.facts import HIDDEN_PERSON, ItemFacts, PersonFacts, SeriesFacts
+from reviews.facts import HIDDEN_PERSON, DiffFacts, ItemFacts, PersonFacts, SeriesFacts
 from reviews.ingest import upsert_series
 from reviews.models import Review, Series, Source
 from reviews.people import upsert_people
@@ -46,6 +48,7 @@ from reviews.people import upsert_people
 logger = structlog.get_logger(__name__)
 
 MAX_LINKED_BRANCHES = 10  # of a bug, that are tried one after the other
+MAX_NEW_DIFFS = 4  # new items in a batch of which the diff is read at once; else the refresh that follows reads it
 SERIES_AGE = timedelta(minutes=10)
 Answer = dict[str, Any] | LaunchpadError  # what get_many has for a URL: an entry, or why there is none
 
@@ -59,6 +62,9 @@ class Item:
     bug: Bug = field(default_factory=Bug)
     revision: str = ""
     test_url: str = ""
+    target_url: str = ""
+    prerequisite_url: str = ""
+    diff: DiffFacts | None = None
     series: SeriesFacts | None = None
     is_branch_private: bool = False
     is_original_shown: bool = False  # of a duplicate: whether everybody may know of the bug that it repeats
@@ -84,7 +90,7 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
     _read_linked_branches(launchpad, _tasks(items))
     _keep_known_tips(_proposals(items))
     _read_tips(launchpad, _proposals(items))
-    _read_test_urls(launchpad, _proposals(items))
+    _read_urls(launchpad, _proposals(items))
     _read_privacy(launchpad, _proposals(items))
     _read_series(launchpad, _proposals(items))
     excluded_tags = source.excluded_tags if source else []
@@ -98,7 +104,8 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
         with item.catching():
             item.facts = proposal_facts(
                 proposal, revision=item.revision, test_url=item.test_url, series=item.series,
-                private=item.is_branch_private,
+                private=item.is_branch_private, target_url=item.target_url, prerequisite_url=item.prerequisite_url,
+                diff=item.diff,
             )  # fmt: skip
     read_people(launchpad, {item.facts.owner.username for item in items if item.facts})
 
@@ -160,6 +167,10 @@ def _keep_known_tips(proposals: list[tuple[Item, Proposal]]) -> None:
         if item.review:
             if proposal.source_git_repository_link and proposal.self_link == item.review.api_url:
                 item.test_url = item.review.test_url
+            if proposal.target == item.review.target:
+                item.target_url = item.review.target_url
+            if proposal.prerequisite == item.review.prerequisite:
+                item.prerequisite_url = item.review.prerequisite_url
             if proposal.preview_diff_link and proposal.preview_diff_link == item.review.diff_marker:
                 item.revision = item.review.revision
 
@@ -168,23 +179,74 @@ def _read_tips(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> 
     """The tip of what is proposed: from the branches, many at once; else from the preview diff, else one by one."""
     unknown = [(item, proposal) for item, proposal in proposals if not item.revision]
     found = launchpad.branches(
-        link for _, proposal in unknown for link in (proposal.source_branch_link, proposal.target_branch_link)
+        link
+        for _, proposal in unknown
+        for link in (proposal.source_branch_link, proposal.target_branch_link, proposal.prerequisite_branch_link)
+        if link
     )
     for item, proposal in unknown:
         with item.catching():
-            if target := found.get(proposal.target_branch_link):
-                item.is_branch_private = parse(Branch, target).private
+            for link in (proposal.target_branch_link, proposal.prerequisite_branch_link):
+                if place := found.get(link):
+                    item.is_branch_private = item.is_branch_private or parse(Branch, place).private
             if source := found.get(proposal.source_branch_link):
                 _take_branch(item, parse(Branch, source))
-    diffs = {item: proposal.diff_url for item, proposal in unknown}
-    for item, diff in _answers(launchpad, diffs, PreviewDiff):
-        item.revision = diff.source_revision_id
+    diffs = _read_diffs(launchpad, proposals)
+    for item, diff in diffs.items():
+        if not item.revision and not diff.stale:
+            item.revision = diff.source_revision_id
     branches = {item: proposal.source_branch_link for item, proposal in unknown}
     for item, branch in _answers(launchpad, branches, Branch):
         _take_branch(item, branch)
     refs = {item: proposal.source_ref_url for item, proposal in unknown}
     for item, ref in _answers(launchpad, refs, GitRef):
         item.revision = ref.commit_sha1
+    for item, proposal in proposals:
+        if diff_read := diffs.get(item):
+            item.revision = item.revision or diff_read.source_revision_id
+            item.diff = diff_facts(diff_read, proposal.diff_url, item.revision)
+
+
+def _read_diffs(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> dict[Item, PreviewDiff]:
+    """The preview diffs that were not read yet: each costs a request. What is not there is left out.
+
+    Only an item whose tip is not known without its diff has a problem when it can't be read.
+    """
+    wanted, left_to_refresh = {}, []
+    for item, proposal in proposals:
+        if not proposal.diff_url or item.problem:
+            continue
+        if item.revision and item.review is None:
+            left_to_refresh.append((item, proposal.diff_url))
+        elif not (item.revision and item.review and item.review.diff_url == proposal.diff_url):
+            wanted[item] = proposal.diff_url
+    if len(left_to_refresh) <= MAX_NEW_DIFFS:
+        wanted.update(left_to_refresh)
+    answers = launchpad.get_many(wanted.values())
+    diffs: dict[Item, PreviewDiff] = {}
+    for item, url in wanted.items():
+        if isinstance(answers[url], NotAccessible):
+            continue
+        try:
+            diffs[item] = _parse_answer(PreviewDiff, answers[url])
+        except LaunchpadError as problem:
+            if item.revision:
+                logger.info("diff not read", item=item.entry.self_link[:200], reason=str(problem))
+            else:
+                item.problem = problem
+    return diffs
+
+
+def read_diff(launchpad: Launchpad, review: Review) -> DiffFacts | None:
+    """The diff of a review whose tip is known, if it was not read yet and can be. One request at most."""
+    url = review.diff_marker
+    if not url or url in (REDACTED, review.diff_url):
+        return None
+    try:
+        return diff_facts(parse(PreviewDiff, launchpad.get(url)), url, review.revision)
+    except LaunchpadError as problem:
+        logger.info("diff not read", review=review.pk, reason=str(problem))
+        return None
 
 
 def _take_branch(item: Item, branch: Branch) -> None:
@@ -203,15 +265,22 @@ def _answers(launchpad: Launchpad, links: dict[Item, str], model: type[EntryType
             yield item, _parse_answer(model, answers[link])
 
 
-def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
-    """What is to be tested: ``lp:`` and a branch's unique name, or a repository's URL (a request each, once)."""
+def _read_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:
+    """Of what is proposed, its target and its prerequisite: ``lp:`` and a branch's unique name, or a repository's URL
+    (a request each, once)."""
     repositories: dict[Item, Proposal] = {}
     for item, proposal in proposals:
-        if item.test_url:
-            continue
         if proposal.source_branch_link:
-            item.test_url = "lp:" + proposal.source_branch_link.removeprefix(launchpad.root)
-        elif proposal.source_git_repository_link:
+            item.test_url = _address(launchpad, proposal.source_branch_link)
+        if proposal.target_branch_link:
+            item.target_url = _address(launchpad, proposal.target_branch_link)
+        if proposal.prerequisite_branch_link:
+            item.prerequisite_url = _address(launchpad, proposal.prerequisite_branch_link)
+        if (
+            (proposal.source_git_repository_link and not item.test_url)
+            or (proposal.target_git_repository_link and not item.target_url)
+            or (proposal.prerequisite_git_repository_link and not item.prerequisite_url)
+        ):
             repositories[item] = proposal
     if not repositories:
         return
@@ -229,10 +298,19 @@ def _read_test_urls(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]
                     item.is_branch_private = True
                 else:
                     fetched[url] = repository.git_https_url
-            url = proposal.source_git_repository_link
-            item.test_url = fetched.get(url) or known.get(url) or "lp:" + url.removeprefix(launchpad.root)
+            addresses = {url: fetched.get(url) or known.get(url) or _address(launchpad, url) for url in proposal.places}
+            item.test_url = item.test_url or addresses.get(proposal.source_git_repository_link, "")
+            item.target_url = item.target_url or addresses.get(proposal.target_git_repository_link, "")
+            item.prerequisite_url = item.prerequisite_url or addresses.get(
+                proposal.prerequisite_git_repository_link, ""
+            )
     rows = [Repository(url=url, https_url=https_url) for url, https_url in sorted(fetched.items())]
     Repository.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _address(launchpad: Launchpad, link: str) -> str:
+    """The address of a branch, or of a repository that has no better one, from its link."""
+    return "lp:" + link.removeprefix(launchpad.root)
 
 
 def _read_privacy(launchpad: Launchpad, proposals: list[tuple[Item, Proposal]]) -> None:

@@ -186,11 +186,12 @@ class LaunchpadWorld:
     def add_proposal(
         self, source: str, target: str, *, registrant: str, status: str = "Needs review", created: datetime,
         git_path: str = "", asked: Iterable[str] = (), description: str = "", commit_message: str | None = None,
-        diff: str = SMALL_DIFF,
+        diff: str = SMALL_DIFF, prerequisite: str = "", prerequisite_path: str = "",
     ) -> str:  # fmt: skip
         """A merge proposal from branch to branch, or, with ``git_path``, from repository to repository.
 
-        ``asked`` names the people and teams that are asked to review. Returns the path.
+        ``prerequisite`` is what has to be merged before, with ``prerequisite_path`` if it is a repository. ``asked``
+        names the people and teams that are asked to review. Returns the path.
         """
         self.number += 1
         path = f"{source}/+merge/{self.number}"
@@ -203,6 +204,13 @@ class LaunchpadWorld:
                      repository_link=self.root + source, commit_sha1=_sha1(path))  # fmt: skip
         else:
             sides = {"source_branch_link": self.root + source, "target_branch_link": self.root + target}
+        if prerequisite and git_path:
+            sides |= {
+                "prerequisite_git_repository_link": self.root + prerequisite,
+                "prerequisite_git_path": f"refs/heads/{prerequisite_path}",
+            }
+        elif prerequisite:
+            sides |= {"prerequisite_branch_link": self.root + prerequisite}
         self.put(
             "branch_merge_proposal", path, queue_status=status, registrant_link=f"{self.root}~{registrant}",
             date_created=stamp(created), date_review_requested=stamp(created), description=description or None,

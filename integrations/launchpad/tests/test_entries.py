@@ -14,9 +14,11 @@ from integrations.launchpad.entries import (
     GitRepository,
     ListedItem,
     PersonEntry,
+    PreviewDiff,
     Proposal,
     Task,
     comment_facts,
+    diff_facts,
     get_state,
     parse,
     parse_item,
@@ -94,6 +96,53 @@ def test_a_proposals_facts():
     assert facts.created_at == datetime(2026, 1, 1, 10, 0, 0, 123456, UTC)
     assert facts.updated_at == datetime(2026, 1, 2, 10, tzinfo=UTC)
     assert facts.diff_marker.endswith("/91")
+
+
+@pytest.mark.parametrize(
+    ("message", "description", "title"),
+    [
+        ("Fix it\n\nBecause.", "Why", "Fix it"),
+        ("\n \r\n  Fix it  \nMore", None, "Fix it"),
+        (None, "Why\nMore", "Why"),
+        ("  \n", "", "~ann/thing/+git/thing fix"),
+        (7, ["x"], "~ann/thing/+git/thing fix"),
+        ("x" * 5000, "", "x" * 1000),
+    ],
+)
+def test_a_proposals_title_is_the_first_line_of_what_it_says_else_its_branch(message, description, title):
+    assert proposal(commit_message=message, description=description).title == title
+
+
+DIFF = {
+    "conflicts": "CONFLICT (content): Merge conflict in hooks/install\n",
+    "stale": False,
+    "added_lines_count": 12,
+    "removed_lines_count": 3,
+    "source_revision_id": "4f2a",
+    "target_revision_id": "9b1e",
+    "date_created": "2026-11-02T09:00:00+00:00",
+}
+
+
+def test_a_diffs_facts():
+    facts = diff_facts(parse(PreviewDiff, DIFF), "here", "4f2a")
+    assert (facts.url, facts.conflicts, facts.conflicts_text) == (
+        "here", True, "CONFLICT (content): Merge conflict in hooks/install",
+    )  # fmt: skip
+    assert (facts.lines_added, facts.lines_removed, facts.target_revision) == (12, 3, "9b1e")
+    assert facts.made_at == datetime(2026, 11, 2, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("says", "conflicts"), [(None, False), ("", False), (" \n", False), ("x", True), ({}, None)])
+def test_a_diff_has_conflicts_when_it_lists_some(says, conflicts):
+    assert diff_facts(parse(PreviewDiff, DIFF | {"conflicts": says}), "", "4f2a").conflicts is conflicts
+
+
+@pytest.mark.parametrize("value", [-1, "3", None, True, 2**40, 1.5])
+def test_lines_of_a_diff_that_are_no_number_are_not_known(value):
+    diff = parse(PreviewDiff, DIFF | {"added_lines_count": value, "date_created": "yesterday"})
+    facts = diff_facts(diff, "", "4f2a")
+    assert (facts.lines_added, facts.lines_removed, facts.made_at) == (None, 3, None)
 
 
 def test_a_tasks_facts():

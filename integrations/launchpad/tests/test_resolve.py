@@ -1,11 +1,13 @@
 """What there is to know of an item is found out: tip, branch, series (docs/specification.md, section 4)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
 from integrations.launchpad.importing import import_source
-from integrations.launchpad.refreshing import refresh
+from integrations.launchpad.refreshing import claim_due, refresh, refresh_by_id
+from integrations.sandbox.data import many
 from reviews.models import Review, Series, Source
 
 
@@ -138,3 +140,168 @@ def test_a_bug_whose_linked_branch_is_private_is_private(world):
     source = Source.objects.create(name="c", kind="distribution-bugs", target="charms", private_items="reviewers")
     import_source(source)
     assert Review.objects.get().private
+
+
+# --- the change -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def change(db, sandbox):
+    """A Git proposal with a prerequisite and a Bazaar one, both imported by ``change.read()``."""
+    launchpad = sandbox.launchpad
+    launchpad.add_person("ada", "Ada")
+    created = datetime(2026, 11, 1, 10, tzinfo=UTC)
+    fork, main = launchpad.add_repository("ada", "thing", "fork"), launchpad.add_repository("ada", "thing", "main")
+    base = launchpad.add_repository("ada", "thing", "base")
+    git = launchpad.add_proposal(
+        fork, main, registrant="ada", created=created, git_path="fix", prerequisite=base, prerequisite_path="first",
+        description="Why.\nMore.", commit_message="\n  Fix it  \n\nBecause.",
+    )  # fmt: skip
+    branch, trunk = launchpad.add_branch("ada", "thing/fix"), launchpad.add_branch("ada", "thing/trunk")
+    before = launchpad.add_branch("ada", "thing/before")
+    bazaar = launchpad.add_proposal(
+        branch, trunk, registrant="ada", created=created, prerequisite=before, description="Only this"
+    )
+    source = Source.objects.create(name="thing", kind="project", target="thing", starts_tests="everybody")
+
+    class Change:
+        paths: ClassVar = {"git": git, "bazaar": bazaar}
+
+        def read(self, kind):
+            report = import_source(source)
+            assert (report.ok, report.problems) == (True, [])
+            return Review.objects.get(number=self.paths[kind].rpartition("/")[2])
+
+        def diff(self, kind):
+            return launchpad.path_of(launchpad.entries[self.paths[kind]]["preview_diff_link"])
+
+        def asked_for_diffs(self):
+            return [path for _, path in launchpad.requests if "+preview-diff" in path]
+
+    return Change()
+
+
+def test_a_git_proposal_says_what_is_merged_into_what(change):
+    review = change.read("git")
+    host = review.source_url.removesuffix("~ada/thing/+git/fork")
+    assert host.startswith("https://")
+    assert (review.source_branch, review.branch) == ("fix", "refs/heads/fix")
+    assert (review.target_url, review.target_branch) == (f"{host}~ada/thing/+git/main", "master")
+    assert (review.prerequisite_url, review.prerequisite_branch) == (f"{host}~ada/thing/+git/base", "first")
+    assert review.target == "~ada/thing/+git/main:master"
+    assert review.prerequisite == "~ada/thing/+git/base:first"
+
+
+def test_a_bazaar_proposal_says_what_is_merged_into_what(change):
+    review = change.read("bazaar")
+    assert (review.source_url, review.source_branch) == ("lp:~ada/thing/fix", "")
+    assert (review.target_url, review.target_branch) == ("lp:~ada/thing/trunk", "")
+    assert review.target == "lp:~ada/thing/trunk"
+    assert (review.prerequisite_url, review.prerequisite) == ("lp:~ada/thing/before",) * 2
+
+
+def test_description_and_commit_message_are_kept_whole(change):
+    review = change.read("git")
+    assert review.description == "Why.\nMore."
+    assert review.commit_message == "\n  Fix it  \n\nBecause."
+
+
+def test_a_bugs_description_is_its_own(launchpad, bugs):
+    task = launchpad.bug(1)
+    launchpad.put("bugs/1", {**launchpad.entry("bugs/1"), "description": "A new charm."})
+    import_source(bugs(task))
+    assert (only().description, only().target) == ("A new charm.", "charms")
+
+
+@pytest.mark.parametrize("kind", ["git", "bazaar"])
+def test_conflicts_and_lines_are_those_of_the_diff(change, sandbox, kind):
+    sandbox.launchpad.push(change.paths[kind], "--- a\n+++ a\n+1\n+2\n-3\n", conflicts="Text conflict in a\n")
+    review = change.read(kind)
+    assert (review.conflicts, review.conflicts_text) == (True, "Text conflict in a")
+    assert (review.lines_added, review.lines_removed, review.target_revision) == (2, 1, "trunk-1")
+
+
+@pytest.mark.parametrize("kind", ["git", "bazaar"])
+def test_a_push_that_mends_a_conflict_is_seen(change, sandbox, kind):
+    sandbox.launchpad.push(change.paths[kind], conflicts="Text conflict in a\n")
+    assert change.read(kind).conflicts_since is not None
+    sandbox.launchpad.push(change.paths[kind])
+    review = change.read(kind)
+    assert (review.conflicts, review.conflicts_text, review.conflicts_since) == (False, "", None)
+
+
+def test_a_conflict_that_stays_is_one_since_it_was_first_seen(change, sandbox):
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in a\n")
+    since = change.read("git").conflicts_since
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in b\n")
+    review = change.read("git")
+    assert (review.conflicts_text, review.conflicts_since) == ("Text conflict in b", since)
+
+
+@pytest.mark.parametrize("kind", ["git", "bazaar"])
+def test_an_unchanged_diff_is_read_once(change, kind):
+    review = change.read(kind)
+    assert change.asked_for_diffs().count("/devel/" + change.diff(kind)) == 1
+    assert refresh(review) == ""
+    change.read(kind)
+    assert change.asked_for_diffs().count("/devel/" + change.diff(kind)) == 1
+
+
+@pytest.mark.parametrize("answer", [404, 500])
+def test_a_diff_that_cant_be_read_is_no_loss_of_its_item(change, sandbox, answer):
+    sandbox.launchpad.hidden[change.diff("bazaar")] = answer
+    review = change.read("bazaar")
+    assert (review.state, review.conflicts, review.lines_added) == ("pending", None, None)
+    del sandbox.launchpad.hidden[change.diff("bazaar")]
+    assert refresh(review) == ""
+    assert change.read("bazaar").conflicts is False
+
+
+def test_without_a_diff_it_is_not_known_whether_it_conflicts(change, sandbox):
+    sandbox.launchpad.change(change.paths["git"], preview_diff_link=None)
+    review = change.read("git")
+    assert (review.conflicts, review.lines_added, review.diff_url) == (None, None, "")
+
+
+def test_a_stale_diff_of_an_older_revision_says_nothing_of_this_one(change, sandbox):
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in a\n")
+    sandbox.launchpad.change(change.diff("git"), stale=True, source_revision_id="0" * 40)
+    review = change.read("git")
+    assert review.conflicts is None
+    assert review.revision == sandbox.launchpad.entries["~ada/thing/+git/fork/+ref/fix"]["commit_sha1"]
+
+
+def test_a_diff_that_is_stale_because_its_target_moved_still_counts(change, sandbox):
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in a\n")
+    sandbox.launchpad.change(change.diff("git"), stale=True)
+    assert change.read("git").conflicts is True
+
+
+def test_a_new_revision_without_its_diff_forgets_the_old_conflict(change, sandbox):
+    sandbox.launchpad.push(change.paths["bazaar"], conflicts="Text conflict in a\n")
+    change.read("bazaar")
+    sandbox.launchpad.push(change.paths["bazaar"])
+    sandbox.launchpad.hidden[change.diff("bazaar")] = 404
+    review = change.read("bazaar")
+    assert (review.conflicts, review.conflicts_since) == (None, None)
+
+
+def test_the_diffs_of_many_new_items_are_left_to_the_refresh_that_follows(sandbox, db):
+    many(sandbox.launchpad, proposals=6)
+    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    assert set(Review.objects.values_list("conflicts", flat=True)) == {None}
+    for claimed in claim_due():
+        refresh_by_id(*claimed)
+    assert set(Review.objects.values_list("conflicts", "sync_error")) == {(False, "")}
+
+
+def test_a_private_prerequisite_makes_a_proposal_private(change, sandbox):
+    for path in ("~ada/thing/+git/base", "~ada/thing/before"):
+        sandbox.launchpad.set_private(path)
+    assert import_source(Source.objects.get(name="thing")).private == 2
+    assert not Review.objects.exists()
+
+
+def test_a_hidden_target_is_not_named(launchpad, project):
+    import_source(project(launchpad.proposal(1, target_branch_link="tag:launchpad.net:2008:redacted")))
+    assert (only().target, only().target_url) == ("", "")
