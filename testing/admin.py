@@ -132,8 +132,8 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
                  for a in row.attempts.all()[:100]],
             ),
             Section(
-                "Single tests", ["Outcome", "Suite", "Test", "Seconds", "Output"],
-                [("✓ passed" if r.returncode == 0 else f"✗ failed ({r.returncode})", r.suite, r.test,
+                "Single tests", ["Outcome", "Suite", "Test", "Error", "Seconds", "Output"],
+                [(f"{r.symbol} {r.outcome_words}", r.suite, r.test, r.error,
                   "–" if r.duration is None else round(r.duration, 1),
                   format_html("<details><summary>show</summary><pre>{}</pre></details>", r.tail) if r.tail else "–")
                  for r in results],

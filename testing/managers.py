@@ -6,16 +6,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from reviews.managers import Reader, visibility
 from reviews.models import Review
-from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status
+from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status, TestOutcome
 
 if TYPE_CHECKING:
-    from testing.models import Attempt, TestRun  # noqa: F401  (the models that the querysets are of)
+    from testing.models import Attempt, TestResult, TestRun  # noqa: F401  (the models that the querysets are of)
+
+
+# Single tests that failed, and the order that begins with them.
+FAILED = Q(outcome=TestOutcome.FAIL) | (Q(outcome="") & ~Q(returncode=0))
+FAILED_FIRST = Case(
+    When(FAILED, then=0), When(outcome=TestOutcome.SKIP, then=2), default=1, output_field=IntegerField()
+)
 
 
 class TestRunQuerySet(QuerySet["TestRun"]):
@@ -78,9 +85,11 @@ class TestRunQuerySet(QuerySet["TestRun"]):
         return self.unfinished().filter(~Exists(needed))
 
     def with_test_counts(self) -> TestRunQuerySet:
-        """With ``test_count`` and ``failed_count``: how many single tests each has, and how many of them failed."""
+        """With ``test_count``, ``failed_count`` and ``skipped_count`` of each run's single tests."""
         tests = apps.get_model("testing", "TestResult").objects.filter(run=OuterRef("pk")).order_by().values("run")
-        return self.annotate(test_count=_count(tests), failed_count=_count(tests.exclude(returncode=0)))
+        return self.annotate(
+            test_count=_count(tests), failed_count=_count(tests.failed()), skipped_count=_count(tests.skipped())
+        )
 
     def newest_first(self) -> TestRunQuerySet:
         """In the order of lists."""
@@ -89,6 +98,24 @@ class TestRunQuerySet(QuerySet["TestRun"]):
 
 def _count(rows: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), Value(0))
+
+
+class TestResultQuerySet(QuerySet["TestResult"]):
+    """``TestResult.objects``."""
+
+    __test__ = False
+
+    def failed(self) -> TestResultQuerySet:
+        """Single tests that failed; one that was kept before outcomes were, as its return code says."""
+        return self.filter(FAILED)
+
+    def skipped(self) -> TestResultQuerySet:
+        """Single tests that were not run."""
+        return self.filter(outcome=TestOutcome.SKIP)
+
+    def failed_first(self) -> TestResultQuerySet:
+        """Failed ones, then passed, then skipped ones; each in the order of the run."""
+        return self.order_by(FAILED_FIRST, "position")
 
 
 class AttemptQuerySet(QuerySet["Attempt"]):

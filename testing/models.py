@@ -14,7 +14,7 @@ from encrypted_fields.fields import EncryptedCharField
 from accounts.models import Person
 from reviews.models import Review, Source
 from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status, TestOutcome
-from testing.managers import AttemptQuerySet, TestRunQuerySet
+from testing.managers import AttemptQuerySet, TestResultQuerySet, TestRunQuerySet
 
 __all__ = [
     "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Job", "PlanRow", "Server", "Status",
@@ -168,6 +168,7 @@ class TestRun(models.Model):
     # Set on rows that ``with_test_counts`` reads.
     test_count: int
     failed_count: int
+    skipped_count: int
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -275,7 +276,7 @@ class Attempt(models.Model):
 
 
 class TestResult(models.Model):
-    """One single test of a finished run, as its results file had it."""
+    """One single test of a finished run, as its results file or test report had it."""
 
     __test__ = False
 
@@ -289,9 +290,28 @@ class TestResult(models.Model):
     duration = models.FloatField(null=True, blank=True, help_text="Seconds.")
     output = models.TextField(blank=True)
 
+    objects: ClassVar = TestResultQuerySet.as_manager()
+
     class Meta:
         ordering = ["run", "position"]
         constraints = [models.UniqueConstraint(fields=["run", "position"], name="one_result_per_position")]
 
     def __str__(self) -> str:
         return self.test
+
+    @property
+    def known_outcome(self) -> str:
+        """Its outcome; one that was kept before outcomes were has that of its return code."""
+        return self.outcome or (TestOutcome.PASS if self.returncode == 0 else TestOutcome.FAIL)
+
+    @property
+    def outcome_words(self) -> str:
+        """The outcome in words; a return code that says more than that it failed is named."""
+        code = (
+            f" ({self.returncode})" if self.known_outcome == TestOutcome.FAIL and self.returncode not in (0, 1) else ""
+        )
+        return f"{TestOutcome(self.known_outcome).label}{code}"
+
+    @property
+    def symbol(self) -> str:
+        return {TestOutcome.PASS: "✓", TestOutcome.FAIL: "✗"}.get(TestOutcome(self.known_outcome), "–")

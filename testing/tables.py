@@ -10,12 +10,13 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, F, IntegerField, When, Window
+from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from reviews.models import Review
 from reviews.tables import SQUARE_CELLS
+from testing.managers import FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.signals import runs_shown
 
@@ -73,6 +74,7 @@ class RunRow:
     outdated: bool
     tests: int
     failed: int
+    skipped: int
     results: list[TestResult]
     attempts: list[AttemptRow]
     note: str = ""  # what another room has to say of it
@@ -84,6 +86,14 @@ class RunRow:
     @property
     def symbol(self) -> str:
         return SYMBOLS[self.run.status]
+
+    @property
+    def tests_words(self) -> str:
+        """What became of its single tests, as ``2 of 41 failed, 3 skipped``."""
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        if self.failed:
+            return f"{self.failed} of {self.tests} failed{skipped}"
+        return f"{self.tests - self.skipped} of {self.tests} passed{skipped}" if skipped else f"{self.tests} passed"
 
     @property
     def more(self) -> int:
@@ -156,8 +166,7 @@ def attempts_by_run(runs: list[TestRun]) -> dict[int, list[Attempt]]:
 
 def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestResult]]:
     """The first single tests of each run of the current revision, failed ones first, by the run's id. One query."""
-    failed_first = Case(When(returncode=0, then=1), default=0, output_field=IntegerField())
-    place = Window(RowNumber(), partition_by=F("run_id"), order_by=[failed_first, F("position")])
+    place = Window(RowNumber(), partition_by=F("run_id"), order_by=[FAILED_FIRST, F("position")])
     current = [run for run in runs if run.revision == review.revision]
     results = TestResult.objects.filter(run__in=current).annotate(place=place).filter(place__lte=MAX_RESULTS)
     found: dict[int, list[TestResult]] = defaultdict(list)
@@ -181,7 +190,7 @@ def build_row(
     """The row of a run that ``with_test_counts`` read."""
     rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
     outdated = run.revision != review.revision
-    return RunRow(run, outdated, run.test_count, run.failed_count, results, rows, note)
+    return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows, note)
 
 
 def describe_attempt(attempt: Attempt, run: TestRun) -> str:

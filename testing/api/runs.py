@@ -12,7 +12,7 @@ from rest_framework.generics import ListAPIView, RetrieveAPIView
 
 from core.api.pagination import ApiPagination
 from testing.managers import TestRunQuerySet
-from testing.models import Status, TestResult, TestRun
+from testing.models import Status, TestOutcome, TestResult, TestRun
 
 MAX_TESTS = 100  # single tests of each run in a list; the run itself has all of them
 
@@ -20,9 +20,11 @@ MAX_TESTS = 100  # single tests of each run in a list; the run itself has all of
 class SingleTestSerializer(serializers.ModelSerializer[TestResult]):
     """One single test, without its output."""
 
+    outcome = serializers.ChoiceField(choices=TestOutcome.choices, source="known_outcome", read_only=True)
+
     class Meta:
         model = TestResult
-        fields = ["suite", "test", "returncode", "duration"]
+        fields = ["suite", "test", "returncode", "duration", "outcome", "error"]
 
 
 class TestRunSerializer(serializers.ModelSerializer[TestRun]):
@@ -64,7 +66,14 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
             "finished_at": instance.finished_at,
             "posted_at": instance.posted_at,
             "tests": [
-                {"suite": test.suite, "test": test.test, "returncode": test.returncode, "duration": test.duration}
+                {
+                    "suite": test.suite,
+                    "test": test.test,
+                    "returncode": test.returncode,
+                    "duration": test.duration,
+                    "outcome": test.known_outcome,
+                    "error": test.error,
+                }
                 for test in getattr(instance, "shown_results", ())
             ],
         }

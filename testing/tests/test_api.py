@@ -112,6 +112,17 @@ def test_the_json_of_a_run_is_what_its_fields_say(line):
     assert JSONRenderer().render(TestRunSerializer(run).data) == JSONRenderer().render(by_fields)
 
 
+def test_each_single_test_has_its_outcome_and_error(client, line):
+    run = line.test_runs.get()
+    TestResult.objects.create(run=run, position=0, test="old", returncode=2)  # from before outcomes were kept
+    TestResult.objects.create(run=run, position=1, test="older")
+    TestResult.objects.create(run=run, position=2, test="new", outcome="skip", error="needs power8")
+    tests = client.get(f"/api/test-runs/{run.pk}/").json()["tests"]
+    assert [(test["test"], test["outcome"], test["error"]) for test in tests] == [
+        ("old", "fail", ""), ("older", "pass", ""), ("new", "skip", "needs power8"),
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def launch(client, line):
     user = User.objects.create(username="carol", person=Person.objects.create(username="carol", is_reviewer=True))

@@ -103,7 +103,7 @@ def test_single_tests_failed_first_and_their_output_on_demand(client):
         + [TestResult(run=run, position=40, suite="bundle", test="<b>", returncode=3, output=hostile)]
     )
     page = page_of(client, review)
-    assert "1 failed</strong>" in page
+    assert "1 of 41 failed</strong>" in page
     assert page.index("failed (3)") < page.index("t0-x")
     assert "1 min 15 s" in page
     assert "t39-x" not in page  # the run's page has them all
@@ -115,6 +115,31 @@ def test_single_tests_failed_first_and_their_output_on_demand(client):
     assert "&lt;script&gt;alert(1)" in output
     assert "<script>alert" not in output
     assert "é" * 20_000 in output
+
+
+@pytest.mark.django_db
+def test_skipped_tests_are_counted_apart_and_say_why(client):
+    run = make_run(make(1), status=Status.FAIL)
+    outcomes = ["skip", "fail", "pass", "pass"]
+    TestResult.objects.bulk_create(
+        TestResult(run=run, position=n, test=f"t{n}", outcome=outcome, error=f"why {n}", returncode=outcome == "fail")
+        for n, outcome in enumerate(outcomes)
+    )
+    page = words(page_of(client, run.review))
+    assert "Tests: <strong>1 of 4 failed, 1 skipped</strong>" in page
+    assert page.index("why 1") < page.index(">t2<") < page.index("–</span> skipped") < page.index("why 0")
+    assert "1 of 4 failed, 1 skipped" in client.get(f"/reviews/{run.review_id}/test-runs/{run.pk}/").content.decode()
+    alone = client.get(f"/reviews/{run.review_id}/test-runs/{run.pk}/tests/0/").content.decode()
+    assert ("skipped" in alone, "why 0" in alone) == (True, True)
+
+
+@pytest.mark.django_db
+def test_where_nothing_failed_skipped_tests_are_not_called_passed(client):
+    run = make_run(make(1))
+    TestResult.objects.create(run=run, position=0, test="t0")
+    assert "Tests: 1 passed" in page_of(client, run.review)
+    TestResult.objects.create(run=run, position=1, test="t1", outcome="skip")
+    assert "Tests: 1 of 2 passed, 1 skipped" in page_of(client, run.review)
 
 
 @pytest.mark.django_db
