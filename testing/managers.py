@@ -88,7 +88,9 @@ class TestRunQuerySet(QuerySet["TestRun"]):
         """With ``test_count``, ``failed_count`` and ``skipped_count`` of each run's single tests."""
         tests = apps.get_model("testing", "TestResult").objects.filter(run=OuterRef("pk")).order_by().values("run")
         return self.annotate(
-            test_count=_count(tests), failed_count=_count(tests.failed()), skipped_count=_count(tests.skipped())
+            test_count=_count(tests),
+            failed_count=_count(tests.filter(FAILED)),
+            skipped_count=_count(tests.filter(outcome=TestOutcome.SKIP)),
         )
 
     def newest_first(self) -> TestRunQuerySet:

@@ -43,7 +43,7 @@ def sweep() -> SweepReport:
         report.canceled = cancel_pointless(TestRun.objects.all(), MAX_CANCELED)
     ci = get_ci()
     if reason := ci.unconfigured():
-        put_off(TestRun.objects.due(), reason, UNCONFIGURED_PAUSE)
+        report.problems[reason] += put_off(TestRun.objects.due(), reason, UNCONFIGURED_PAUSE)
         return report
     if due["send"]:
         send_due(ci, report, started + TIME_LIMIT_SECONDS * SENDING_UNTIL)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -25,14 +26,15 @@ LONGEST_PAUSE = 3600  # seconds
 
 @dataclass
 class SweepReport:
-    """What one sweep did."""
+    """What one sweep did. ``problems`` are what kept runs from being brought on, in words, and how many each."""
 
     canceled: int = 0
     sent: int = 0
     refused: int = 0
     recovered: int = 0
-    lost: int = 0
+    lost: int = 0  # without an outcome in time, or it could not be looked for
     collected: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,13 @@ def current_attempts(runs: list[TestRun]) -> dict[int, Attempt]:
     return {attempt.run_id: attempt for attempt in Attempt.objects.filter(run__in=runs).current()}
 
 
-def put_off(due: QuerySet[TestRun], reason: str, seconds: float) -> None:
-    """Let due runs wait, and say why. What another process holds is left to it."""
+def put_off(due: QuerySet[TestRun], reason: str, seconds: float) -> int:
+    """Let due runs wait, and say why. What another process holds is left to it. Returns how many wait."""
     with transaction.atomic():
         rows = due.order_by("pk").select_for_update(skip_locked=True, no_key=True)
         keys = list(rows.values_list("pk", flat=True)[:MAX_PUT_OFF])
         until = timezone.now() + timedelta(seconds=seconds)
-        TestRun.objects.filter(pk__in=keys).update(error=reason, next_attempt_at=until)
+        return TestRun.objects.filter(pk__in=keys).update(error=reason, next_attempt_at=until)
 
 
 def is_down(answers: Sequence[tuple[object, object]]) -> TemporaryError | None:

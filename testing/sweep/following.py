@@ -36,6 +36,7 @@ def follow_due(ci: CIBackend, report: SweepReport, until: float) -> None:
             if isinstance(found, CIError):
                 record_failure(claim.run, found)
                 report.lost += 1
+                report.problems[str(found)] += 1
             elif record_outcome(claim.run, found):
                 report.recovered += 1
             else:

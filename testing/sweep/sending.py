@@ -35,11 +35,12 @@ def send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
             if isinstance(answer, CIError):
                 record_refusal(claim.run, answer)
                 report.refused += 1
+                report.problems[str(answer)] += 1
             else:
                 record_acceptance(claim.run, answer)
                 report.sent += 1
         if problem := is_down(answers):  # an engine that is down is asked a few times a sweep, not once a run
-            put_off(due, str(problem), settings.TESTING_FIRST_PAUSE)
+            report.problems[str(problem)] += put_off(due, str(problem), settings.TESTING_FIRST_PAUSE)
             return
 
 
