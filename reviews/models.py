@@ -182,6 +182,13 @@ class Source(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def builds_get_proposal_page(self) -> bool:
+        """Whether a build's ``url`` is the proposal's page, as the classic runner expects: it merges by itself."""
+        if self.build_url == self.BuildUrl.BY_KIND:
+            return self.kind == self.Kind.TEAM_BRANCHES
+        return self.build_url == self.BuildUrl.PROPOSAL_PAGE
+
 
 class Review(models.Model):
     """One imported item: a merge proposal (``update``) or a bug task (``new``)."""
@@ -350,6 +357,12 @@ class Review(models.Model):
             return True
         shared = self.source is not None and self.source.private_items == Source.PrivateItems.REVIEWERS
         return shared and may_see_private(user)
+
+    @property
+    def build_url(self) -> str:
+        """What a build gets as its ``url``: what is proposed, or its page (reads the source)."""
+        is_page = self.kind == self.Kind.UPDATE and self.source is not None and self.source.builds_get_proposal_page
+        return self.url if is_page else self.test_url or self.url
 
     @property
     def is_in_queue(self) -> bool:

@@ -36,6 +36,7 @@ CALLBACK_STATUS: dict[str, str] = {
     "NOT_BUILT": Status.ERROR,
 }
 PART_ONLY = "This is a part of the build, as a matrix job's cell: only the whole build has an outcome."
+MAX_REVISION = 255  # characters
 ACCEPTED = f"Accepted, in any case: {', '.join(CALLBACK_STATUS)}."
 
 
@@ -102,9 +103,12 @@ def _find_attempt(token: str, run_id: int, last_attempt: int) -> int | None:
     return None
 
 
-def apply_callback(run_id: int, token: str, status: str, build_url: str = "", result_url: str = "") -> CallbackResult:
+def apply_callback(
+    run_id: int, token: str, status: str, build_url: str = "", result_url: str = "", target_revision: str = ""
+) -> CallbackResult:
     """Apply what a build reports; harmless when repeated, late or out of order.
 
+    ``target_revision`` is what the build merged into, where it says so.
     A ``build_url`` that is no build of our own job is kept as a link, and nothing else is done with it.
     Raises UnknownRun, WrongToken or InvalidCallback, and then nothing has changed.
     """
@@ -114,6 +118,7 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
     if meaning is None:
         raise InvalidCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
+    target_revision = revision_id("target_revision", target_revision)
     ci = get_ci()
     with transaction.atomic():
         try:
@@ -127,6 +132,8 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
         build = ci.build_of_job(build_url)
         if meaning != Status.RUNNING and not build and ci.is_part_of_build(build_url):
             return CallbackResult(run, False, PART_ONLY)
+        is_new_target = target_revision not in ("", run.target_revision)
+        run.target_revision = target_revision or run.target_revision
         if meaning != Status.RUNNING:
             reason = f"The build reported {word}." if meaning == Status.ERROR else ""
             finish(
@@ -138,9 +145,19 @@ def apply_callback(run_id: int, token: str, status: str, build_url: str = "", re
             start(run, link=build_url, build=build)
         elif build_url and not run.build_url:
             record_build(run, link=build_url, build=build)
+        elif is_new_target:
+            record_build(run, link=run.build_url, build="")
         else:
             return CallbackResult(run, False, "The run is running already.")
     return CallbackResult(run, True)
+
+
+def revision_id(field: str, revision: str) -> str:
+    """The revision if it can be one, without blanks around it, or empty. Raises InvalidCallback."""
+    revision = revision.strip()
+    if len(revision) > MAX_REVISION or not revision.isprintable() or " " in revision:
+        raise InvalidCallback(field, f"{field} must be a revision of at most {MAX_REVISION} characters.")
+    return revision
 
 
 def web_url(field: str, url: str) -> str:

@@ -43,6 +43,25 @@ class ConfigurationError(CIError):
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What is merged into what; a text is empty where there is none. Each is a parameter of that name of a build.
+
+    Of Bazaar a URL is all; of Git it is the repository's, and the branch its own. ``merge_proposal`` is the
+    proposal's page, ``bug`` a bug's number.
+    """
+
+    merge_proposal: str = ""
+    source_url: str = ""
+    source_branch: str = ""
+    target_url: str = ""
+    target_branch: str = ""
+    prerequisite_url: str = ""
+    prerequisite_branch: str = ""
+    bug: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildRequest:
     """Everything an engine needs to start a build."""
 
@@ -53,6 +72,7 @@ class BuildRequest:
     revision: str = ""
     branch: str = ""
     cause: str = ""
+    change: Change = Change()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ asked but below the configured Jenkins, and every answer is bounded in bytes and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TypeVar
 
 from django.conf import settings
@@ -16,7 +16,16 @@ from integrations.jenkins.addresses import BUILD_WITH_PARAMETERS, JobAddress
 from integrations.jenkins.answers import Answer, Build, Executable, Job, Queue, QueueItem, read_answer
 from integrations.jenkins.reports import LARGEST_REPORT, REPORT_TREE, SHORT_REPORT_TREE, parse_report
 from integrations.jenkins.results import LARGEST_RESULTS, UNUSABLE, parse_results
-from testing.ci import BuildRecord, BuildRef, BuildRequest, CIBackend, ConfigurationError, Results, TemporaryError
+from testing.ci import (
+    BuildRecord,
+    BuildRef,
+    BuildRequest,
+    Change,
+    CIBackend,
+    ConfigurationError,
+    Results,
+    TemporaryError,
+)
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
 
@@ -26,7 +35,8 @@ MAX_BUILDS = 300  # looked through for one that was lost; some versions of Jenki
 MAX_REASON = 64  # characters kept of Jenkins' word for a result
 CANCELLED = "cancelled in Jenkins"
 PARAMETERS_TREE = "actions[parameters[name,value]]"
-PARAMETERS = ("url", "callback_url", "job_id", "envs", "revision")  # what the job has to declare
+PARAMETERS = ("url", "callback_url", "job_id", "envs")  # what the job has to declare
+CHANGE_PARAMETERS = tuple(field.name for field in fields(Change))  # what it declares if it needs them
 
 # Jenkins' words for the result of a build, and the outcome they mean for us.
 OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "FAILURE": "fail", "ABORTED": "error", "NOT_BUILT": "error"}
@@ -92,6 +102,7 @@ class Jenkins(CIBackend):
             "job_id": str(request.run_id),
             "envs": request.substrate,
         }
+        parameters |= asdict(request.change)  # empty ones too: else a default that the job declares takes their place
         optional = {"token": settings.JENKINS_TOKEN, "revision": request.revision, "branch": request.branch}
         parameters |= {name: value for name, value in optional.items() if value}
         target = f"{self.job.url}/{BUILD_WITH_PARAMETERS}"
@@ -245,6 +256,12 @@ class Jenkins(CIBackend):
                 "Declare them as text parameters (docs/jenkins.md)."
             )
         notes = []
+        declares_merge = "merge_proposal" in job.declared() or {"source_url", "target_url"} <= job.declared()
+        if not declares_merge:
+            notes.append(
+                "The job declares none of the parameters that name the target, so it tests what is proposed and not "
+                f"the merge. docs/jenkins.md shows how; these can be declared: {', '.join(CHANGE_PARAMETERS)}."
+            )
         if job.url and not self.job.is_job(job.url):
             problems.append(
                 f"Jenkins says that the job's address is {job.url}: builds that report it are not recognised. "

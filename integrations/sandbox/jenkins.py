@@ -23,7 +23,10 @@ from integrations.sandbox.serving import Answer, Request, SandboxServer, json_an
 JOB = "charm-test"
 TOKEN = "sandbox-job-token"  # noqa: S105 (the sandbox keeps no secrets)
 USER, API_TOKEN = "sandbox", "sandbox-api-token"
-PARAMETERS = ("url", "callback_url", "job_id", "envs", "revision", "branch")
+PARAMETERS = (
+    "url", "callback_url", "job_id", "envs", "revision", "branch", "merge_proposal", "source_url", "source_branch",
+    "target_url", "target_branch", "prerequisite_url", "prerequisite_branch", "bug", "title",
+)  # fmt: skip
 WITH_RESULTS = ("SUCCESS", "UNSTABLE")  # builds that end so have archived a results.json
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL", "ABORTED": "ERROR"}
 TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests/20-relations", "tests/30-upgrade")

@@ -35,6 +35,9 @@ class CallbackSerializer(serializers.Serializer[Any]):
     )
     build_url = serializers.CharField(required=False, allow_blank=True, default="")
     result_url = serializers.CharField(required=False, allow_blank=True, default="")
+    target_revision = serializers.CharField(
+        required=False, allow_blank=True, default="", help_text="The revision that it was merged into."
+    )
 
 
 class CallbackAnswerSerializer(TestRunSerializer):
@@ -85,7 +88,7 @@ class CallbackView(APIView):
             raise NotFound("There is no such test run.")
         said = CallbackSerializer(data={} if body is None else body)
         complete = said.is_valid()
-        facts = said.validated_data if complete else {"status": "", "build_url": "", "result_url": ""}
+        facts = said.validated_data if complete else {"status": ""}
         try:
             result = apply_callback(pk, request.query_params.get("token", ""), **facts)
         except UnknownRun:

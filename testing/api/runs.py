@@ -41,8 +41,9 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
     class Meta:
         model = TestRun
         fields = [
-            "id", "review", "substrate", "status", "attempt", "revision", "outdated", "build_url", "result_url",
-            "error", "requested_by", "next_attempt_at", "created_at", "started_at", "finished_at", "posted_at", "tests",
+            "id", "review", "substrate", "status", "attempt", "revision", "outdated", "target_revision", "build_url",
+            "result_url", "error", "requested_by", "next_attempt_at", "created_at", "started_at", "finished_at",
+            "posted_at", "tests",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -56,6 +57,7 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
             "attempt": instance.attempt,
             "revision": instance.revision,
             "outdated": instance.outdated,
+            "target_revision": instance.target_revision,
             "build_url": instance.build_url,
             "result_url": instance.result_url,
             "error": instance.error,

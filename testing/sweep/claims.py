@@ -72,7 +72,7 @@ def claim_rows(due: QuerySet[Any], column: str, most: int = CHUNK) -> list[Any]:
 def claim_to_send(due: QuerySet[TestRun]) -> list[Claim]:
     """Take a chunk of runs that are to be sent; their attempts say from here on that they are being sent."""
     with transaction.atomic():
-        runs = claim_rows(due.select_related("review", "substrate"), "next_attempt_at")
+        runs = claim_rows(due.select_related("review__source", "substrate"), "next_attempt_at")
         attempts = current_attempts(runs)
         unsure = {run_id for run_id, attempt in attempts.items() if attempt.outcome in UNSURE}
         known = [attempt.pk for attempt in attempts.values()]

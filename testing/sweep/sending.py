@@ -11,14 +11,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.concurrency import ask_all
+from reviews.models import Review
 from testing.callbacks import callback_url_of
-from testing.ci import BuildRef, BuildRequest, CIBackend, CIError, TemporaryError
+from testing.ci import BuildRef, BuildRequest, Change, CIBackend, CIError, TemporaryError
 from testing.models import AttemptOutcome, Status, TestRun
 from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_send, is_down, pause_after, put_off
 from testing.sweep.lookups import SOON, find_builds
 from testing.transitions import accept, lock_run
 
 logger = structlog.get_logger(__name__)
+
+MAX_TITLE = 200  # characters
 
 
 def send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
@@ -53,12 +56,33 @@ def build_request(run: TestRun) -> BuildRequest:
     """The build request of the run's current attempt."""
     return BuildRequest(
         run_id=run.pk,
-        url=run.review.test_url or run.review.url,
+        url=run.review.build_url,
         substrate=run.substrate.name,
         callback_url=callback_url_of(run),
         revision=run.revision,
         branch=run.review.branch,
         cause=f"Review Queue: {run.review.title}"[:200],
+        change=change_of(run),
+    )
+
+
+def change_of(run: TestRun) -> Change:
+    """What the run merges into what, for its build. The target is the run's own, where it was known when it was made.
+
+    The title is one line of at most ``MAX_TITLE`` characters: parameters can be part of a URL.
+    """
+    review = run.review
+    is_proposal = review.kind == Review.Kind.UPDATE
+    return Change(
+        merge_proposal=review.url if is_proposal else "",
+        source_url=review.source_url or review.test_url,
+        source_branch=review.source_branch,
+        target_url=run.target_url or review.target_url,
+        target_branch=run.target_branch or review.target_branch,
+        prerequisite_url=review.prerequisite_url,
+        prerequisite_branch=review.prerequisite_branch,
+        bug="" if is_proposal or review.number is None else str(review.number),
+        title=" ".join(review.title.split())[:MAX_TITLE],
     )
 
 

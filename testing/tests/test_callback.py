@@ -114,6 +114,9 @@ def test_get_is_not_allowed(client, run):
         ({"build_url": "http://[broken"}, "build_url"),
         ({"build_url": "http://a b/"}, "build_url"),
         ({"result_url": "file:///etc/passwd"}, "result_url"),
+        ({"target_revision": "two words"}, "target_revision"),
+        ({"target_revision": "a\nb"}, "target_revision"),
+        ({"target_revision": "x" * 256}, "target_revision"),
         ({"build_url": "http://example.com/" + "x" * 1000}, "build_url"),
     ],
 )
@@ -160,6 +163,27 @@ def test_a_body_without_a_known_status_is_refused_whatever_it_says(client, run, 
 def test_a_build_url_that_comes_with_the_second_running_is_kept(client, run):
     report(client, run, "RUNNING", build_url="")
     assert report(client, run, "RUNNING").json()["build_url"] == BUILD
+
+
+@pytest.mark.parametrize("words", [["RUNNING"], ["PASS"], ["RUNNING", "RUNNING"], ["RUNNING", "FAIL"]])
+def test_the_revision_that_it_was_merged_into_is_kept_whenever_it_is_said(client, run, words):
+    for word in words[:-1]:
+        report(client, run, word)
+    answer = report(client, run, words[-1], target_revision=" 9b1e77aa\n").json()
+    assert (answer["applied"], answer["target_revision"]) == (True, "9b1e77aa")
+
+
+def test_a_report_without_the_revision_of_the_target_leaves_it(client, run):
+    report(client, run, "RUNNING", target_revision="9b1e77aa")
+    assert report(client, run, "PASS").json()["target_revision"] == "9b1e77aa"
+
+
+def test_the_next_attempt_is_merged_anew(client, run):
+    report(client, run, "RUNNING", target_revision="9b1e77aa")
+    with transaction.atomic():
+        give_up_attempt(lock_run(run.pk), "No answer.")
+    run.refresh_from_db()
+    assert run.target_revision == ""
 
 
 def test_the_answer_says_what_the_api_says_of_the_run(client, run):

@@ -3,6 +3,7 @@
 import json
 import time
 from itertools import pairwise
+from urllib.parse import parse_qsl
 
 import pytest
 import requests
@@ -12,6 +13,7 @@ from integrations.jenkins.backend import Jenkins
 from integrations.sandbox import SandboxJenkins
 from integrations.tests.certificates import make_certificate
 from integrations.tests.scripted import ScriptedJenkins
+from reviews.models import Review, Source
 from testing.callbacks import callback_url_of
 from testing.ci import BuildRef
 from testing.models import Status
@@ -29,12 +31,72 @@ def test_the_request_says_what_to_test_where_and_whom_to_call(review, jenkins):
     [asked] = jenkins.asked
     assert asked["method"] == "GET"  # with only the job's token, Jenkins' CSRF filter refuses a POST
     sent = asked["parameters"]
-    assert sent["url"] == "lp:~ada/charms/trusty/mysql/fix"
+    assert sent["url"] == "https://code.launchpad.net/~ada/charms/trusty/mysql/fix/+merge/1"
     assert (sent["token"], sent["job_id"], sent["envs"]) == ("s3cret-job-token", str(run.pk), "lxc")
     assert sent["revision"] == "rev-1"
     assert sent["callback_url"].startswith(f"http://localhost:8000/api/test-runs/{run.pk}/callback/?token=")
     assert (run.status, run.attempt, run.error) == (Status.PENDING, 1, "")
     assert run.attempts.get().queue_url == f"{jenkins.url}queue/item/1/"
+
+
+def test_the_request_says_what_is_merged_into_what(review, jenkins):
+    Review.objects.update(
+        source_url="https://git.example/fork", source_branch="fix", target_url="https://git.example/main",
+        target_branch="master", prerequisite_url="https://git.example/base", prerequisite_branch="first",
+        title="Fix\n it " + "x" * 300,
+    )  # fmt: skip
+    jenkins.accepts()
+    sweep()
+    sent = jenkins.asked[0]["parameters"]
+    assert sent["merge_proposal"] == review.url
+    assert (sent["source_url"], sent["source_branch"]) == ("https://git.example/fork", "fix")
+    assert (sent["target_url"], sent["target_branch"]) == ("https://git.example/main", "master")
+    assert (sent["prerequisite_url"], sent["prerequisite_branch"]) == ("https://git.example/base", "first")
+    assert sent["title"] == ("Fix it " + "x" * 300)[:200]
+
+
+def test_parameters_that_say_nothing_are_sent_empty(review, jenkins, settings):
+    settings.JENKINS_USER, settings.JENKINS_API_TOKEN = "ci", "11abc"
+    jenkins.accepts()
+    sweep()
+    sent = dict(parse_qsl(jenkins.asked[0]["body"], keep_blank_values=True))
+    for name in ("source_branch", "target_url", "target_branch", "prerequisite_url", "prerequisite_branch", "bug"):
+        assert sent[name] == ""
+
+
+def test_of_a_bug_its_number_is_sent_and_no_proposal(review, jenkins):
+    Review.objects.update(kind="new", number=42)
+    jenkins.accepts()
+    sweep()
+    sent = jenkins.asked[0]["parameters"]
+    assert (sent["bug"], sent["url"]) == ("42", review.test_url)
+    assert "merge_proposal" not in sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "build_url", "is_page"),
+    [
+        ("team-branches", "", True),
+        ("team-branches", "proposed", False),
+        ("project", "", False),
+        ("project", "proposal-page", True),
+    ],
+)
+def test_a_source_says_what_url_a_build_gets(review, jenkins, kind, build_url, is_page):
+    Source.objects.filter(pk=review.source_id).update(kind=kind, build_url=build_url)
+    jenkins.accepts()
+    sweep()
+    assert jenkins.asked[0]["parameters"]["url"] == (review.url if is_page else review.test_url)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_said"), [((), True), (("merge_proposal",), False), (("source_url", "target_url"), False)]
+)
+def test_the_diagnosis_says_that_a_job_is_not_told_the_target(sandbox, more, is_said):
+    sandbox.jenkins.declared = ("url", "callback_url", "job_id", "envs", *more)
+    diagnosis = Jenkins().diagnose()
+    assert diagnosis.problems == []
+    assert any("not the merge" in note for note in diagnosis.notes) is is_said
 
 
 def test_with_a_user_and_api_token_it_posts_with_basic_authentication(review, jenkins, settings):
