@@ -56,7 +56,11 @@ REVIEW_FIELDS: dict[str | None, tuple[str, ...]] = {
         "url", "api_url", "number", "bug_target", "launchpad_status", "duplicate_of", "private", "created_at",
         "updated_at",
     ),
-    "What is tested": ("test_url", "branch", "revision"),
+    "What is tested": (
+        "test_url", "branch", "revision", "target", "target_url", "target_branch", "target_revision", "prerequisite",
+        "prerequisite_url", "prerequisite_branch", "conflicts", "conflicts_text", "conflicts_since", "lines_added",
+        "lines_removed",
+    ),
     "Import": ("imported_at", "synced_at", "due_at", "sync_error", "looked_at", "missing_since", "missing_looks"),
 }  # fmt: skip
 WEBHOOK_STEPS = (
@@ -263,7 +267,8 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
     readonly_fields = ["last_import_at", "last_success_at", "last_error"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments"]
+        what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
+                "build_url"]  # fmt: skip
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]
         has_secret = bool(obj and obj.webhook_secret)

@@ -26,7 +26,7 @@ MAX_RESULTS = 25  # single tests of a run that the review's page shows, failed o
 # What of a run changes the version of the part of the page that shows it.
 VERSION_FIELDS = (
     "pk", "status", "attempt", "refusals", "build_url", "result_url", "error", "next_attempt_at", "sent_at",
-    "started_at", "finished_at", "results_due_at", "posted_at",
+    "started_at", "finished_at", "results_due_at", "posted_at", "target_revision",
 )  # fmt: skip
 
 # What each status means, in words beside the status itself.

@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from django.db import transaction
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from testing.callbacks import CALLBACK_STATUS, callback_url_of
 from testing.models import Status, TestRun
 from testing.runs import cancel_run, launch_default_runs
 from testing.sweep import sweep
+from testing.transitions import give_up_attempt, lock_run
 
 BUILD = "http://jenkins.example.com/job/charm-test/7/"
 

@@ -53,6 +53,13 @@ def words(page):
 
 
 @pytest.mark.django_db
+def test_a_run_shows_what_it_was_merged_into(client):
+    review = make(1)
+    make_run(review, target_branch="main", target_revision="9b1e77aa")
+    assert 'merged into <bdi>main</bdi> at <span class="code">9b1e77aa</span>' in words(page_of(client, review))
+
+
+@pytest.mark.django_db
 def test_a_run_shows_its_attempts_and_times(client):
     review = make(1)
     run = make_run(

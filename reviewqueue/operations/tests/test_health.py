@@ -172,7 +172,7 @@ def test_a_jenkins_that_refuses(client, staff, well, fault, words):
 def test_a_job_that_would_never_call_back(client, staff, well):
     well.jenkins.declared = ("url", "envs")
     text = page(client)
-    assert "does not declare the parameters callback_url, job_id, revision" in text
+    assert "does not declare the parameters callback_url, job_id;" in text
 
 
 def test_a_jenkins_that_does_not_answer_holds_the_page_up_no_longer_than_its_timeout(client, staff, well, settings):
