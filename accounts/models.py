@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, get_digest_token
 
@@ -30,6 +30,18 @@ class PersonQuerySet(models.QuerySet["Person"]):
     def humans(self) -> PersonQuerySet:
         """Everybody else."""
         return self.exclude(Q(is_bot=True) | Q(username__in=bot_usernames()))
+
+    def named(self) -> PersonQuerySet:
+        """Without the one that stands for everybody whom Launchpad does not name."""
+        return self.exclude(username=HIDDEN_USERNAME)
+
+    def trusted(self) -> PersonQuerySet:
+        """People whose code is tested without asking in every source (docs/specification.md, section 5): reviewers, and
+        those whom a reviewer trusts. A bot only if somebody says so: that it is in a team is no such word."""
+        trusts = Trust.objects.in_force().filter(person=OuterRef("pk"))
+        accounts = User.objects.filter(person=OuterRef("pk"), is_active=True, groups__name=REVIEWERS_GROUP)
+        reviewers = Person.objects.humans().filter(Q(is_reviewer=True) | Exists(accounts))
+        return self.named().filter(Exists(trusts) | Q(pk__in=reviewers.values("pk")))
 
 
 def bot_usernames() -> set[str]:
@@ -87,6 +99,14 @@ class TeamMembership(models.Model):
         return f"{self.person_id} in {self.team}"
 
 
+class TrustQuerySet(models.QuerySet["Trust"]):
+    """``Trust.objects``."""
+
+    def in_force(self) -> TrustQuerySet:
+        """Those that nobody has revoked."""
+        return self.filter(revoked_at__isnull=True)
+
+
 class Trust(models.Model):
     """A reviewer said that a person's code may be tested without being asked each time.
 
@@ -98,6 +118,8 @@ class Trust(models.Model):
     granted_at = models.DateTimeField(default=timezone.now)
     revoked_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar = TrustQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "trusted people"

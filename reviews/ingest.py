@@ -23,6 +23,7 @@ from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Series
 from reviews.people import upsert_people
 from reviews.refresh import due_after
 from reviews.signals import review_closed, reviews_opened, revision_changed
+from reviews.starting import Start, announce_start, apply_rule
 from reviews.votes import count_votes
 from reviews.withdrawal import withdraw
 
@@ -53,11 +54,12 @@ class Before:
     revision: str
     private: bool
     withdrawn: bool
+    start: Start
 
     @classmethod
     def of(cls, review: Review) -> Before:
         withdrawn = review.withdrawn_at is not None
-        return cls(review.state, review.updated_at, review.revision, review.private, withdrawn)
+        return cls(review.state, review.updated_at, review.revision, review.private, withdrawn, Start.of(review))
 
 
 def ingest(
@@ -124,6 +126,7 @@ def _ingest(
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if _apply_activity(review, item, said, before, by_status=state, now=now):
         release(review, "Released: the item changed on Launchpad.")
+    apply_rule([review])
     if said is not None:
         review.synced_at = now
         review.due_at = due_after(review.state, now)
@@ -175,6 +178,7 @@ def ingest_new(
             # One that was closed when first seen did not close today: its last activity is the best that is known.
             review.closed_at = review.updated_at if state in CLOSED_STATES else None
             reviews.append(review)
+        apply_rule(reviews)
         Review.objects.bulk_create(reviews)
         record_all(
             build_event(review, Event.Kind.IMPORTED, new=review.get_state_display(), note=str(source or ""))
@@ -214,10 +218,11 @@ def add_comments(
     ``diff`` is given when it was read as well.
     """
     with transaction.atomic():
-        review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+        review = Review.objects.select_related("source").select_for_update(of=("self",)).get(pk=review_id)
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
         if diff:
             _apply_diff(review, diff, now)
+            apply_rule([review])
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
         review.state = _refine_state(review, review.state)
@@ -246,6 +251,7 @@ def leave(review: Review, reason: str, *, now: datetime) -> None:
     """Make a review ABANDONED; the caller holds its row, saves it, and announces it."""
     review.state, review.state_reason, review.synced_at = State.ABANDONED, reason, now
     review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
+    review.tests_wait_for = ""
     release(review, f"Released: {reason}")
 
 
@@ -381,6 +387,8 @@ def announce(review: Review, before: Before) -> None:
             review_closed.send(Review, review=review)
     elif review.state in TESTABLE_STATES and (review.state != before.state or is_back):
         reviews_opened.send(Review, reviews=[review])
+    if review.revision == before.revision:
+        announce_start([review], {review.pk: before.start})
 
 
 def upsert_series(facts: SeriesFacts, now: datetime) -> Series:

@@ -18,6 +18,7 @@ from reviews.choices import (
     SUBMITTER_STATES,
     Actor,
     State,
+    TestsWaitFor,
 )
 
 if TYPE_CHECKING:
@@ -96,6 +97,15 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def next_for(self, actor: str) -> ReviewQuerySet:
         """Those whose next step is this ``Actor``'s."""
         return self.filter(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
+
+    # By whose code runs.
+    def starting_by_itself(self) -> ReviewQuerySet:
+        """Their tests may start without anybody being asked; ``reviews.starting`` keeps what this reads."""
+        return self.filter(trusted=True, tests_wait_for="")
+
+    def waiting_for_permission(self) -> ReviewQuerySet:
+        """Open ones in the queue whose code runs only when a reviewer allows it."""
+        return self.tracked().open().filter(tests_wait_for=TestsWaitFor.PERMISSION)
 
     # By words.
     def matching(self, text: str) -> ReviewQuerySet:

@@ -9,4 +9,6 @@ from django.dispatch import Signal
 reviews_opened = Signal()  # reviews (a list): first seen, or open again after a closed state
 revision_changed = Signal()  # review, old: the tip that is proposed is another one
 review_closed = Signal()  # review: it entered a closed state
+tests_released = Signal()  # reviews (a list), requested_by: their tests may start by themselves from now on
+tests_held = Signal()  # reviews (a list): their tests may not start by themselves any more
 reviews_withdrawn = Signal()  # reviews (a list): they left the queue for a time, open as they are

@@ -13,6 +13,7 @@ from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
+from accounts.models import User
 from accounts.permissions import person_of
 from core.admin import (
     KeptWhileUsed,
@@ -43,6 +44,17 @@ MAX_RESULTS, MAX_OUTPUT = 300, 2_000  # single tests on a run's page, characters
 OPERATE = "testing.change_testrun"  # who has it may start, retrigger, cancel and recover runs
 MAX_LAUNCHES = 500  # runs that one action launches while the page waits
 MAX_RUNS = 50  # runs on a review's page
+
+
+def may_start_by_hand(request: HttpRequest) -> bool:
+    """Whether who asks may start what does not start by itself: reviewers may (docs/specification.md, section 5)."""
+    return isinstance(request.user, User) and request.user.is_reviewer
+
+
+def check_start_by_hand(request: HttpRequest, review: Review) -> None:
+    """Raises NotAllowed when staff who are no reviewers ask for tests of code that does not run by itself."""
+    if not review.trusted and not may_start_by_hand(request):
+        raise NotAllowed("Its code does not run by itself, and you are no reviewer: a reviewer has to allow it.")
 
 
 class RequesterFilter(TextFilter):
@@ -156,6 +168,7 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
         done, skipped = 0, Counter[str]()
         for run in chosen(request, queryset.select_related("review", "substrate")):
             try:
+                check_start_by_hand(request, run.review)
                 retrigger(run, actor=person_of(request))
                 done += 1
             except NotAllowed as reason:
@@ -225,9 +238,9 @@ def run_default_tests(
     ):  # fmt: skip
         return page
     reviews = chosen(request, queryset)
-    runs = launch_default_runs(reviews, requested_by=person_of(request))
+    runs = launch_default_runs(reviews, requested_by=person_of(request), by_hand=may_start_by_hand(request))
     without = len(reviews) - len({run.review_id for run in runs})
-    reason = "tested already, or neither NEW nor PENDING."
+    reason = "tested already, neither NEW nor PENDING, or waiting for a reviewer to allow it."
     report(request, f"{counted(len(runs), 'run')} launched", Counter({reason: without} if without else {}))
     return None
 
@@ -245,6 +258,7 @@ def run_tests_on(model_admin: QueueModelAdmin, request: HttpRequest, queryset: Q
     limit = max(1, MAX_LAUNCHES // len(substrates))
     for review in chosen(request, queryset, limit=limit):
         try:
+            check_start_by_hand(request, review)
             result = launch_runs(review, substrates, person_of(request))
             launched += len(result.launched)
             skipped.update(f"A run on {run.substrate.name} is under way already." for run in result.already)

@@ -10,6 +10,7 @@ from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, 
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from reviews.choices import TestsWaitFor
 from reviews.managers import Reader, visibility
 from reviews.models import Review
 from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status, TestOutcome
@@ -82,7 +83,11 @@ class TestRunQuerySet(QuerySet["TestRun"]):
         """Unfinished ones that nobody needs any more; ``TestRun.why_pointless`` says why."""
         # Asked this way round, so that only open reviews are looked at, however many closed ones there are.
         needed = Review.objects.open().tracked().filter(pk=OuterRef("review"), revision=OuterRef("revision"))
-        return self.unfinished().filter(~Exists(needed))
+        # What nobody asked for runs only as long as its code is trusted, and is not sent while there are conflicts.
+        reviews = Review.objects.filter(pk=OuterRef("review"))
+        untrusted, conflicting = reviews.filter(trusted=False), reviews.filter(tests_wait_for=TestsWaitFor.CONFLICTS)
+        is_held = Exists(untrusted) | (Q(status=Status.RETRY) & Exists(conflicting))
+        return self.unfinished().filter(~Exists(needed) | (Q(requested_by=None) & is_held))
 
     def with_test_counts(self) -> TestRunQuerySet:
         """With ``test_count``, ``failed_count`` and ``skipped_count`` of each run's single tests."""

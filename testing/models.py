@@ -227,7 +227,15 @@ class TestRun(models.Model):
         """Why nobody needs this unfinished run any more, in a sentence; empty when somebody does (reads the review)."""
         if not self.review.is_open:
             return f"The item is {self.review.get_state_display()}."
-        return "A newer revision is proposed." if self.outdated else self.review.why_untracked
+        if self.outdated:
+            return "A newer revision is proposed."
+        if reason := self.review.why_untracked:
+            return reason
+        if self.requested_by_id is None and not self.review.trusted:
+            return "Its code does not run by itself any more: a reviewer has to allow it."
+        if self.requested_by_id is None and self.status == Status.RETRY and self.review.conflicts:
+            return "It conflicts with its target."
+        return ""
 
 
 class Attempt(models.Model):

@@ -5,8 +5,16 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from accounts.models import Person
 from reviews.models import OPEN_STATES, Review
-from reviews.signals import review_closed, reviews_opened, reviews_withdrawn, revision_changed
+from reviews.signals import (
+    review_closed,
+    reviews_opened,
+    reviews_withdrawn,
+    revision_changed,
+    tests_held,
+    tests_released,
+)
 from testing.models import TestRun
 from testing.runs import cancel_pointless, launch_default_runs
 from testing.squares import update_square
@@ -24,6 +32,18 @@ def on_revision_changed(review: Review, **_: Any) -> None:
     cancel_pointless(TestRun.objects.filter(review=review))
     update_square(review.pk)
     launch_default_runs([review], OPEN_STATES)
+
+
+@receiver(tests_released, dispatch_uid="testing.tests_released")
+def on_released(reviews: Sequence[Review], requested_by: Person | None, **_: Any) -> None:
+    """What waited for permission, or for conflicts to go, is tested now."""
+    launch_default_runs(reviews, OPEN_STATES, requested_by)
+
+
+@receiver(tests_held, dispatch_uid="testing.tests_held")
+def on_held(reviews: Sequence[Review], **_: Any) -> None:
+    """What runs by itself is cancelled, of conflicts only what was not sent yet; what somebody asked for goes on."""
+    cancel_pointless(TestRun.objects.filter(review__in=reviews))
 
 
 @receiver(review_closed, dispatch_uid="testing.review_closed")

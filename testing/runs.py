@@ -66,15 +66,22 @@ def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: P
 
 
 def launch_default_runs(
-    reviews: Sequence[Review], states: Sequence[str] = TESTABLE_STATES, requested_by: Person | None = None
+    reviews: Sequence[Review],
+    states: Sequence[str] = TESTABLE_STATES,
+    requested_by: Person | None = None,
+    *,
+    by_hand: bool = False,
 ) -> list[TestRun]:
     """A run on each default substrate that has none yet for a review's current revision, for however many reviews.
 
-    A constant number of queries. Nothing outside ``states`` is tested by itself. Returns the runs that are new.
+    A constant number of queries. Nothing outside ``states`` is tested by itself, nor what ``reviews.starting`` says has
+    to wait, unless a reviewer starts it ``by_hand``. Returns the runs that are new.
     """
     with transaction.atomic():
         # In the order of their ids, so that no two launches deadlock.
         wanted = Review.objects.tracked().filter(pk__in=[review.pk for review in reviews], state__in=states)
+        if not by_hand:
+            wanted = wanted.starting_by_itself()
         locked = list(wanted.order_by("pk").select_for_update(of=("self",)))
         substrates = list(Substrate.objects.filter(active=True, default=True)) if locked else []
         if not substrates:

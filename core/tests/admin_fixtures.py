@@ -27,7 +27,7 @@ def item(db: None) -> Review:
     now = timezone.now()
     return Review.objects.create(
         title="<b>mysql</b>", kind="update", state="pending", url="https://lp/1", api_url="https://api/1",
-        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now, revision="1",
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now, revision="1", trusted=True,
     )  # fmt: skip
 
 

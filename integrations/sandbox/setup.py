@@ -68,7 +68,7 @@ def prepare(folder: Path) -> list[Account]:
     if not Source.objects.filter(name__in=[name for name, _, _ in SOURCES]).exists():
         Source.objects.filter(name__in=CLASSIC_SOURCES).update(active=True)
         for name, kind, target in SOURCES:
-            Source.objects.create(name=name, kind=kind, target=target)
+            Source.objects.create(name=name, kind=kind, target=target, starts_tests=Source.StartsTests.EVERYBODY)
     passwords = _passwords(folder / "accounts.json")
     return [_account(name, passwords[name], rights) for name, rights in ACCOUNTS.items()]
 

@@ -34,7 +34,7 @@ def review(db) -> Review:
         source=Source.objects.get(name="charmers"), kind="update", title="Fix <b>mysql</b>", state=State.PENDING,
         url="https://code.launchpad.net/~ada/charms/trusty/mysql/fix/+merge/1", owner=owner, created_at=now,
         updated_at=now, api_url="https://api.launchpad.net/devel/~ada/charms/trusty/mysql/fix/+merge/1",
-        test_url="lp:~ada/charms/trusty/mysql/fix", revision="rev-1",
+        test_url="lp:~ada/charms/trusty/mysql/fix", revision="rev-1", trusted=True,
     )  # fmt: skip
     reviews_opened.send(Review, reviews=[review])
     return review
@@ -82,7 +82,7 @@ def launchpad(settings, tmp_path, db) -> Iterator[ScriptedLaunchpad]:
 @pytest.fixture
 def project(launchpad) -> Callable[..., Source]:
     """A source of kind ``project``, and a way to say what it holds."""
-    source = Source.objects.create(name="mysql", kind="project", target="mysql")
+    source = Source.objects.create(name="mysql", kind="project", target="mysql", starts_tests="everybody")
 
     def holds(*entries: Any) -> Source:
         launchpad.collection("mysql", list(entries))

@@ -78,7 +78,7 @@ def fail(number):
 @pytest.fixture
 def source(sandbox):
     many(sandbox.launchpad, proposals=30)
-    return Source.objects.create(name="many", kind="project", target="many")
+    return Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
 
 
 @pytest.fixture

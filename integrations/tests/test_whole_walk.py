@@ -20,7 +20,7 @@ def run(sandbox, live_server, settings):
     settings.BASE_URL = live_server.url
     launchpad = sandbox.launchpad
     many(launchpad, proposals=1)
-    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    import_source(Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"))
     return TestRun.objects.get()
 
 

@@ -20,7 +20,14 @@ def make_review(title: str = "", *, owner: Person | str = "ada", days: float | N
     """A pending update by ``owner``, last active ``days`` ago (by default later made is longer ago)."""
     number = Review.objects.count() + 1
     then = timezone.now() - timedelta(days=number if days is None else days)
-    values = {"state": State.PENDING, "kind": "update", "created_at": then, "updated_at": then, **fields}
+    values = {
+        "state": State.PENDING,
+        "kind": "update",
+        "created_at": then,
+        "updated_at": then,
+        "trusted": True,
+        **fields,
+    }
     return Review.objects.create(
         title=title or f"Item {number}", url=f"https://code.launchpad.net/{number}",
         api_url=f"https://api.launchpad.net/{number}",
@@ -32,7 +39,14 @@ def make_reviews(count: int, **fields: Any) -> list[Review]:
     """Many pending updates with the same last activity, in one query."""
     owner = fields.pop("owner", None) or make_person()
     then = timezone.now() - timedelta(days=3)
-    values = {"kind": "update", "owner": owner, "state": State.PENDING, "created_at": then, "updated_at": then}
+    values = {
+        "kind": "update",
+        "owner": owner,
+        "state": State.PENDING,
+        "created_at": then,
+        "updated_at": then,
+        "trusted": True,
+    }
     first = Review.objects.count()
     return Review.objects.bulk_create(
         [

@@ -19,7 +19,7 @@ def make(number=1, **more):
     facts = {"state": State.PENDING, "title": f"Item {number}", "kind": "update", "revision": "rev-2", **more}
     return Review.objects.create(
         url=f"https://launchpad.net/{number}", api_url=f"https://api/{number}", owner=owner, created_at=then,
-        updated_at=then, **facts,
+        updated_at=then, trusted=True, **facts,
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def make_review() -> Review:
     now = timezone.now()
     return Review.objects.create(
         kind="update", title="t", state=State.PENDING, url="http://lp/1", api_url=f"http://lp/{now.timestamp()}",
-        owner=owner, created_at=now, updated_at=now, revision="1",
+        owner=owner, created_at=now, updated_at=now, revision="1", trusted=True,
     )  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def asked() -> int:
 
 def imports(count: int, repeats: int) -> dict[str, Any]:
     """The first import, the comments after it, and imports of unchanged items beside the plain fetch."""
-    source = Source.objects.create(name="bench", kind="project", target="many")
+    source = Source.objects.create(name="bench", kind="project", target="many", starts_tests="everybody")
     first: dict[str, Any] = {}
     before = asked()
     with measured(first):
@@ -269,7 +269,7 @@ def send_import() -> dict[str, Any]:
     """Tell a running worker to import the source ``bench``, then to read the comments."""
     from integrations.tasks import import_from_launchpad, refresh_active
 
-    source = Source.objects.create(name="bench", kind="project", target="many")
+    source = Source.objects.create(name="bench", kind="project", target="many", starts_tests="everybody")
     import_from_launchpad.delay(source.pk)
     deadline = time.monotonic() + 120
     while not source.imports.exists() and time.monotonic() < deadline:

@@ -171,7 +171,7 @@ class Chaos:
         from testing.models import Substrate
 
         Source.objects.all().delete()
-        Source.objects.create(name=PROJECT, kind=Source.Kind.PROJECT, target=PROJECT)
+        Source.objects.create(name=PROJECT, kind=Source.Kind.PROJECT, target=PROJECT, starts_tests="everybody")
         for name in SUBSTRATES:
             Substrate.objects.update_or_create(name=name, defaults={"active": True, "default": True})
         Substrate.objects.exclude(name__in=SUBSTRATES).update(default=False)

@@ -26,7 +26,7 @@ def test_requests_of_300_proposals_and_200_bugs(sandbox):
     """The figures of README.md. Start-up (service root and WADL) comes before."""
     many(sandbox.launchpad, proposals=300, bugs=200)
     Source.objects.exclude(name="charms").delete()
-    Source.objects.create(name="many", kind="project", target="many")
+    Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     get_launchpad()
     asked(sandbox.launchpad)
     first, second = [], []
@@ -46,7 +46,7 @@ def test_requests_of_300_proposals_and_200_bugs(sandbox):
 @pytest.mark.django_db
 def test_a_first_import_costs_a_constant_number_of_queries(sandbox, django_assert_max_num_queries):
     many(sandbox.launchpad, proposals=250)
-    source = Source.objects.create(name="many", kind="project", target="many")
+    source = Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     with django_assert_max_num_queries(60):  # SQLite takes 999 values a statement
         assert import_source(source).added == 250
     assert TestRun.objects.count() == 250
@@ -59,7 +59,7 @@ def test_what_was_just_imported_is_not_fetched_a_second_time(sandbox):
     many(sandbox.launchpad, proposals=2, bugs=2)
     for path in [*sandbox.launchpad.proposals, *sandbox.launchpad.tasks]:
         sandbox.launchpad.comment(path, "person-0", "LGTM")
-    Source.objects.create(name="many", kind="project", target="many")
+    Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     for source in Source.objects.exclude(name="charmers"):
         import_source(source)
     claimed = claim_due()
@@ -76,7 +76,7 @@ def test_what_was_just_imported_is_not_fetched_a_second_time(sandbox):
 @pytest.mark.django_db
 def test_a_webhook_after_the_import_is_not_mistaken_for_it(sandbox):
     many(sandbox.launchpad, proposals=1)
-    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    import_source(Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"))
     sandbox.launchpad.set_status(sandbox.launchpad.proposals[0], "Approved")
     Review.objects.update(due_at=timezone.now())  # as the webhook does
     for claimed in claim_due():

@@ -259,7 +259,7 @@ def on_sandbox(sandbox, settings, db, monkeypatch):
     credentials.access_token = AccessToken("sandbox-token", "s3cret")
     save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
     many(sandbox.launchpad, proposals=60)
-    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    import_source(Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"))
     now = timezone.now()
     TestRun.objects.update(status=Status.PASS, finished_at=now, next_attempt_at=None)
     return TestRun.objects.all()
@@ -331,7 +331,10 @@ def posted_on_two(sandbox, settings, db):
     credentials.access_token = AccessToken("sandbox-token", "s3cret")
     save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
     many(sandbox.launchpad, proposals=2, bugs=2)
-    sources = [Source.objects.create(name="many", kind="project", target="many"), Source.objects.get(name="charms")]
+    sources = [
+        Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"),
+        Source.objects.get(name="charms"),
+    ]
     sources[1].active = True
     sources[1].save()
     holder = Person.objects.create(username="marta-k")

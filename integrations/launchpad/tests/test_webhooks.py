@@ -21,7 +21,9 @@ PROPOSAL = "~ada/charms/trusty/mysql/fix-1/+merge/1"
 @pytest.fixture
 def source(launchpad):
     launchpad.put("~ada", {"display_name": "Ada"})
-    return Source.objects.create(name="all-charms", kind="project", target="charms", webhook_secret=SECRET)
+    return Source.objects.create(
+        name="all-charms", kind="project", target="charms", starts_tests="everybody", webhook_secret=SECRET
+    )
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from reviews.models import OPEN_STATES, Comment, Review, Source
 def imported(believable, db):
     """The reports of importing everything that ``runqueue`` would."""
     for name, kind, target in SOURCES:
-        Source.objects.create(name=name, kind=kind, target=target)
+        Source.objects.create(name=name, kind=kind, target=target, starts_tests="everybody")
     return [import_source(source) for source in Source.objects.order_by("pk")]
 
 
@@ -78,7 +78,7 @@ def test_something_happens_as_on_a_working_day(believable):
 def test_what_goes_wrong_on_purpose_is_said_and_mended(sandbox, db, settings, monkeypatch, kind):
     patience = settings.LAUNCHPAD_TIMEOUT
     many(sandbox.launchpad, proposals=3)
-    source = Source.objects.create(name="many", kind="project", target="many")
+    source = Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     control = sandbox.launchpad.url + "+control"
     faults = [{"kind": kind, "path": "many", "seconds": 120}]
     assert requests.post(control, json={"faults": faults}, timeout=60).ok

@@ -205,7 +205,7 @@ def waiting_run(**facts):
     now = timezone.now()
     review = Review.objects.create(
         title="<i>mysql</i>", kind="update", state="pending", url="https://lp/1", api_url="https://api/1",
-        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now, revision="1",
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now, revision="1", trusted=True,
     )  # fmt: skip
     return TestRun.objects.create(review=review, substrate=Substrate.objects.first(), revision="1", **facts)
 

@@ -56,7 +56,7 @@ def processes(sandbox, tmp_path):
     """Starts Celery processes that work with the test's database, sandbox and a broker of their own."""
     many(sandbox.launchpad, proposals=PROPOSALS)
     Source.objects.update(active=False)
-    Source.objects.create(name="many", kind="project", target="many")
+    Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     queue = queue_name = f"test-{uuid.uuid4().hex}"
     broker = django_settings.CELERY_BROKER_URL if ON_REDIS else "filesystem://"
     environment = os.environ | {

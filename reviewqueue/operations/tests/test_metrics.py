@@ -45,7 +45,7 @@ def run(db):
     now = timezone.now()
     review = Review.objects.create(
         title="mysql", kind="update", state="pending", url="https://lp/1", api_url="https://api/1", revision="1",
-        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now - timedelta(hours=1),
+        owner=Person.objects.create(username="ada"), created_at=now, updated_at=now - timedelta(hours=1), trusted=True,
     )  # fmt: skip
     return TestRun.objects.create(
         review=review, substrate=Substrate.objects.get(name="lxc"), revision="1",

@@ -136,7 +136,7 @@ def make_review(queue) -> Callable[..., Review]:
         facts = {"kind": "update", "state": "pending", "owner": owner, "revision": "1", **facts}
         return Review.objects.create(
             title=title, url=f"https://code.launchpad.net/{number}", api_url=f"https://api/{number}",
-            test_url="lp:item", created_at=then, updated_at=then, **facts,
+            test_url="lp:item", created_at=then, updated_at=then, trusted=True, **facts,
         )  # fmt: skip
 
     return make

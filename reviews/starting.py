@@ -1,0 +1,141 @@
+"""Whether an item's tests may start by themselves: the one place that works it out (docs/specification.md, section 5).
+
+What it says is kept on the review: ``trusted``, its current revision may be tested without anybody being asked, and
+``tests_wait_for``, what holds its tests back. Permission goes before conflicts: what nobody may run is
+said first. Where a source starts no tests by itself nothing waits either: each test is started by hand.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.models import Person, TeamMembership
+from reviews.managers import ReviewQuerySet
+from reviews.models import AllowedRevision, Review, Source, TestsWaitFor
+from reviews.signals import tests_held, tests_released
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the rule says of a review."""
+
+    trusted: bool
+    waits_for: str
+
+    @classmethod
+    def of(cls, review: Review) -> Start:
+        """As it is kept on the review."""
+        return cls(review.trusted, review.tests_wait_for)
+
+    @property
+    def by_itself(self) -> bool:
+        return self.trusted and not self.waits_for
+
+
+def apply_rule(reviews: Sequence[Review]) -> None:
+    """Set ``trusted`` and ``tests_wait_for`` of reviews, however many; the caller saves them.
+
+    No query where everybody's code runs, else at most three.
+    """
+    trusted = _trusted_owners([review for review in reviews if starts_for(review.source) == Source.StartsTests.TRUSTED])
+    asked = [
+        review
+        for review in reviews
+        if not _is_everybodys(review) and (review.source_id, review.owner_id) not in trusted
+    ]
+    allowed = _allowed_revisions(asked)
+    for review in reviews:
+        review.trusted = (
+            _is_everybodys(review)
+            or (review.source_id, review.owner_id) in trusted
+            or (review.pk, review.revision) in allowed
+        )
+        review.tests_wait_for = _wait_of(review)
+
+
+def update_starting(reviews: ReviewQuerySet, requested_by: Person | None = None) -> list[Review]:
+    """Work the rule out again for the open ones of these reviews, after something that it depends on has changed.
+
+    Tests that waited start, as asked for by ``requested_by`` (None: by themselves). What runs by itself is cancelled
+    when its code is trusted no more, and what was not sent yet also for conflicts. Returns the reviews that changed.
+    A constant number of queries.
+    """
+    with transaction.atomic():
+        # In the order of their ids, so that no two of these deadlock.
+        rows = reviews.open().select_related("source").defer("description", "commit_message", "conflicts_text")
+        locked = list(rows.order_by("pk").select_for_update(of=("self",)))
+        before = {review.pk: Start.of(review) for review in locked}
+        apply_rule(locked)
+        changed = [review for review in locked if Start.of(review) != before[review.pk]]
+        by_start: dict[Start, list[int]] = defaultdict(list)
+        for review in changed:
+            by_start[Start.of(review)].append(review.pk)
+        for start, keys in by_start.items():
+            Review.objects.filter(pk__in=keys).update(trusted=start.trusted, tests_wait_for=start.waits_for)
+        announce_start(changed, before, requested_by)
+    return changed
+
+
+def announce_start(reviews: Iterable[Review], before: dict[int, Start], requested_by: Person | None = None) -> None:
+    """Signals for reviews whose start has changed, in the transaction of the change. ``before`` is by their ids."""
+    released = [review for review in reviews if Start.of(review).by_itself and not before[review.pk].by_itself]
+    held = [review for review in reviews if before[review.pk].by_itself and not Start.of(review).by_itself]
+    if held:
+        tests_held.send(Review, reviews=held)
+    if released:
+        tests_released.send(Review, reviews=released, requested_by=requested_by)
+
+
+def starts_for(source: Source | None) -> str:
+    """Whose tests start by themselves; of an item whose source was removed those of trusted people."""
+    return source.starts_tests if source else Source.StartsTests.TRUSTED
+
+
+def is_trusted(person: Person, source: Source | None) -> bool:
+    """Whether a person's code is tested without asking in a source that asks. At most two queries."""
+    return bool(_trusted_people({person.pk}, {None: list(source.trusted_teams) if source else []}))
+
+
+def _is_everybodys(review: Review) -> bool:
+    return starts_for(review.source) == Source.StartsTests.EVERYBODY
+
+
+def _wait_of(review: Review) -> str:
+    if not review.is_open or (starts_for(review.source) == Source.StartsTests.NOBODY and not review.trusted):
+        return ""
+    if not review.trusted:
+        return TestsWaitFor.PERMISSION
+    return TestsWaitFor.CONFLICTS if review.conflicts else ""
+
+
+def _trusted_owners(reviews: Sequence[Review]) -> set[tuple[int | None, int]]:
+    """Ids of source and owner of those reviews whose owner is trusted in their source."""
+    if not reviews:
+        return set()
+    teams = {review.source_id: list(review.source.trusted_teams) if review.source else [] for review in reviews}
+    return _trusted_people({review.owner_id for review in reviews}, teams)
+
+
+def _trusted_people(people: set[int], teams: dict[int | None, list[str]]) -> set[tuple[int | None, int]]:
+    """Ids of source and person, for each source that is a key of ``teams``, its trusted teams."""
+    everywhere = set(Person.objects.filter(pk__in=people).trusted().order_by().values_list("pk", flat=True))
+    found = {(source, person) for source in teams for person in everywhere}
+    named = {team for names in teams.values() for team in names}
+    if named and people - everywhere:
+        humans = Person.objects.filter(pk__in=people - everywhere).named().humans()
+        members = TeamMembership.objects.filter(team__in=named, person__in=humans).order_by()
+        for person, team in members.values_list("person_id", "team"):
+            found |= {(source, person) for source, names in teams.items() if team in names}
+    return found
+
+
+def _allowed_revisions(reviews: Sequence[Review]) -> set[tuple[int, str]]:
+    """Ids and revisions that a reviewer has allowed, of those reviews that are saved."""
+    keys = [review.pk for review in reviews if review.pk is not None]
+    if not keys:
+        return set()
+    return set(AllowedRevision.objects.filter(review__in=keys).order_by().values_list("review_id", "revision"))

@@ -1,0 +1,207 @@
+"""Whose code runs: which items' tests start by themselves (docs/specification.md, section 5)."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import Person, TeamMembership, Trust, User
+from reviews.facts import HIDDEN_PERSON, DiffFacts, ItemFacts, PersonFacts
+from reviews.ingest import ingest
+from reviews.models import AllowedRevision, Review, Source
+from reviews.starting import update_starting
+from testing.models import TestRun
+
+CONFLICTING, CLEAN = DiffFacts("https://lp/d/1", conflicts=True), DiffFacts("https://lp/d/2", conflicts=False)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def asking() -> Source:
+    """A source that tests the code of trusted people without asking."""
+    return Source.objects.create(name="asking", kind="project", target="asking", trusted_teams=["insiders"])
+
+
+def propose(source, owner="eve", revision="1", **facts):
+    """Import a proposal, or a new look of it. Returns its review."""
+    now = timezone.now()
+    values = {"state": "pending", "launchpad_status": "Needs review", **facts}
+    item = ItemFacts(
+        number=1, api_url="https://api/+merge/1", url="https://lp/+merge/1", kind="update", title="fix",
+        owner=owner if isinstance(owner, PersonFacts) else PersonFacts(owner), created_at=now, updated_at=now,
+        test_url="lp:fix", revision=revision, diff_marker=revision, **values,
+    )  # fmt: skip
+    return ingest(source, item, None, now=now).review
+
+
+def runs(review):
+    """The statuses of its runs, and whose revision they are of."""
+    return [(run.status, run.revision) for run in review.test_runs.order_by("id")]
+
+
+def person(name="eve", **fields):
+    return Person.objects.update_or_create(username=name, defaults=fields)[0]
+
+
+def test_a_strangers_code_waits_for_permission(asking):
+    review = propose(asking)
+    assert (review.trusted, review.tests_wait_for, runs(review)) == (False, "permission", [])
+
+
+def test_a_new_source_asks():
+    assert Source().starts_tests == "trusted"
+
+
+def test_a_reviewers_code_runs(asking):
+    person(is_reviewer=True)
+    review = propose(asking)
+    assert (review.trusted, review.tests_wait_for, runs(review)) == (True, "", [("retry", "1")])
+
+
+def test_the_code_of_a_member_of_the_group_runs(asking):
+    user = User.objects.create_user("eve", person=person())
+    user.groups.add(Group.objects.get(name="reviewers"))
+    assert runs(propose(asking))
+
+
+def test_the_code_of_an_account_that_is_switched_off_waits(asking):
+    user = User.objects.create_user("eve", person=person(), is_active=False)
+    user.groups.add(Group.objects.get(name="reviewers"))
+    assert not runs(propose(asking))
+
+
+def test_the_code_of_a_trusted_teams_member_runs(asking):
+    TeamMembership.objects.create(team="insiders", person=person())
+    assert runs(propose(asking))
+
+
+def test_another_sources_trusted_team_does_not_count(asking):
+    TeamMembership.objects.create(team="friends", person=person())
+    Source.objects.create(name="other", kind="project", target="other", trusted_teams=["friends"])
+    assert not runs(propose(asking))
+
+
+def test_the_code_of_a_person_whom_a_reviewer_trusts_runs(asking):
+    Trust.objects.create(person=person())
+    assert runs(propose(asking))
+
+
+def test_a_revoked_trust_does_not_count(asking):
+    Trust.objects.create(person=person(), revoked_at=timezone.now())
+    assert not runs(propose(asking))
+
+
+@pytest.mark.parametrize("in_team", [True, False])
+def test_a_bot_is_not_trusted_for_where_it_is(asking, in_team):
+    bot = person(is_bot=True, is_reviewer=not in_team)
+    if in_team:
+        TeamMembership.objects.create(team="insiders", person=bot)
+    assert not runs(propose(asking))
+
+
+def test_nobody_whom_launchpad_hides_is_trusted(asking):
+    hidden = person(HIDDEN_PERSON.username, is_reviewer=True)
+    Trust.objects.create(person=hidden)
+    TeamMembership.objects.create(team="insiders", person=hidden)
+    assert not runs(propose(asking, HIDDEN_PERSON))
+
+
+def test_everybodys_code_runs_where_the_source_says_so(asking):
+    asking.starts_tests = "everybody"
+    assert runs(propose(asking))
+
+
+def test_where_nobodys_code_runs_by_itself_nothing_waits(asking):
+    asking.starts_tests = "nobody"
+    person(is_reviewer=True)
+    review = propose(asking)
+    assert (review.trusted, review.tests_wait_for, runs(review)) == (False, "", [])
+
+
+def test_an_allowed_revision_is_no_permission_for_the_next_one(asking):
+    review = propose(asking)
+    AllowedRevision.objects.create(review=review, revision="1")
+    update_starting(Review.objects.all())
+    assert runs(review) == [("retry", "1")]
+    review = propose(asking, revision="2")
+    assert (review.tests_wait_for, runs(review)) == ("permission", [("canceled", "1")])
+
+
+def test_a_closed_item_waits_for_nothing(asking):
+    propose(asking)
+    assert propose(asking, state="merged").tests_wait_for == ""
+
+
+def test_conflicts_hold_tests_back_until_they_are_gone(asking):
+    Source.objects.update(starts_tests="everybody")
+    asking.refresh_from_db()
+    review = propose(asking, diff=CONFLICTING)
+    assert (review.tests_wait_for, runs(review)) == ("conflicts", [])
+    assert (propose(asking, diff=CLEAN).tests_wait_for, runs(review)) == ("", [("retry", "1")])
+
+
+def test_what_was_not_sent_yet_is_cancelled_when_conflicts_appear(asking):
+    person(is_reviewer=True)
+    review = propose(asking)
+    propose(asking, diff=CONFLICTING)
+    assert runs(review) == [("canceled", "1")]
+    assert review.test_runs.get().error == "It conflicts with its target."
+
+
+def test_what_is_being_built_goes_on_when_conflicts_appear(asking):
+    person(is_reviewer=True)
+    review = propose(asking)
+    review.test_runs.update(status="running")
+    propose(asking, diff=CONFLICTING)
+    assert runs(review) == [("running", "1")]
+
+
+def test_permission_goes_before_conflicts(asking):
+    assert propose(asking, diff=CONFLICTING).tests_wait_for == "permission"
+
+
+def test_tests_start_when_the_source_is_opened_to_everybody(asking):
+    review = propose(asking)
+    asking.starts_tests = "everybody"
+    asking.save()
+    assert runs(review) == [("retry", "1")]
+
+
+def test_what_runs_by_itself_is_cancelled_when_trust_is_gone(asking):
+    TeamMembership.objects.create(team="insiders", person=person())
+    review = propose(asking)
+    asking.trusted_teams = []
+    asking.save()
+    assert runs(review) == [("canceled", "1")]
+    assert review.test_runs.get().error == "Its code does not run by itself any more: a reviewer has to allow it."
+
+
+def test_what_a_reviewer_started_goes_on_when_trust_is_gone(asking):
+    TeamMembership.objects.create(team="insiders", person=person())
+    review = propose(asking)
+    review.test_runs.update(requested_by=person("rev"))
+    asking.trusted_teams = []
+    asking.save()
+    assert runs(review) == [("retry", "1")]
+
+
+def test_a_source_that_is_edited_costs_a_constant_number_of_queries(asking):
+    def open_to_everybody(items):
+        """How many queries that costs with so many items that wait."""
+        owner, now = person(), timezone.now()
+        Review.objects.all().delete()
+        Review.objects.bulk_create(
+            Review(
+                source=asking, owner=owner, kind="update", number=n, api_url=str(n), url="x", title="t",
+                state="pending", created_at=now, updated_at=now, revision="1", tests_wait_for="permission",
+            )
+            for n in range(items)
+        )  # fmt: skip
+        with CaptureQueriesContext(connection) as queries:
+            asking.save()
+        assert TestRun.objects.count() == items
+        return len(queries)
+
+    asking.starts_tests = "everybody"
+    assert open_to_everybody(30) == open_to_everybody(1)
