@@ -6,25 +6,22 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts.models import User
 from core.notices import register_notice
 from reviews.models import Review
 from reviews.panels import Panel, register_panel
 from testing.ci import get_ci
 from testing.models import Substrate
-from testing.tables import runs_context
+from testing.tables import may_launch, runs_context
 
 
 def runs(request: HttpRequest, review: Review) -> dict[str, Any]:
     """The review's runs, newest first. Three queries."""
-    return runs_context(review)
+    return runs_context(review, may_launch(request.user, review))
 
 
 def launch_form(request: HttpRequest, review: Review) -> dict[str, Any] | None:
     """The form that launches tests, for reviewers of what is open and in the queue. One query."""
-    if not isinstance(request.user, User) or not request.user.is_reviewer:
-        return None
-    if not review.is_open or not review.is_in_queue:
+    if not may_launch(request.user, review):
         return None
     return {"review": review, "substrates": list(Substrate.objects.filter(active=True))}
 

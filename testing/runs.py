@@ -5,7 +5,7 @@ Each function does its whole job: what it launches wakes the sweep, what it canc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -18,6 +18,8 @@ from testing.managers import TestRunQuerySet
 from testing.models import Status, Substrate, TestRun
 from testing.squares import update_square
 from testing.transitions import cancel, lock_review, lock_run, new_run, status_words
+
+REPEATABLE: tuple[str, ...] = (Status.FAIL, Status.ERROR, Status.CANCELED)  # what *Run again what failed* runs again
 
 
 class NotAllowed(Exception):
@@ -32,14 +34,18 @@ class LaunchResult:
     already: list[TestRun] = field(default_factory=list)
 
 
-def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: Person | None) -> LaunchResult:
+def launch_runs(
+    review: Review, substrates: Iterable[Substrate], requested_by: Person | None, revision: str | None = None
+) -> LaunchResult:
     """Create a run per substrate for the review's current revision, unless one is unfinished there already.
 
-    Raises NotAllowed when the review is closed or not tracked, or a substrate is not active.
+    ``revision`` is the one that the person has seen, if that is known. Raises NotAllowed when there is a newer one by
+    now, the review is closed or not tracked, or a substrate is not active.
     """
     result = LaunchResult()
     with transaction.atomic():
         locked = lock_review(review.pk)
+        check_seen(locked, revision)
         if locked.state in CLOSED_STATES:
             raise NotAllowed(f"This item is {locked.get_state_display()}: nothing is tested any more.")
         if reason := locked.why_untracked:
@@ -63,6 +69,12 @@ def launch_runs(review: Review, substrates: Iterable[Substrate], requested_by: P
         if result.launched:
             _wake_sweep()
     return result
+
+
+def check_seen(review: Review, revision: str | None) -> None:
+    """Nobody starts code that they have not seen: raises NotAllowed if the review has another revision by now."""
+    if revision is not None and revision != review.revision:
+        raise NotAllowed("Nothing was launched: a newer revision was proposed in the meantime. Look at it first.")
 
 
 def launch_default_runs(
@@ -108,9 +120,39 @@ def launch_default_runs(
     return runs
 
 
-def retrigger(run: TestRun, *, actor: Person | None) -> TestRun:
-    """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why."""
-    result = launch_runs(run.review, [run.substrate], actor)
+def runs_to_repeat(review: Review) -> list[TestRun]:
+    """What failed, ended in error or was cancelled: of the current revision, the newest run on each substrate.
+
+    In the order of the substrates. One query.
+    """
+    newest: dict[int, TestRun] = {}
+    for run in review.test_runs.filter(revision=review.revision).select_related("substrate").newest_first():
+        newest.setdefault(run.substrate_id, run)
+    found = [run for run in newest.values() if run.status in REPEATABLE]
+    return sorted(found, key=lambda run: (run.substrate.order, run.substrate.name))
+
+
+def repeat_failed(
+    review: Review, requested_by: Person | None, revision: str | None = None, only: Container[int] | None = None
+) -> LaunchResult:
+    """Run again what ``runs_to_repeat`` finds, on active substrates; ``only`` those of these ids, if it is given.
+
+    Two such calls at once launch each run once: the second finds it under way. Raises NotAllowed as ``launch_runs``
+    does.
+    """
+    with transaction.atomic():
+        locked = lock_review(review.pk)
+        check_seen(locked, revision)
+        substrates = [run.substrate for run in runs_to_repeat(locked) if run.substrate.active]
+        return launch_runs(locked, [one for one in substrates if only is None or one.pk in only], requested_by)
+
+
+def retrigger(run: TestRun, *, actor: Person | None, revision: str | None = None) -> TestRun:
+    """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why.
+
+    ``revision`` is the one that the person has seen, if that is known.
+    """
+    result = launch_runs(run.review, [run.substrate], actor, revision)
     if not result.launched:
         raise NotAllowed(f"A run on {run.substrate.name} is under way already.")
     return result.launched[0]

@@ -14,10 +14,13 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from accounts.models import User
+from reviews.managers import Reader
 from reviews.models import Review
 from reviews.tables import SQUARE_CELLS
 from testing.managers import FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
+from testing.runs import REPEATABLE
 from testing.signals import runs_shown
 
 MAX_RUNS = 100  # newest runs of a review that its page shows
@@ -80,6 +83,11 @@ class RunRow:
     note: str = ""  # what another room has to say of it
 
     @property
+    def may_be_repeated(self) -> bool:
+        """Whether *Run again* makes sense of it: it is over, and its substrate is in use."""
+        return self.run.is_finished and self.run.substrate.active
+
+    @property
     def meaning(self) -> str:
         return MEANINGS[self.run.status]
 
@@ -131,6 +139,15 @@ class Runs:
     outdated: list[RunRow]
     shortened: bool
     versions: list[tuple[Any, ...]]  # what ``version_of`` reads
+
+    @property
+    def to_repeat(self) -> list[str]:
+        """The substrates where *Run again what failed* launches a run: by the newest run of each."""
+        newest: dict[int, RunRow] = {}
+        for row in self.current:
+            newest.setdefault(row.run.substrate_id, row)
+        found = [row.run.substrate for row in newest.values() if row.run.status in REPEATABLE and row.may_be_repeated]
+        return [one.name for one in sorted(found, key=lambda one: (one.order, one.name))]
 
     @property
     def unfinished(self) -> bool:
@@ -214,13 +231,22 @@ def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) ->
     return sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def runs_context(review: Review) -> dict[str, Any]:
-    """All that ``testing/_runs.html`` needs, on the page and in its refresh. Three queries."""
+def may_launch(user: Reader, review: Review) -> bool:
+    """Whether this reader is offered to launch tests: a reviewer, of what is open and in the queue."""
+    return isinstance(user, User) and review.is_open and review.is_in_queue and user.is_reviewer
+
+
+def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
+    """All that ``testing/_runs.html`` needs, on the page and in its refresh. Three queries.
+
+    ``is_launcher`` says whether the reader may launch tests.
+    """
     runs = get_runs(review)
     return {
         "review": review,
         "square": SQUARE_CELLS[review.square],
         "runs": runs,
+        "may_launch": is_launcher,
         "version": version_of(review, runs.versions),
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
         "most_runs": MAX_RUNS,

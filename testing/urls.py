@@ -9,6 +9,8 @@ from testing.api.callback import CallbackView
 urlpatterns = [
     path("api/test-runs/<int:pk>/callback/", CallbackView.as_view(), name="test-run-callback"),
     path("reviews/<id:pk>/test-runs/", views.test_runs, name="launch"),
+    path("reviews/<id:pk>/test-runs/again/", views.repeat_failed_runs, name="repeat-failed"),
     path("reviews/<id:pk>/test-runs/<id:run_pk>/", views.test_run, name="test-run"),
+    path("reviews/<id:pk>/test-runs/<id:run_pk>/again/", views.repeat_run, name="repeat-run"),
     path("reviews/<id:pk>/test-runs/<id:run_pk>/tests/<id:position>/", views.single_test, name="single-test"),
 ]

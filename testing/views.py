@@ -10,13 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModif
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.permissions import require_reviewer
 from reviews.models import Review
 from testing.models import Substrate, TestRun
-from testing.runs import NotAllowed, launch_runs
-from testing.tables import build_row, notes_of, runs_context, version_of
+from testing.runs import LaunchResult, NotAllowed, launch_runs, repeat_failed
+from testing.tables import build_row, may_launch, notes_of, runs_context, version_of
 
 PAGE_SIZE = 200  # single tests
 
@@ -35,7 +35,7 @@ def test_runs(request: HttpRequest, pk: int) -> HttpResponse:
     if request.headers.get("If-None-Match") == f'"{version}"':
         answer = HttpResponseNotModified()
     else:
-        context = runs_context(review)
+        context = runs_context(review, may_launch(request.user, review))
         version, answer = context["version"], render(request, "testing/_runs.html", context)
     answer["ETag"], answer["Cache-Control"] = f'"{version}"', "private, no-cache"
     patch_vary_headers(answer, ["HX-Request"])
@@ -51,34 +51,76 @@ def launch(request: HttpRequest, pk: int) -> HttpResponse:
     names = request.POST.getlist("substrates")
     substrates = list(Substrate.objects.filter(active=True))
     chosen = substrates if "all" in names else [substrate for substrate in substrates if substrate.name in names]
-    page = f"{review.get_absolute_url()}#tests"
     if not chosen:
         messages.error(request, "Nothing was launched: tick at least one substrate.")
-        return redirect(page)
+        return redirect(tests_of(review))
     try:
-        result = launch_runs(review, chosen, user.as_person())
+        tell(request, launch_runs(review, chosen, user.as_person(), request.POST.get("revision")))
     except NotAllowed as reason:
         messages.error(request, str(reason))
-        return redirect(page)
+    return redirect(tests_of(review))
+
+
+@require_POST
+def repeat_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
+    """*Run again*: a new run of the current revision on the same substrate."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("review", args=[pk]))
+    user = require_reviewer(request)
+    runs = TestRun.objects.visible_to(request.user).select_related("review", "substrate")
+    run = get_object_or_404(runs, pk=run_pk, review_id=pk)
+    try:
+        tell(request, launch_runs(run.review, [run.substrate], user.as_person(), request.POST.get("revision")))
+    except NotAllowed as reason:
+        messages.error(request, str(reason))
+    return redirect(tests_of(run.review))
+
+
+@require_POST
+def repeat_failed_runs(request: HttpRequest, pk: int) -> HttpResponse:
+    """*Run again what failed*: a new run on each substrate where the current revision failed or was cancelled."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("review", args=[pk]))
+    user = require_reviewer(request)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
+    try:
+        result = repeat_failed(review, user.as_person(), request.POST.get("revision"))
+    except NotAllowed as reason:
+        messages.error(request, str(reason))
+    else:
+        tell(request, result)
+        if not result.launched:
+            messages.info(request, "Nothing was launched: what failed is under way again, or has passed since.")
+    return redirect(tests_of(review))
+
+
+def tests_of(review: Review) -> str:
+    """Where a review's page shows its tests."""
+    return f"{review.get_absolute_url()}#tests"
+
+
+def tell(request: HttpRequest, result: LaunchResult) -> None:
+    """Say what was launched, and what was under way already."""
     if result.launched:
         messages.success(request, f"Launched on {', '.join(run.substrate.name for run in result.launched)}.")
     if result.already:
-        names = [run.substrate.name for run in result.already]
-        messages.info(request, f"Already under way on {', '.join(names)}.")
-    return redirect(page)
+        messages.info(request, f"Already under way on {', '.join(run.substrate.name for run in result.already)}.")
 
 
 @require_safe
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and all its single tests, in their order."""
     runs = TestRun.objects.visible_to(request.user).with_test_counts()
-    run = get_object_or_404(runs.select_related("review__owner", "substrate", "requested_by"), pk=run_pk, review_id=pk)
+    run = get_object_or_404(
+        runs.select_related("review__owner", "review__source", "substrate", "requested_by"), pk=run_pk, review_id=pk
+    )
     results = run.results.defer("output").order_by("position")
     page = Paginator(results, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
         "row": build_row(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
         "page": page,
+        "may_launch": may_launch(request.user, run.review),
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }
     return render(request, "testing/run.html", context)

@@ -18,7 +18,7 @@ from integrations.tests.at_once import TIMEOUT_SECONDS, at_once
 from reviews.models import Event, Review, Source
 from testing.callbacks import apply_callback, callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
-from testing.runs import launch_runs
+from testing.runs import launch_runs, repeat_failed
 from testing.sweep import sweep
 from testing.transitions import Trigger, finish, lock_run
 
@@ -44,6 +44,10 @@ def recover_runs(_):
 
 def launch_on_aws(_):
     return len(launch_runs(Review.objects.first(), [Substrate.objects.get(name="aws")], None).launched)
+
+
+def repeat_failures(_):
+    return len(repeat_failed(Review.objects.first(), None).launched)
 
 
 def publish(_):
@@ -123,6 +127,11 @@ def test_recoveries_at_once_burn_one_attempt(sandbox, runs):
 def test_launches_at_once_make_one_run(runs):
     launched = at_once(launch_on_aws)
     assert sorted(launched) == [0, 0, 0, 1]
+
+
+def test_failures_that_are_run_again_at_once_make_one_run_each(runs):
+    runs.update(status=Status.FAIL, finished_at=timezone.now(), next_attempt_at=None)
+    assert sorted(at_once(repeat_failures)) == [0, 0, 0, 1]
 
 
 def test_publishers_at_once_post_each_outcome_once(sandbox, runs, settings):

@@ -1,5 +1,6 @@
 """The page of one review: its runs and their stories, its single tests (docs/specification.md, section 6)."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -262,3 +263,108 @@ def test_a_reviewer_launches_tests_on_substrates(client, reviewer):
     again = client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": ["lxc"]}, follow=True)
     assert b"Already under way on lxc" in again.content
     assert b"tick at least one" in client.post(f"/reviews/{review.pk}/test-runs/", follow=True).content
+
+
+def test_nothing_is_ticked_in_advance(client, reviewer):
+    boxes = re.findall(r'<input type="checkbox" name="substrates"[^>]*>', page_of(client, make(1)))
+    assert len(boxes) > 1
+    assert [box for box in boxes if "checked" in box] == []
+
+
+def again(client, run, **form):
+    return client.post(f"/reviews/{run.review_id}/test-runs/{run.pk}/again/", form, follow=True).content.decode()
+
+
+def again_failed(client, review, **form):
+    return client.post(f"/reviews/{review.pk}/test-runs/again/", form, follow=True).content.decode()
+
+
+def test_a_run_is_run_again_on_its_substrate_for_the_current_revision(client, reviewer):
+    review = make(1)
+    old = make_run(review, "aws", Status.FAIL, revision="rev-1")
+    assert f'formaction="/reviews/{review.pk}/test-runs/{old.pk}/again/"' in page_of(client, review)
+    assert "Launched on aws." in again(client, old, revision="rev-2")
+    run = review.test_runs.exclude(pk=old.pk).get()
+    assert (run.substrate.name, run.revision, run.requested_by.username) == ("aws", "rev-2", "rev")
+
+
+def test_a_second_click_launches_nothing_more(client, reviewer):
+    run = make_run(make(1), status=Status.FAIL)
+    again(client, run)
+    assert "Already under way on lxc." in again(client, run)
+    assert run.review.test_runs.count() == 2
+
+
+def test_what_failed_is_run_again_and_nothing_else(client, reviewer):
+    review = make(1)
+    make_run(review, "lxc", Status.PASS)
+    make_run(review, "aws", Status.FAIL)
+    make_run(review, "azure", Status.ERROR)
+    make_run(review, "joyent", Status.CANCELED)
+    make_run(review, "power8", Status.FAIL, created_at=NOW - timedelta(hours=1))
+    make_run(review, "power8", Status.PASS)  # it has passed since
+    page = words(page_of(client, review))
+    assert 'Run again what failed</button> <span class="soft">on aws, azure, joyent</span>' in page
+    assert "Launched on aws, azure, joyent." in again_failed(client, review, revision="rev-2")
+    assert set(review.test_runs.unfinished().values_list("substrate__name", flat=True)) == {"aws", "azure", "joyent"}
+    assert "Nothing was launched" in again_failed(client, review)
+    assert review.test_runs.count() == 9
+    assert "Run again what failed" not in page_of(client, review)
+
+
+def test_failures_of_an_older_revision_are_not_run_again(client, reviewer):
+    review = make(1)
+    make_run(review, status=Status.FAIL, revision="rev-1")
+    assert "Run again what failed" not in page_of(client, review)
+    assert "Nothing was launched" in again_failed(client, review)
+
+
+def test_a_substrate_that_is_switched_off_is_not_run_again(client, reviewer):
+    review = make(1)
+    run = make_run(review, "aws", Status.FAIL)
+    Substrate.objects.filter(name="aws").update(active=False)
+    assert "Run again" not in page_of(client, review)
+    assert "Nothing was launched" in again_failed(client, review)
+    assert "The substrate aws is not active." in again(client, run)
+
+
+def test_a_revision_that_the_reviewer_has_not_seen_is_not_started(client, reviewer):
+    review = make(1)
+    run = make_run(review, status=Status.FAIL)
+    Review.objects.update(revision="rev-3")
+    form = {"revision": "rev-2"}
+    launched = client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": "lxc", **form}, follow=True)
+    for page in (again(client, run, **form), again_failed(client, review, **form), launched.content.decode()):
+        assert "a newer revision was proposed in the meantime" in page
+    assert review.test_runs.count() == 1
+
+
+@pytest.mark.django_db
+def test_only_reviewers_run_again(client):
+    review = make(1)
+    run = make_run(review, status=Status.FAIL)
+    paths = (f"/reviews/{review.pk}/test-runs/{run.pk}/again/", f"/reviews/{review.pk}/test-runs/again/")
+    assert {client.post(path).url for path in paths} == {f"/login/?next=/reviews/{review.pk}/"}
+    client.force_login(User.objects.create_user("someone"))
+    assert {client.post(path).status_code for path in paths} == {403}
+    assert {client.get(path).status_code for path in paths} == {405}
+    assert "Run again" not in page_of(client, review)
+    assert review.test_runs.count() == 1
+
+
+def test_nothing_of_a_closed_item_is_offered_to_run_again(client, reviewer):
+    review = make(1, state=State.MERGED)
+    run = make_run(review, status=Status.FAIL)
+    assert "Run again" not in page_of(client, review)
+    assert "This item is MERGED" in again(client, run)
+    assert "This item is MERGED" in again_failed(client, review)
+
+
+def test_the_refreshed_part_of_the_page_can_run_again(client, reviewer):
+    review = make(1)
+    run = make_run(review, status=Status.FAIL)
+    part = client.get(f"/reviews/{review.pk}/test-runs/", headers={"HX-Request": "true"}).content.decode()
+    assert f"/test-runs/{run.pk}/again/" in part
+    assert "csrfmiddlewaretoken" in part
+    alone = client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/").content.decode()
+    assert f"/test-runs/{run.pk}/again/" in alone
