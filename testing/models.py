@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -216,6 +217,16 @@ class TestRun(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.status not in UNFINISHED
+
+    @property
+    def timeout_seconds(self) -> int:
+        """How long its build may take, and how long it may wait in the engine's queue, until it counts as lost."""
+        return self.timeout or settings.TESTING_TIMEOUT
+
+    @property
+    def most_attempts(self) -> int:
+        """How many build requests it is given."""
+        return self.max_attempts or settings.TESTING_MAX_ATTEMPTS
 
     @property
     def outdated(self) -> bool:

@@ -16,6 +16,7 @@ from reviews.history import build_event, record, record_all
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Square
 from testing.managers import TestRunQuerySet
 from testing.models import Status, Substrate, TestRun
+from testing.plan import TestPlan
 from testing.squares import update_square
 from testing.transitions import cancel, lock_review, lock_run, new_run, status_words
 
@@ -54,13 +55,14 @@ def launch_runs(
             run.substrate_id: run
             for run in TestRun.objects.filter(review=locked, revision=locked.revision).unfinished()
         }
+        plan = TestPlan()
         for substrate in substrates:
             if not substrate.active:
                 raise NotAllowed(f"The substrate {substrate.name} is not active.")
             if substrate.pk in under_way:
                 result.already.append(under_way[substrate.pk])
                 continue
-            run = new_run(locked, substrate, requested_by)
+            run = new_run(locked, substrate, requested_by, plan.planned(locked.source_id, substrate))
             run.save()
             record(locked, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)
             under_way[substrate.pk] = run
@@ -84,10 +86,10 @@ def launch_default_runs(
     *,
     by_hand: bool = False,
 ) -> list[TestRun]:
-    """A run on each default substrate that has none yet for a review's current revision, for however many reviews.
+    """A run on each substrate that the plan starts by itself, unless the review's current revision has one there.
 
-    A constant number of queries. Nothing outside ``states`` is tested by itself, nor what ``reviews.starting`` says has
-    to wait, unless a reviewer starts it ``by_hand``. Returns the runs that are new.
+    A constant number of queries, for however many reviews. Nothing outside ``states`` is tested by itself, nor what
+    ``reviews.starting`` says has to wait, unless a reviewer starts it ``by_hand``. Returns the runs that are new.
     """
     with transaction.atomic():
         # In the order of their ids, so that no two launches deadlock.
@@ -95,16 +97,22 @@ def launch_default_runs(
         if not by_hand:
             wanted = wanted.starting_by_itself()
         locked = list(wanted.order_by("pk").select_for_update(of=("self",)))
-        substrates = list(Substrate.objects.filter(active=True, default=True)) if locked else []
-        if not substrates:
+        if not locked:
+            return []
+        plan, substrates = TestPlan(), list(Substrate.objects.filter(active=True))
+        planned = [
+            (review, substrate, plan.planned(review.source_id, substrate))
+            for review in locked
+            for substrate in substrates
+        ]
+        if not any(entry.default for _, _, entry in planned):
             return []
         earlier = TestRun.objects.filter(review__in=locked).current().order_by()
         known = set(earlier.exclude(status=Status.CANCELED).values_list("review_id", "substrate_id"))
         runs = TestRun.objects.bulk_create(
-            new_run(review, substrate, requested_by)
-            for review in locked
-            for substrate in substrates
-            if (review.pk, substrate.pk) not in known
+            new_run(review, substrate, requested_by, entry)
+            for review, substrate, entry in planned
+            if entry.default and (review.pk, substrate.pk) not in known
         )
         record_all(
             build_event(run.review, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)

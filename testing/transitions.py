@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -20,6 +19,7 @@ from reviews.history import record
 from reviews.models import Event, Review
 from testing.ci import BuildRef
 from testing.models import ON_ENGINE, AttemptOutcome, Status, Substrate, TestRun
+from testing.plan import Planned
 from testing.squares import update_square_after
 
 NOTHING = ""  # the status of a run that is being made
@@ -131,11 +131,12 @@ def lock_run(run_id: int) -> TestRun:
     return locked
 
 
-def new_run(review: Review, substrate: Substrate, requested_by: Person | None) -> TestRun:
-    """A run of the review's current revision, to be sent at once; not saved yet."""
+def new_run(review: Review, substrate: Substrate, requested_by: Person | None, planned: Planned) -> TestRun:
+    """A run of the review's current revision, to be sent at once, that keeps what the plan says now; not saved yet."""
     run = TestRun(
         review=review, substrate=substrate, revision=review.revision, target_url=review.target_url,
-        target_branch=review.target_branch, requested_by=requested_by, status=NOTHING,
+        target_branch=review.target_branch, requested_by=requested_by, status=NOTHING, job=planned.job,
+        counts=planned.counts, timeout=planned.timeout, max_attempts=planned.attempts,
     )  # fmt: skip
     change_status(run, Status.RETRY, Trigger.LAUNCH)
     return run
@@ -146,7 +147,7 @@ def accept(run: TestRun, build: BuildRef) -> None:
     old = change_status(run, Status.PENDING, Trigger.ACCEPTANCE)
     run.error, run.refusals, run.sent_at = "", 0, timezone.now()
     run.build_url = build.build_url or run.build_url
-    run.next_attempt_at = run.sent_at + timedelta(seconds=settings.TESTING_TIMEOUT)
+    run.next_attempt_at = run.sent_at + timedelta(seconds=run.timeout_seconds)
     run.save(update_fields=["status", "error", "refusals", "sent_at", "build_url", "next_attempt_at"])
     _record(run, old)
 
@@ -159,7 +160,7 @@ def start(run: TestRun, *, link: str, build: str) -> None:
     old = change_status(run, Status.RUNNING, Trigger.CALLBACK)
     run.error, run.refusals, run.started_at = "", 0, timezone.now()
     run.build_url = link or run.build_url
-    run.next_attempt_at = run.started_at + timedelta(seconds=settings.TESTING_TIMEOUT)
+    run.next_attempt_at = run.started_at + timedelta(seconds=run.timeout_seconds)
     run.save(update_fields=["status", "error", "refusals", "started_at", *REPORTED, "next_attempt_at"])
     _update_attempt(run, old, build)
     _record(run, old)
@@ -222,7 +223,7 @@ def give_up_attempt(run: TestRun, reason: str) -> None:
     Its build is to be stopped, should there be one.
     """
     number, now = run.attempt, timezone.now()
-    if number >= settings.TESTING_MAX_ATTEMPTS:
+    if number >= run.most_attempts:
         finish(run, Status.ERROR, Trigger.SWEEP, reason=f"Given up after {number} attempts. {reason}")
     else:
         old = change_status(run, Status.RETRY, Trigger.SWEEP)
