@@ -7,6 +7,7 @@ review at write time by the one function that owns each of them.
 from __future__ import annotations
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from django.db import models
 from django.db.models import Q
@@ -357,6 +358,15 @@ class Review(models.Model):
             return True
         shared = self.source is not None and self.source.private_items == Source.PrivateItems.REVIEWERS
         return shared and may_see_private(user)
+
+    @property
+    def proposed(self) -> str:
+        """What is proposed, named as ``target`` is."""
+        path, is_proposal, _ = urlsplit(self.api_url).path.partition("/+merge/")
+        name = "/".join(path.split("/")[2:])
+        if not is_proposal or not name:
+            return self.test_url
+        return f"{name}:{self.source_branch}" if self.source_branch else f"lp:{name}"
 
     @property
     def build_url(self) -> str:

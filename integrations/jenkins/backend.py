@@ -260,7 +260,7 @@ class Jenkins(CIBackend):
         if not declares_merge:
             notes.append(
                 "The job declares none of the parameters that name the target, so it tests what is proposed and not "
-                f"the merge. docs/jenkins.md shows how; these can be declared: {', '.join(CHANGE_PARAMETERS)}."
+                f"the merge. docs/jenkins.md shows how; these can be declared: {', '.join(CHANGE_PARAMETERS)}"
             )
         if job.url and not self.job.is_job(job.url):
             problems.append(

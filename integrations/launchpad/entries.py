@@ -28,6 +28,7 @@ logger = structlog.get_logger(__name__)
 
 REDACTED = "tag:launchpad.net:2008:redacted"  # in place of a link that we may not follow
 MAX_COMMENT = 100_000  # characters kept
+MAX_BODY = 20_000
 MAX_TITLE = 1_000
 MAX_CONFLICTS = 10_000
 MAX_LINES = 2**31 - 1
@@ -151,7 +152,7 @@ def _read_total_size(value: object) -> int | None:
 
 def _read_body(value: object) -> str:
     """A text that is only shown: without it, or when it is none, the item is the same."""
-    return _read_text(value)[:MAX_COMMENT] if isinstance(value, str) else ""
+    return _read_text(value)[:MAX_BODY] if isinstance(value, str) else ""
 
 
 def _read_conflicts(value: object) -> str | None:

@@ -47,6 +47,13 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     duplicate_of = serializers.CharField(
         read_only=True, help_text="The page of the bug that it is a duplicate of; empty for none."
     )
+    target = serializers.CharField(
+        read_only=True, help_text="What it is to be merged into, or a bug's task is on; empty when hidden."
+    )
+    prerequisite = serializers.CharField(read_only=True, help_text="What has to be merged before it; empty for none.")
+    conflicts = serializers.BooleanField(
+        read_only=True, allow_null=True, help_text="Whether it conflicts with its target; null: not known."
+    )
     in_queue = serializers.BooleanField(
         source="is_in_queue", read_only=True, help_text="False while its source is switched off."
     )
@@ -56,7 +63,8 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
         fields = [
             "id", "kind", "title", "state", "next_actor", "square", "url", "api_url", "source", "series", "revision",
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
-            "duplicate_of", "in_queue",
+            "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
+            "conflicts", "conflicts_since", "lines_added", "lines_removed",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -114,3 +114,19 @@ def test_items_of_a_source_that_is_switched_off_are_marked(client):
     Source.objects.update(active=False)
     found = {row["title"]: row["in_queue"] for row in client.get("/api/reviews/").json()["results"]}
     assert found == {"Off": False, "On": True}
+
+
+def test_a_review_says_what_is_merged_into_what(client):
+    change = {
+        "description": "Why.", "commit_message": "Fix it", "target": "~ada/thing/+git/main:master",
+        "target_revision": "9b1e", "prerequisite": "~ada/thing/+git/base:first", "conflicts": True, "lines_added": 12,
+        "lines_removed": 3,
+    }  # fmt: skip
+    review = make_review(**change)
+    for answer in (client.get(f"/api/reviews/{review.pk}/").json(), client.get("/api/reviews/").json()["results"][0]):
+        assert {name: answer[name] for name in change} == change
+
+
+def test_what_no_diff_has_said_yet_is_null(client, review):
+    answer = client.get(f"/api/reviews/{review.pk}/").json()
+    assert [answer[name] for name in ("conflicts", "conflicts_since", "lines_added", "lines_removed")] == [None] * 4

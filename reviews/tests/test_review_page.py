@@ -287,3 +287,55 @@ def test_whom_launchpad_hides_has_no_link_and_no_page(client):
     assert "/people/%28hidden" not in page
     assert client.get(f"/people/{HIDDEN_USERNAME}/").status_code == 404
     assert client.get(f"/api/people/{HIDDEN_USERNAME}/").status_code == 404
+
+
+# --- the change -------------------------------------------------------------------------------------------------
+
+CHANGE = {
+    "source_branch": "fix", "target": "~ada/thing/+git/main:master", "target_revision": "9b1e77aa",
+    "prerequisite": "~ada/thing/+git/base:first", "revision": "4f2a9c0d", "commit_message": "Fix it\n\nBecause.",
+    "description": "Why <b>not</b>.", "conflicts": False, "lines_added": 12, "lines_removed": 3,
+}  # fmt: skip
+
+
+def make_change(**more):
+    review = make_review(**(CHANGE | more))
+    review.api_url = "https://api.launchpad.net/devel/~ada/thing/+git/fork/+merge/7"
+    review.save()
+    return review
+
+
+def test_the_change_says_what_is_merged_into_what(client):
+    page = get_page(client, make_change())
+    for words in (
+        "~ada/thing/+git/fork:fix", "4f2a9c0d", "~ada/thing/+git/main:master", "9b1e77aa", "~ada/thing/+git/base:first",
+        "+12 −3", "Fix it Because.", "Why &lt;b&gt;not&lt;/b&gt;.", "<dt>Conflicts</dt><dd>None</dd>",
+    ):  # fmt: skip
+        assert words in page
+
+
+def test_a_conflict_is_said_with_what_it_is_and_since_when(client):
+    since = timezone.now().replace(hour=9, minute=0) - timedelta(days=2)
+    page = get_page(
+        client,
+        make_change(
+            conflicts=True, conflicts_text="Text conflict in <a>", conflicts_since=since, tests_wait_for="conflicts"
+        ),
+    )
+    assert "It conflicts with its target" in page
+    assert f"{since:%Y-%m-%d} 09:00" in page
+    assert "Text conflict in &lt;a&gt;" in page
+    assert "none starts by itself before the conflict is gone" in page
+
+
+def test_before_its_first_diff_it_is_not_known_whether_it_conflicts(client):
+    page = get_page(client, make_change(conflicts=None, lines_added=None, lines_removed=None))
+    assert "Not known yet" in page
+    assert "<dt>Lines</dt>" not in page
+
+
+def test_a_bug_has_no_conflicts_and_no_description_twice(client):
+    page = get_page(client, make_change(kind="new", target="charms", conflicts=None))
+    assert "<dt>For</dt>" in page
+    assert "<dt>Conflicts</dt>" not in page
+    assert "<summary>Description</summary>" not in page

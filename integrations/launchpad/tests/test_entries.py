@@ -274,6 +274,10 @@ def test_fields_that_are_not_needed_may_be_anything():
     assert proposal(description=7, votes_collection_link=None, commit_message=[]).number == 7
 
 
+def test_a_description_is_kept_to_a_length():
+    assert len(proposal(description="x" * 100_000).description) == 20_000
+
+
 def test_an_item_is_a_task_when_it_is_of_a_bug():
     assert isinstance(parse_item(TASK), Task)
     assert isinstance(parse_item(PROPOSAL), Proposal)
