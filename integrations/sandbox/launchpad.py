@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer, page_answer
-from integrations.sandbox.world import BOT, Entry, LaunchpadWorld, wadl
+from integrations.sandbox.world import BOT, REPORT_RESULTS, Entry, LaunchpadWorld, wadl
 
 WADL_BASE = "https://api.launchpad.test/1.0/"
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105 (the sandbox keeps no secrets)
@@ -25,6 +25,8 @@ SHOWN = {  # fields of an entry that its page shows, and how they are called the
     "name": "Name", "queue_status": "Status", "status": "Status", "description": "Description",
     "date_created": "Created", "unique_name": "Location", "last_scanned_id": "Tip", "commit_sha1": "Commit",
 }  # fmt: skip
+CHANGES_OF_A_REPORT = ("transitionToNewResult", "update", "setLog")
+REPORT_TEXTS = ("title", "commit_sha1", "url", "result_summary")
 OUT_OF_TIME = b"Timeout error, please try again in a few minutes."
 
 
@@ -49,6 +51,7 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         self.tokens: dict[str, str] = {ACCESS_TOKEN: BOT}  # the person's name, by access token
         self.polls: dict[str, int] = {}
         self.posts: list[dict[str, str]] = []  # comments made by API
+        self.report_writes: list[dict[str, str]] = []  # what was done by API to revision status reports
         self.deny = False
         self._between: list[Callable[[], object]] = []
 
@@ -68,7 +71,7 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
 
     def facts(self) -> dict[str, Any]:
         with self.lock:
-            return super().facts() | {"posts": list(self.posts)}
+            return super().facts() | {"posts": list(self.posts), "report_writes": list(self.report_writes)}
 
     def _service(self, request: Request, path: str, version: str) -> Answer:
         if not path:
@@ -87,7 +90,7 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             return Answer(301, headers={"Location": f"{self.root}{moved}{query}"})
         operation = request.parameter("ws.op")
         if request.method == "POST":
-            return self._write_operation(request, path, operation)
+            return self._write_operation(request, path, operation, version)
         if (path, operation) == ("branches", "getByUrls"):
             return json_answer({url: self._visible(url) for url in _listed(request.parameter("urls"))})
         if operation:
@@ -137,6 +140,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             return [mp for mp in found if self._created_in_time(mp, request)]
         if operation == "searchTasks":
             return self._tasks(path, statuses, request)
+        if operation == "getStatusReports":
+            return self.reports_on(path, _decoded(request.parameter("commit_sha1")))
         return None
 
     def _asks(self, person: str) -> Callable[[str], bool]:
@@ -199,7 +204,7 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         with self.lock:
             batch = [item for item in paths[start : start + size] if item not in self.hidden]
             entries = [self.entries[item] for item in batch if item in self.entries]
-            kind = str(entries[0]["resource_type_link"]).rsplit("#", 1)[-1] if entries else "branch_merge_proposal"
+            kind = self._kind_of(self.path_of(entries[0]["self_link"])) if entries else "branch_merge_proposal"
             page: Entry = {
                 "total_size": len(paths), "start": start, "entries": entries,
                 "resource_type_link": f"{self.root}#{kind}-page-resource",
@@ -213,14 +218,20 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             self._between.pop(0)()
         return answer
 
+    def _kind_of(self, path: str) -> str:
+        """Of an entry, as the WADL calls it; empty where nothing is."""
+        return str(self.entries.get(path, {}).get("resource_type_link", "")).rpartition("#")[2]
+
     def _who(self, request: Request) -> str:
         found = re.search(r'oauth_token="?([^",]*)', request.headers.get("Authorization", ""))
         return self.tokens.get(found.group(1), "") if found else ""
 
-    def _write_operation(self, request: Request, path: str, operation: str) -> Answer:
+    def _write_operation(self, request: Request, path: str, operation: str, version: str) -> Answer:
         who = self._who(request)
         if not who:
             return Answer(401, b"Expired token", type="text/plain")
+        if version == "/devel/" and (path in self.reports or self._kind_of(path) == "git_repository"):
+            return self._write_report(request, path, operation, who)
         target = path
         if operation == "newMessage" and path.startswith("bugs/"):
             link = self.root + path
@@ -232,6 +243,34 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             self.posts.append({"to": path, "by": who, **said})
         made = self.comment(target, who, said["content"], said["vote"] or None, vote_tag=said["review_type"] or None)
         return Answer(201, headers={"Location": self.root + made})
+
+    def _write_report(self, request: Request, path: str, operation: str, who: str) -> Answer:
+        """Make a revision status report on a commit of a repository, or change one."""
+        is_report = path in self.reports
+        if operation not in (CHANGES_OF_A_REPORT if is_report else ("newStatusReport",)):
+            return Answer(400, b"No such operation", type="text/plain")
+        repository = self.path_of(self.entries[path]["git_repository_link"]) if is_report else path
+        if not self.may_edit(who, repository):
+            return Answer(401, f"(<Object>, '{operation}', 'launchpad.Edit')".encode(), type="text/plain")
+        texts = {name: _text(request.parameter(name)) for name in REPORT_TEXTS if request.parameter(name)}
+        result = _decoded(request.parameter("result"))
+        if wrong := [name for name, text in texts.items() if text is None or "\n" in text]:
+            return Answer(400, f"{wrong[0]}: not one line of text".encode(), type="text/plain")
+        if result and result not in REPORT_RESULTS:
+            return Answer(400, f'result: Invalid value "{result}".'.encode(), type="text/plain")
+        needed = {"newStatusReport": ("title", "commit_sha1"), "transitionToNewResult": ("result",)}.get(operation, ())
+        given = {name: text for name, text in texts.items() if text} | ({"result": result} if result else {})
+        if missing := [name for name in needed if name not in given]:
+            return Answer(400, f"{missing[0]}: Required input is missing.".encode(), type="text/plain")
+        with self.lock:
+            self.report_writes.append({"to": path, "by": who, "operation": operation, **given})
+        if operation == "newStatusReport":
+            return Answer(201, headers={"Location": self.root + self.add_status_report(path, who, **given)})
+        if operation == "transitionToNewResult":
+            self.set_report_result(path, result)
+        if operation == "update":
+            self.change(path, **{name: text for name, text in given.items() if name != "commit_sha1"})
+        return json_answer(None)
 
     def _oauth(self, request: Request) -> Answer:
         """The OAuth dance: access is granted after a few looks, or denied when ``deny`` is set."""
@@ -261,14 +300,48 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             title, comments = self.entries[bug]["title"], bug + "/messages"
         facts = [f"<dt>{label}<dd>{html.escape(str(entry[name]))}" for name, label in SHOWN.items() if entry.get(name)]
         said = map(self._comment_html, self.collections.get(comments, []))
-        return page_answer(title, f"<dl>{''.join(facts)}</dl>", *said)
+        return page_answer(title, f"<dl>{''.join(facts)}</dl>", self._votes_html(path), self._reports_html(path), *said)
+
+    def _votes_html(self, path: str) -> str:
+        """The table of a proposal's reviewers: who was asked, and what each said last."""
+        rows = [self.entries[vote] for vote in self.collections.get(path + "/votes", [])]
+        cells = [
+            (
+                self._name_of(row["reviewer_link"]),
+                row["review_type"] or "",
+                "Pending" if row["is_pending"] else self.entries[self.path_of(row["comment_link"])]["vote"],
+            )
+            for row in rows
+        ]
+        return _table(("Reviewer", "Review type", "Status"), cells)
+
+    def _reports_html(self, path: str) -> str:
+        """The revision status reports on what a proposal wants to merge, if it is Git."""
+        entry = self.entries[path]
+        if not entry.get("source_git_repository_link"):
+            return ""
+        repository = self.path_of(entry["source_git_repository_link"])
+        ref = f"{repository}/+ref/{entry['source_git_path'].removeprefix('refs/heads/')}"
+        reports = [self.entries[each] for each in self.reports_on(repository, self.entries[ref]["commit_sha1"])]
+        cells = [(report["title"], report["result"] or "", report["result_summary"] or "") for report in reports]
+        return _table(("Check", "Result", "Summary"), cells)
+
+    def _name_of(self, link: str) -> str:
+        return str(self.entries.get(self.path_of(link), {}).get("display_name") or "")
 
     def _comment_html(self, path: str) -> str:
         comment = self.entries[path]
-        who = self.entries.get(self.path_of(comment["owner_link"]), {}).get("display_name", "")
+        who = self._name_of(comment["owner_link"])
         vote = f" ({comment['vote']})" if comment.get("vote") else ""
         said = f"{who}{vote}, {comment['date_created'][:10]}"
         return f"<h2>{html.escape(said)}</h2><pre>{html.escape(comment['content'])}</pre>"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table as HTML; nothing where it has no rows."""
+    lines = ["".join(f"<td>{html.escape(cell)}" for cell in row) for row in rows]
+    titles = "".join(f"<th>{head}" for head in heads)
+    return f"<table><tr>{titles}{''.join(f'<tr>{line}' for line in lines)}</table>" if lines else ""
 
 
 def _time(text: str) -> datetime | None:
@@ -286,6 +359,15 @@ def _decoded(text: str) -> str:
     except ValueError:
         return text
     return value if isinstance(value, str) else text
+
+
+def _text(text: str) -> str | None:
+    """A parameter that has to be text; None when it is not: Launchpad reads ``123`` as a number and refuses it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else None
 
 
 def _listed(text: str) -> list[str]:

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-STYLE = "body{font:16px/1.5 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
+STYLE = (
+    "body{font:16px/1.5 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}pre{white-space:pre-wrap}"
+    "th,td{text-align:left;padding-right:1.5rem}"
+)
 KINDS = ("status", "html", "cut", "slow", "hang up", "lost")
 POLL_SECONDS = 0.005  # between two looks whether to stop
 LARGEST_BODY = 10 * 1024 * 1024  # bytes

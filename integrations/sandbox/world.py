@@ -21,6 +21,14 @@ import launchpadlib.testing
 
 BOT = "queue-bot"
 GIT_HOST = "https://git.launchpad.test/"
+REPORT_RESULTS = ("Waiting", "Running", "Succeeded", "Failed", "Skipped", "Cancelled")  # of a revision status report
+# What launchpadlib's WADL, which is of an older Launchpad, does not know.
+NEWER_FIELDS = {
+    "revision_status_report": (
+        "title", "git_repository_link", "commit_sha1", "url", "result_summary", "result", "creator_link",
+        "date_created", "date_started", "date_finished", "id",
+    )
+}  # fmt: skip
 SMALL_DIFF = "--- README\n+++ README\n@@ -1 +1,2 @@\n A charm.\n+It has tests.\n"
 
 Entry = dict[str, Any]
@@ -35,6 +43,8 @@ def wadl() -> str:
 @cache
 def fields_of(kind: str) -> tuple[str, ...]:
     """The fields of an entry of a kind, by the WADL."""
+    if kind in NEWER_FIELDS:
+        return NEWER_FIELDS[kind]
     found = re.search(rf'<wadl:representation[^>]*id="{kind}-full".*?</wadl:representation>', wadl(), re.DOTALL)
     if not found:
         raise ValueError(f"the WADL knows no {kind}")
@@ -57,8 +67,9 @@ class LaunchpadWorld:
         self.collections: dict[str, list[str]] = {}
         self.proposals: list[str] = []
         self.tasks: list[str] = []
+        self.reports: list[str] = []
         self.branches: dict[str, list[str]] = {}  # by their owner's name
-        self.members: dict[str, set[str]] = {}  # names of people, by their team's name
+        self.members: dict[str, set[str]] = {}  # names of people and teams, by the name of the team they are in
         self.diffs: dict[str, str] = {}  # texts, by the path of their preview diff
         self.hidden: dict[str, int] = {}  # the status that is answered for what our account may not see
         self.renames: list[Callable[[str], str]] = []  # each gives the new path of an old one
@@ -93,7 +104,7 @@ class LaunchpadWorld:
         """The entry is gone: asked for it, Launchpad answers 404."""
         with self.lock:
             self.entries.pop(path, None)
-            for paths in (self.proposals, self.tasks, *self.collections.values()):
+            for paths in (self.proposals, self.tasks, self.reports, *self.collections.values()):
                 if path in paths:
                     paths.remove(path)
 
@@ -128,13 +139,19 @@ class LaunchpadWorld:
         return "~" + name
 
     def add_team(self, name: str, display_name: str, members: Iterable[str]) -> str:
-        """A team of people; returns the path."""
+        """A team of people and of teams, which have to be there already; returns the path."""
         path = "~" + name
         self.put("person", path, name=name, display_name=display_name, is_team=True, is_valid=True, karma=0)
-        self.members[name] = set(members)
-        people = ["~" + member for member in members]
-        self.collections[path + "/members"] = self.collections[path + "/participants"] = people
+        self.collections[path + "/members"] = people = ["~" + member for member in members]
+        self.members[name] = {person.removeprefix("~") for person in people}
+        inside = [place for person in people for place in self.collections.get(person + "/participants", [])]
+        self.collections[path + "/participants"] = list(dict.fromkeys(people + inside))
         return path
+
+    def takes_part(self, name: str, team: str) -> bool:
+        """Whether a person or team is in a team, directly or by a team that is in it."""
+        members = self.members.get(team, set())
+        return name in members or any(self.takes_part(name, member) for member in members)
 
     def add_series(self, distribution: str, name: str, *, active: bool) -> str:
         """A series of a distribution; returns the path."""
@@ -272,7 +289,7 @@ class LaunchpadWorld:
         votes = {vote: self.entries[vote] for vote in self.collections[path + "/votes"]}
         link = f"{self.root}~{name}"
         own = [vote for vote, entry in votes.items() if entry["reviewer_link"] == link]
-        teams = {f"{self.root}~{team}" for team, members in self.members.items() if name in members}
+        teams = {f"{self.root}~{team}" for team in self.members if self.takes_part(name, team)}
         asked = [
             vote
             for vote, entry in votes.items()
@@ -283,6 +300,50 @@ class LaunchpadWorld:
                         review_type=review_type)  # fmt: skip
             return
         self._add_vote(path, name, review_type, comment, when)
+
+    # --- revision status reports ---------------------------------------------------------------------------
+
+    def may_edit(self, name: str, repository: str) -> bool:
+        """Whether a person may change a repository: its owner, or in the team that owns it."""
+        owner = self.path_of(self.entries[repository]["owner_link"]).removeprefix("~")
+        return name == owner or self.takes_part(name, owner)
+
+    def add_status_report(
+        self, repository: str, creator: str, *, title: str, commit_sha1: str, url: str | None = None,
+        result_summary: str | None = None, result: str | None = None,
+    ) -> str:  # fmt: skip
+        """A report on a commit of a repository. Returns its path."""
+        with self.lock:
+            self.number += 1
+            path = f"{repository}/+status/{self.number}"
+            self.put(
+                "revision_status_report", path, id=self.number, title=title, commit_sha1=commit_sha1, url=url,
+                result_summary=result_summary, git_repository_link=self.root + repository,
+                creator_link=f"{self.root}~{creator}", date_created=stamp(datetime.now(UTC)),
+            )  # fmt: skip
+            self.reports.append(path)
+            if result:
+                self.set_report_result(path, result)
+        return path
+
+    def set_report_result(self, path: str, result: str) -> None:
+        """A report moves on to another of ``REPORT_RESULTS``."""
+        now, report = stamp(datetime.now(UTC)), self.entries[path]
+        started = now if result == "Running" else report["date_started"]
+        self.change(
+            path, result=result, date_started=started,
+            date_finished=None if result in ("Waiting", "Running") else now,
+        )  # fmt: skip
+
+    def reports_on(self, repository: str, commit_sha1: str = "") -> list[str]:
+        """The reports on a repository's commits, or on one commit, oldest first."""
+        link = self.root + repository
+        return [
+            path
+            for path in self.reports
+            if self.entries[path]["git_repository_link"] == link
+            and commit_sha1 in ("", self.entries[path]["commit_sha1"])
+        ]
 
     # --- bugs ----------------------------------------------------------------------------------------------
 
@@ -460,6 +521,7 @@ class LaunchpadWorld:
             self.branches = {owner: [*map(rewrite, paths)] for owner, paths in self.branches.items()}
             self.proposals = [*map(rewrite, self.proposals)]
             self.tasks = [*map(rewrite, self.tasks)]
+            self.reports = [*map(rewrite, self.reports)]
 
     def _rewritten(self, value: Any, rewrite: Callable[[str], str]) -> Any:
         for prefix in (self.root, self.url, GIT_HOST, "lp:"):

@@ -214,6 +214,71 @@ def test_a_comment_without_a_vote_claims_nothing(launchpad, proposal):
     assert votes(launchpad, proposal) == [("reviewers", True, "")]
 
 
+def test_a_vote_answers_for_a_team_of_teams_too(launchpad, proposal):
+    launchpad.add_person("zoe", "Zoe")
+    launchpad.add_team("inner", "Inner", ["zoe"])
+    launchpad.add_team("outer", "Outer", ["inner", "ada"])
+    launchpad.ask_for_review(proposal, "outer")
+    comment = launchpad.comment(proposal, "zoe", "yes", "Approve")
+    assert votes(launchpad, proposal) == [("reviewers", True, ""), ("zoe", False, comment.rpartition("/")[2])]
+    assert [entry["name"] for entry in entries(launchpad, "~outer/participants")] == ["inner", "ada", "zoe"]
+
+
+# --- Revision status reports -----------------------------------------------------------------------------
+
+COMMIT = "4f2a9c0d" * 5
+
+
+@pytest.fixture
+def repository(launchpad):
+    """Of a team that our account is in."""
+    launchpad.add_team("makers", "Makers", ["queue-bot"])
+    return launchpad.add_repository("makers", "thing", "thing")
+
+
+def write(launchpad, path, operation, version="devel", **parameters):
+    headers = {"Authorization": 'OAuth oauth_token="sandbox-token"'}
+    return requests.post(
+        f"{launchpad.url}{version}/{path}", {"ws.op": operation, **parameters}, headers=headers, timeout=60
+    )
+
+
+def results(launchpad, repository):
+    found = entries(launchpad, repository, **{"ws.op": "getStatusReports", "commit_sha1": COMMIT})
+    return [(report["title"], report["result"], bool(report["date_finished"])) for report in found]
+
+
+def test_a_commit_is_reported_on_and_the_report_moves_on(launchpad, repository):
+    made = write(launchpad, repository, "newStatusReport", title="lxc", commit_sha1=COMMIT, result="Waiting")
+    assert made.status_code == 201
+    assert results(launchpad, repository) == [("lxc", "Waiting", False)]
+    report = made.headers["Location"].removeprefix(launchpad.root)
+    assert write(launchpad, report, "transitionToNewResult", result="Failed").status_code == 200
+    assert write(launchpad, report, "update", result_summary="2 of 41 failed").status_code == 200
+    assert results(launchpad, repository) == [("lxc", "Failed", True)]
+    assert get(launchpad, report).json()["result_summary"] == "2 of 41 failed"
+
+
+def test_who_may_not_edit_a_repository_may_not_report_on_it(launchpad):
+    fork = launchpad.add_repository("ada", "thing", "thing")
+    assert write(launchpad, fork, "newStatusReport", title="lxc", commit_sha1=COMMIT).status_code == 401
+    assert results(launchpad, fork) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"result": "Passed"}, {"title": "123"}, {"title": ""}, {"result_summary": "two\nlines"}]
+)
+def test_a_report_that_launchpad_would_refuse_is_refused(launchpad, repository, wrong):
+    given = {"title": "lxc", "commit_sha1": COMMIT, "result": "Waiting"} | wrong
+    assert write(launchpad, repository, "newStatusReport", **given).status_code == 400
+    assert results(launchpad, repository) == []
+
+
+def test_reports_are_of_the_newest_api_only(launchpad, repository):
+    answer = write(launchpad, repository, "newStatusReport", version="1.0", title="lxc", commit_sha1=COMMIT)
+    assert answer.status_code == 400
+
+
 # --- What is proposed ------------------------------------------------------------------------------------
 
 
@@ -244,6 +309,19 @@ def test_a_person_reads_what_was_said_of_a_proposal(launchpad, proposal):
     assert "Needs review" in page
     assert "Rev (Approve)" in page
     assert "&lt;b&gt;Looks good.&lt;/b&gt;" in page
+
+
+def test_a_person_reads_who_reviews_and_what_was_reported(launchpad, repository):
+    path = launchpad.add_proposal(
+        repository, repository, registrant="ada", created=NOW, git_path="fix", asked=["reviewers"]
+    )
+    commit = launchpad.entries[f"{repository}/+ref/fix"]["commit_sha1"]
+    launchpad.add_status_report(repository, "queue-bot", title="lxc", commit_sha1=commit, result="Running")
+    launchpad.comment(path, "ada", "no", "Needs Fixing")
+    page = requests.get(launchpad.url + path, timeout=60).text
+    assert "<td>Reviewers<td><td>Pending" in page
+    assert "<td>Ada<td><td>Needs Fixing" in page
+    assert "<td>lxc<td>Running" in page
 
 
 def test_a_person_reads_what_was_said_of_a_bug(launchpad, task):
