@@ -19,11 +19,12 @@ from django.utils.safestring import SafeString
 
 from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
-from reviews.choices import Square, State
-from reviews.texts import EXPLANATIONS, SYMBOLS
+from reviews.choices import Square, State, TestsWaitFor
+from reviews.texts import CONFLICTS, EXPLANATIONS, SYMBOLS
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
 OUT_OF_REACH = "not shown by Launchpad at present"
+WAITS_FOR_CONFLICTS = f"tests wait: {CONFLICTS}"
 MAX_TITLE = 300  # characters that a row shows; the review's page has them all
 MAX_NAME = 80
 NO_NOTES = SafeString("")
@@ -45,6 +46,7 @@ SQUARE_CELLS: dict[str, SafeString] = {
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
+    "conflicts", "tests_wait_for",
 )  # fmt: skip
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
@@ -79,10 +81,11 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since,
+        source_active, missing_since, conflicts, waits_for,
     ) in values:  # fmt: skip
         title = shorten(title, MAX_TITLE) or "(no title)"
-        who, noted = submitter(username, display_name, people_path), notes(source_active, missing_since)
+        who = submitter(username, display_name, people_path)
+        noted = notes(source_active, missing_since, conflicts, waits_for)
         html = ROW_HTML.format(
             id=pk,
             href=f"{review_path}{pk}/",
@@ -115,11 +118,15 @@ def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     return SafeString(f'<a class="who" href="{people_path}{quote(username)}/"><bdi>{name}</bdi></a>')
 
 
-def notes(source_active: bool | None, missing_since: datetime | None) -> SafeString:
+def notes(
+    source_active: bool | None, missing_since: datetime | None, conflicts: bool | None, waits_for: str
+) -> SafeString:
     """What is unusual about a review, in words; empty for nearly all."""
-    if source_active is not False and missing_since is None:
+    if source_active is not False and missing_since is None and not conflicts:
         return NO_NOTES
     words = [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None)
+    if conflicts:
+        words.append(WAITS_FOR_CONFLICTS if waits_for == TestsWaitFor.CONFLICTS else CONFLICTS)
     return format_html_join("", ' <span class="note">{}</span>', ((word,) for word in words))
 
 

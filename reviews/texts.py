@@ -5,9 +5,10 @@ from datetime import datetime
 from django.conf import settings
 
 from core.text import ago, utc
-from reviews.choices import Square, State
+from reviews.choices import Square, State, TestsWaitFor
 from reviews.models import Review
 
+CONFLICTS = "conflicts with its target"
 _TESTED = "Nothing for now. If a test fails below, push a fix: the new revision is tested by itself."
 
 # What the submitter has to do, by state and kind.
@@ -47,7 +48,25 @@ def expected_of_submitter(review: Review) -> str:
     words = EXPECTED_OF_SUBMITTER[State(review.state), Review.Kind(review.kind)]
     if words == _TESTED and not review.is_in_queue:
         return "Nothing for now: nothing is tested while its source is switched off."
+    if words == _TESTED and review.tests_wait_for:
+        return EXPECTED_WHILE_TESTS_WAIT[TestsWaitFor(review.tests_wait_for)]
     return words
+
+
+EXPECTED_WHILE_TESTS_WAIT: dict[str, str] = {
+    TestsWaitFor.PERMISSION: "Nothing for now: a reviewer has to allow its tests.",
+    TestsWaitFor.CONFLICTS: "Merge the target into your branch, resolve the conflicts and push: then it is tested.",
+}
+
+
+def why_tests_wait(review: Review, now: datetime) -> str:
+    """Why no test of the current revision starts by itself, and since when where that is known; empty if none waits."""
+    if review.tests_wait_for == TestsWaitFor.PERMISSION:
+        return "Not tested: a reviewer has to allow it."
+    if review.tests_wait_for != TestsWaitFor.CONFLICTS:
+        return ""
+    since = review.conflicts_since
+    return f"Waits: {CONFLICTS}" + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
 
 
 EXPLANATIONS: dict[str, str] = {

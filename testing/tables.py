@@ -18,6 +18,7 @@ from accounts.models import User
 from reviews.managers import Reader
 from reviews.models import Review
 from reviews.tables import SQUARE_CELLS
+from reviews.texts import why_tests_wait
 from testing.managers import FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.runs import REPEATABLE
@@ -227,7 +228,10 @@ def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) ->
     ``rows`` are the runs' values of ``VERSION_FIELDS``, newest first; reading them costs one query."""
     shown = list(review.test_runs.values_list(*VERSION_FIELDS)[: MAX_RUNS + 1] if rows is None else rows)
     minute = timezone.now().replace(second=0, microsecond=0)
-    facts = (shown, review.revision, review.state, review.square, minute, settings.TESTING_MAX_ATTEMPTS)
+    facts = (
+        shown, review.revision, review.state, review.square, review.tests_wait_for, minute,
+        settings.TESTING_MAX_ATTEMPTS,
+    )  # fmt: skip
     return sha256(repr(facts).encode()).hexdigest()[:32]
 
 
@@ -245,6 +249,7 @@ def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
     return {
         "review": review,
         "square": SQUARE_CELLS[review.square],
+        "waits": why_tests_wait(review, timezone.now()),
         "runs": runs,
         "may_launch": is_launcher,
         "version": version_of(review, runs.versions),

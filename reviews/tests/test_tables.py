@@ -88,3 +88,17 @@ def test_whom_launchpad_hides_has_no_link(client):
     make_review(owner=make_person(HIDDEN_USERNAME, "hidden by Launchpad"))
     assert get_row(client)["submitter"] == '<span class="soft">hidden by Launchpad</span>'
     assert b"/people/%28hidden" not in client.get("/search/").content
+
+
+@pytest.mark.parametrize(
+    ("conflicts", "waits_for", "words"),
+    [
+        (True, "conflicts", "tests wait: conflicts with its target"),
+        (True, "permission", "conflicts with its target"),
+        (False, "", ""),
+        (None, "", ""),
+    ],
+)
+def test_a_conflict_stands_in_the_row(client, conflicts, waits_for, words):
+    make_review(conflicts=conflicts, tests_wait_for=waits_for)
+    assert get_row(client)["notes"] == (f' <span class="note">{words}</span>' if words else "")

@@ -368,3 +368,19 @@ def test_the_refreshed_part_of_the_page_can_run_again(client, reviewer):
     assert "csrfmiddlewaretoken" in part
     alone = client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/").content.decode()
     assert f"/test-runs/{run.pk}/again/" in alone
+
+
+@pytest.mark.django_db
+def test_the_runs_say_that_they_wait_for_conflicts_and_since_when(client):
+    since = NOW - timedelta(days=3)
+    review = make(1, conflicts=True, conflicts_since=since, tests_wait_for="conflicts")
+    page = words(page_of(client, review))
+    assert f"Waits: conflicts with its target, since {since:%Y-%m-%d %H:%M} UTC (3 days ago)." in page
+    assert "New items are tested by themselves" not in page
+    assert "You can start a test all the same." not in page
+
+
+@pytest.mark.django_db
+def test_a_reviewer_is_told_that_a_test_can_be_started_all_the_same(client, reviewer):
+    review = make(1, conflicts=True, tests_wait_for="conflicts")
+    assert "Waits: conflicts with its target. You can start a test all the same." in words(page_of(client, review))

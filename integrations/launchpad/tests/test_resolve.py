@@ -5,10 +5,13 @@ from typing import ClassVar
 
 import pytest
 
+from accounts.models import Person
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import claim_due, refresh, refresh_by_id
 from integrations.sandbox.data import many
 from reviews.models import Review, Series, Source
+from testing.models import Substrate, TestRun
+from testing.runs import launch_runs
 
 
 def only():
@@ -305,3 +308,48 @@ def test_a_private_prerequisite_makes_a_proposal_private(change, sandbox):
 def test_a_hidden_target_is_not_named(launchpad, project):
     import_source(project(launchpad.proposal(1, target_branch_link="tag:launchpad.net:2008:redacted")))
     assert (only().target, only().target_url) == ("", "")
+
+
+# --- conflicts hold tests back ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["git", "bazaar"])
+def test_what_conflicts_is_tested_when_a_push_has_mended_it(change, sandbox, kind):
+    sandbox.launchpad.push(change.paths[kind], conflicts="Text conflict in a\n")
+    review = change.read(kind)
+    assert (review.tests_wait_for, review.square, review.test_runs.count()) == ("conflicts", "white", 0)
+    sandbox.launchpad.push(change.paths[kind])
+    review = change.read(kind)
+    assert (review.tests_wait_for, review.square) == ("", "black")
+    assert [run.revision for run in review.test_runs.all()] == [review.revision]
+
+
+def test_what_conflicts_is_tested_when_a_new_diff_without_a_push_says_that_it_does_not(change, sandbox):
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in a\n")
+    review, launchpad = change.read("git"), sandbox.launchpad
+    entry = launchpad.entries[change.diff("git")]
+    launchpad.put("preview_diff", "~ada/thing/+git/fork/+preview-diff/9", **{**entry, "conflicts": ""})
+    link = launchpad.root + "~ada/thing/+git/fork/+preview-diff/9"
+    launchpad.change(change.paths["git"], preview_diff_link=link)
+    assert refresh(review) == ""
+    assert [run.revision for run in review.test_runs.all()] == [review.revision]
+
+
+def test_a_reviewer_tests_what_conflicts_all_the_same(change, sandbox):
+    sandbox.launchpad.push(change.paths["git"], conflicts="Text conflict in a\n")
+    review = change.read("git")
+    reviewer = Person.objects.create(username="rev")
+    launch_runs(review, Substrate.objects.filter(name="lxc"), reviewer)
+    assert refresh(review) == ""
+    assert review.test_runs.get().status == "retry"
+
+
+def test_a_conflict_that_the_following_refresh_finds_takes_back_what_was_not_sent(sandbox, db):
+    many(sandbox.launchpad, proposals=6)
+    for path in sandbox.launchpad.proposals:
+        sandbox.launchpad.push(path, conflicts="Text conflict in a\n")
+    import_source(Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"))
+    for claimed in claim_due():
+        refresh_by_id(*claimed)
+    assert set(TestRun.objects.values_list("status", flat=True)) == {"canceled"}
+    assert set(Review.objects.values_list("tests_wait_for", "square")) == {("conflicts", "white")}
