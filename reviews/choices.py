@@ -52,7 +52,7 @@ NEXT_ACTOR: dict[str, str] = {
 
 
 class Square(models.TextChoices):
-    """The coloured Square (docs/specification.md, section 5). ``testing.squares`` keeps it on the review."""
+    """The coloured Square (docs/specification.md, section 5). ``testing.verdicts`` keeps it on the review."""
 
     WHITE = "white", "not tested"
     GREEN = "green", "passed"

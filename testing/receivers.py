@@ -17,7 +17,7 @@ from reviews.signals import (
 )
 from testing.models import TestRun
 from testing.runs import cancel_pointless, launch_default_runs
-from testing.squares import update_square
+from testing.verdicts import update_verdicts
 
 
 @receiver(reviews_opened, dispatch_uid="testing.launch_default_runs")
@@ -30,7 +30,7 @@ def on_opened(reviews: Sequence[Review], **_: Any) -> None:
 def on_revision_changed(review: Review, **_: Any) -> None:
     """Runs of the old revision are cancelled, and the new one is tested, whoever has to act next."""
     cancel_pointless(TestRun.objects.filter(review=review))
-    update_square(review.pk)
+    update_verdicts([review.pk])
     launch_default_runs([review], OPEN_STATES)
 
 

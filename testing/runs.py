@@ -13,12 +13,12 @@ from django.db import transaction
 from accounts.models import Person
 from core.enqueue import enqueue_on_commit
 from reviews.history import build_event, record, record_all
-from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Square
+from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review
 from testing.managers import TestRunQuerySet
 from testing.models import Status, Substrate, TestRun
 from testing.plan import TestPlan
-from testing.squares import update_square
 from testing.transitions import cancel, lock_review, lock_run, new_run, status_words
+from testing.verdicts import update_verdicts
 
 REPEATABLE: tuple[str, ...] = (Status.FAIL, Status.ERROR, Status.CANCELED)  # what *Run again what failed* runs again
 
@@ -67,7 +67,7 @@ def launch_runs(
             record(locked, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)
             under_way[substrate.pk] = run
             result.launched.append(run)
-        update_square(locked.pk)
+        update_verdicts([locked.pk])
         if result.launched:
             _wake_sweep()
     return result
@@ -118,12 +118,8 @@ def launch_default_runs(
             build_event(run.review, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)
             for run in runs
         )
-        tested = {review_id for review_id, _ in known}
-        launched = {run.review_id for run in runs}
-        Review.objects.filter(pk__in=launched - tested).update(square=Square.BLACK)
-        for review_id in launched & tested:
-            update_square(review_id)
         if runs:
+            update_verdicts({run.review_id for run in runs})
             _wake_sweep()
     return runs
 

@@ -20,7 +20,7 @@ from reviews.models import Event, Review
 from testing.ci import BuildRef
 from testing.models import ON_ENGINE, AttemptOutcome, Status, Substrate, TestRun
 from testing.plan import Planned
-from testing.squares import update_square_after
+from testing.verdicts import update_verdicts
 
 NOTHING = ""  # the status of a run that is being made
 
@@ -63,13 +63,13 @@ TRANSITIONS: dict[Trigger, dict[str, tuple[str, ...]]] = {
 
 
 REPORTED = ("build_url", "target_revision")  # what a build says of itself besides its status
-REVIEW_FIELDS = ["id", "revision", "square"]
+REVIEW_FIELDS = ["id", "revision"]
 
 # Each callback needs this. The ORM takes three times as long for it (0.71 against 0.21 ms), most of that to make the
 # same SQL again and again. ``LOCKED_RUNS`` is the same query by the ORM, and a test compares the two.
 LOCK_RUN_SQL = f"""
     SELECT {", ".join(f'run."{field.column}"' for field in TestRun._meta.concrete_fields)},
-        review.revision AS locked_revision, review.square AS locked_square,
+        review.revision AS locked_revision,
         substrate.name AS substrate_name, requester.username AS requester
     FROM testing_testrun run
     JOIN reviews_review review ON review.id = run.review_id
@@ -83,7 +83,7 @@ LOCKED_RUNS = (
     TestRun.objects.select_related("review", "substrate", "requested_by")
     .only(
         *(field.name for field in TestRun._meta.concrete_fields),
-        *("review__revision", "review__square", "substrate__name", "requested_by__username"),
+        *("review__revision", "substrate__name", "requested_by__username"),
     )
     .order_by()
     .select_for_update(of=("review", "self"), no_key=True)
@@ -123,7 +123,7 @@ def lock_run(run_id: int) -> TestRun:
     if run is None:
         raise TestRun.DoesNotExist
     alias = connection.alias
-    run.review = Review.from_db(alias, REVIEW_FIELDS, [run.review_id, run.locked_revision, run.locked_square])
+    run.review = Review.from_db(alias, REVIEW_FIELDS, [run.review_id, run.locked_revision])
     run.substrate = Substrate.from_db(alias, ["id", "name"], [run.substrate_id, run.substrate_name])
     if run.requested_by_id:
         run.requested_by = Person.from_db(alias, ["id", "username"], [run.requested_by_id, run.requester])
@@ -201,7 +201,7 @@ def finish(
         ]
     )  # fmt: skip
     _update_attempt(run, old, build, ended_at=now, note=reason)
-    update_square_after(run)
+    update_verdicts([run.review_id])
     _record(run, old, actor=actor, note=reason)
 
 
@@ -213,7 +213,7 @@ def cancel(run: TestRun, reason: str, actor: Person | None) -> None:
     attempt = run.attempts.filter(number=run.attempt)
     attempt.update(ended_at=now, note=reason, lookup_due_at=None)
     attempt.exclude(outcome=AttemptOutcome.REFUSED).update(stop_due_at=now)
-    update_square_after(run)
+    update_verdicts([run.review_id])
     _record(run, old, actor=actor, note=reason)
 
 

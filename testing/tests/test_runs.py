@@ -16,8 +16,8 @@ from testing.callbacks import apply_callback, callback_token
 from testing.ci import BuildRecord, BuildRef, CIBackend, ConfigurationError, Results, SingleTest, TemporaryError
 from testing.models import OUTCOMES, UNFINISHED, Status, Substrate, TestRun
 from testing.runs import cancel_run, launch_runs
-from testing.squares import square_of
 from testing.sweep import sweep
+from testing.verdicts import square_of
 
 
 class ScriptedCI(CIBackend):

@@ -14,7 +14,7 @@ from django.db.models import Count, Q
 from integrations.models import OutcomePost
 from reviews.models import Event, Review, State
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
-from testing.squares import square_of
+from testing.verdicts import square_of
 
 OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "ABORTED": "error"}
 VOTES = {"pass": "Approve", "fail": "Needs Fixing", "error": ""}
