@@ -35,13 +35,16 @@ class PersonQuerySet(models.QuerySet["Person"]):
         """Without the one that stands for everybody whom Launchpad does not name."""
         return self.exclude(username=HIDDEN_USERNAME)
 
+    def reviewers(self) -> PersonQuerySet:
+        """People in a reviewer team, or with an account in the group ``reviewers``; no bots."""
+        accounts = User.objects.filter(person=OuterRef("pk"), is_active=True, groups__name=REVIEWERS_GROUP)
+        return self.named().humans().filter(Q(is_reviewer=True) | Exists(accounts))
+
     def trusted(self) -> PersonQuerySet:
         """People whose code is tested without asking in every source (docs/specification.md, section 5): reviewers, and
         those whom a reviewer trusts. A bot only if somebody says so: that it is in a team is no such word."""
         trusts = Trust.objects.in_force().filter(person=OuterRef("pk"))
-        accounts = User.objects.filter(person=OuterRef("pk"), is_active=True, groups__name=REVIEWERS_GROUP)
-        reviewers = Person.objects.humans().filter(Q(is_reviewer=True) | Exists(accounts))
-        return self.named().filter(Exists(trusts) | Q(pk__in=reviewers.values("pk")))
+        return self.named().filter(Exists(trusts) | Q(pk__in=Person.objects.reviewers().values("pk")))
 
 
 def bot_usernames() -> set[str]:

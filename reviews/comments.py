@@ -25,6 +25,7 @@ class SyncedComments:
     """An item's comments as they were just read, for the rules that depend on who said something when."""
 
     new: list[Comment] = field(default_factory=list)  # by people, and not known before
+    reworded: list[Comment] = field(default_factory=list)  # by people, and with another text than before
     comments: list[Comment] = field(default_factory=list)  # all of them, by people, bots and this queue
 
     @property
@@ -65,6 +66,7 @@ def sync_comments(
         is_new = comment is None
         comment = comment or Comment(review=review)
         before = [getattr(comment, name) for name in FIELDS if name != "author"]
+        text = comment.content
         _apply(comment, facts, service_account)
         author = people[facts.author.username]
         is_same = before == [getattr(comment, name) for name in FIELDS if name != "author"]
@@ -74,8 +76,11 @@ def sync_comments(
             edited.append(comment)
         comment.author = author
         said.comments.append(comment)
-        if is_new and comment.is_by_person and not comment.is_description:
-            said.new.append(comment)
+        if comment.is_by_person and not comment.is_description:
+            if is_new:
+                said.new.append(comment)
+            elif comment.content != text:
+                said.reworded.append(comment)
     Comment.objects.bulk_create(added)
     if edited:
         Comment.objects.bulk_update(edited, FIELDS)

@@ -22,7 +22,7 @@ from reviews.locks import release
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Series, Source, State
 from reviews.people import upsert_people
 from reviews.refresh import due_after
-from reviews.signals import review_closed, reviews_opened, revision_changed
+from reviews.signals import comments_read, review_closed, reviews_opened, revision_changed
 from reviews.starting import Start, announce_start, apply_rule
 from reviews.votes import count_votes
 from reviews.withdrawal import withdraw
@@ -110,6 +110,7 @@ def _ingest(
     if source and source.active and (has_moved or review.source is None or not review.source.active):
         review.source = source  # the source that it came from holds it no more, and this one does
     before = Before.of(review)
+    is_first_reading = review.synced_at is None or before.withdrawn
     _note_presence(review, now)
     if item.private and not takes_private(review.source):
         return _hide(review, before, now)
@@ -134,6 +135,9 @@ def _ingest(
         review.due_at = min(review.due_at, due_after(review.state, now))
     review.save()
     announce(review, before)
+    if said is not None and (comments_by_people := [*said.new, *said.reworded]):
+        comments_by_people.sort(key=lambda comment: comment.position)
+        comments_read.send(Review, review=review, comments=comments_by_people, is_first_reading=is_first_reading)
     return Ingested(review, changed=before != Before.of(review))
 
 

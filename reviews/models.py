@@ -466,6 +466,7 @@ class Event(models.Model):
         RUN = "run", "test run"
         POSTED = "posted", "posted to Launchpad"
         STAFF = "staff", "staff"
+        RECHECK = "recheck", "recheck"
 
     review = models.ForeignKey(
         Review, on_delete=models.CASCADE, related_name="events", db_index=False

@@ -18,7 +18,7 @@ from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Sta
 from testing.managers import AttemptQuerySet, TestResultQuerySet, TestRunQuerySet
 
 __all__ = [
-    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Job", "PlanRow", "Server", "Status",
+    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Job", "PlanRow", "Recheck", "Server", "Status",
     "Substrate", "TestOutcome", "TestResult", "TestRun",
 ]  # fmt: skip
 
@@ -334,3 +334,18 @@ class TestResult(models.Model):
     @property
     def symbol(self) -> str:
         return {TestOutcome.PASS: "✓", TestOutcome.FAIL: "✗"}.get(TestOutcome(self.known_outcome), "–")
+
+
+class Recheck(models.Model):
+    """A comment on Launchpad that asked for tests to run again. Kept so that each acts once, whatever becomes of it."""
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="rechecks", db_index=False)
+    number = models.BigIntegerField(help_text="Launchpad's number of the comment.")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["review", "number"]
+        constraints = [models.UniqueConstraint(fields=["review", "number"], name="one_recheck_per_comment")]
+
+    def __str__(self) -> str:
+        return f"comment {self.number} on {self.review_id}"

@@ -6,8 +6,9 @@ from typing import Any
 from django.dispatch import receiver
 
 from accounts.models import Person
-from reviews.models import OPEN_STATES, Review
+from reviews.models import OPEN_STATES, Comment, Review
 from reviews.signals import (
+    comments_read,
     review_closed,
     reviews_opened,
     reviews_withdrawn,
@@ -16,6 +17,7 @@ from reviews.signals import (
     tests_released,
 )
 from testing.models import TestRun
+from testing.recheck import recheck
 from testing.runs import cancel_pointless, launch_default_runs
 from testing.verdicts import update_verdicts
 
@@ -44,6 +46,12 @@ def on_released(reviews: Sequence[Review], requested_by: Person | None, **_: Any
 def on_held(reviews: Sequence[Review], **_: Any) -> None:
     """What runs by itself is cancelled, of conflicts only what was not sent yet; what somebody asked for goes on."""
     cancel_pointless(TestRun.objects.filter(review__in=reviews))
+
+
+@receiver(comments_read, dispatch_uid="testing.recheck")
+def on_comments(review: Review, comments: Sequence[Comment], is_first_reading: bool, **_: Any) -> None:
+    """``recheck`` in a comment runs again what failed."""
+    recheck(review, comments, is_first_reading=is_first_reading)
 
 
 @receiver(review_closed, dispatch_uid="testing.review_closed")

@@ -5,7 +5,7 @@ Each function does its whole job: what it launches wakes the sweep, what it canc
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -136,10 +136,8 @@ def runs_to_repeat(review: Review) -> list[TestRun]:
     return sorted(found, key=lambda run: (run.substrate.order, run.substrate.name))
 
 
-def repeat_failed(
-    review: Review, requested_by: Person | None, revision: str | None = None, only: Container[int] | None = None
-) -> LaunchResult:
-    """Run again what ``runs_to_repeat`` finds, on active substrates; ``only`` those of these ids, if it is given.
+def repeat_failed(review: Review, requested_by: Person | None, revision: str | None = None) -> LaunchResult:
+    """Run again what ``runs_to_repeat`` finds, on active substrates.
 
     Two such calls at once launch each run once: the second finds it under way. Raises NotAllowed as ``launch_runs``
     does.
@@ -148,7 +146,7 @@ def repeat_failed(
         locked = lock_review(review.pk)
         check_seen(locked, revision)
         substrates = [run.substrate for run in runs_to_repeat(locked) if run.substrate.active]
-        return launch_runs(locked, [one for one in substrates if only is None or one.pk in only], requested_by)
+        return launch_runs(locked, substrates, requested_by)
 
 
 def retrigger(run: TestRun, *, actor: Person | None, revision: str | None = None) -> TestRun:

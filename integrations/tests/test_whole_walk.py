@@ -81,3 +81,18 @@ def test_an_outcome_is_posted_once_on_launchpad(sandbox, run, settings):
     comment = Comment.objects.get()
     assert (comment.author.username, comment.vote, comment.sentiment) == ("queue-bot", "Approve", "neutral")
     assert comment.is_automated
+
+
+@pytest.mark.django_db(transaction=True)
+def test_recheck_in_a_comment_builds_again_what_failed(sandbox, run):
+    sweep()
+    told(sandbox, run, "FAIL")
+    review = Review.objects.get()
+    refresh(review)
+    world = sandbox.launchpad
+    world.comment(world.path_of(review.api_url), review.owner.username, "The network was down.\n\nrecheck")
+    refresh(Review.objects.get())
+    refresh(Review.objects.get())
+    sweep()
+    assert len(sandbox.jenkins.builds) == 2
+    assert [run.status for run in TestRun.objects.newest_first()] == [Status.PENDING, Status.FAIL]
