@@ -30,6 +30,7 @@ from core.admin import (
     extend,
     report,
 )
+from core.secret_field import ENTER_AGAIN, Undecryptable
 from core.text import shorten
 from reviews.locks import unlock
 from reviews.models import Review, Series, Source
@@ -227,7 +228,7 @@ class SourceForm(forms.ModelForm):
             )
         return tags
 
-    def clean_webhook_secret(self) -> str:
+    def clean_webhook_secret(self) -> str | Undecryptable:
         secret: str = self.cleaned_data["webhook_secret"]
         return secret or self.secret_before
 
@@ -271,8 +272,11 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
                 "build_url"]  # fmt: skip
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]
-        has_secret = bool(obj and obj.webhook_secret)
+        secret = obj.webhook_secret if obj else ""
+        has_secret = bool(secret) or isinstance(secret, Undecryptable)
         state = "A secret is set." if has_secret else "No secret is set: webhooks are refused."
+        if isinstance(secret, Undecryptable):
+            state = f"Webhooks are refused: the secret {ENTER_AGAIN}."
         hooks = ["webhook_secret", "generate_secret", *(["remove_secret"] if has_secret else [])]
         return [
             (None, {"fields": what}),

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Person
+from core.secret_field import SecretField
 from reviews.choices import (
     CLOSED_STATES,
     INCOMING_STATES,
@@ -163,9 +164,8 @@ class Source(models.Model):
         help_text="What a build gets as its parameter url.",
     )  # fmt: skip
     text = models.TextField(blank=True, help_text="Markdown, shown over its items.")
-    webhook_secret = models.CharField(
+    webhook_secret = SecretField(
         max_length=255,
-        blank=True,
         help_text="Shared with Launchpad's webhook; leave empty to refuse webhooks.",
     )
     cursor = models.DateTimeField(null=True, blank=True, editable=False)  # modified_since of the next bug import

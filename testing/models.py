@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from encrypted_fields.fields import EncryptedCharField
 
 from accounts.models import Person
+from core.secret_field import SecretField
 from reviews.models import Review, Source
 from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status, TestOutcome
 from testing.managers import AttemptQuerySet, TestResultQuerySet, TestRunQuerySet
@@ -48,7 +48,7 @@ class Server(models.Model):
     name = models.SlugField(max_length=100, unique=True)
     url = models.CharField("address", max_length=500, help_text="Where it is, as https://ci.example.org/jenkins/.")
     user = models.CharField(max_length=255, blank=True, help_text="Whose API token it is; empty: jobs by their token.")
-    api_token = EncryptedCharField("API token", max_length=1000, null=True, blank=True)
+    api_token = SecretField("API token", max_length=1000)
     active = models.BooleanField(default=True, help_text="Off: nothing is sent to it; runs of its jobs wait.")
     # Why it is not asked at the moment, and until when; a server that is down holds up no other.
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -68,9 +68,7 @@ class Job(models.Model):
     name = models.SlugField(max_length=100, unique=True, help_text="How the test plan and pages call it.")
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="jobs")
     path = models.CharField(max_length=500, help_text="Its place on the server, as job/charms or job/team/job/charms.")
-    token = EncryptedCharField(
-        "job token", max_length=1000, null=True, blank=True, help_text="“Trigger builds remotely” of the job."
-    )
+    token = SecretField("job token", max_length=1000, help_text="“Trigger builds remotely” of the job.")
     parameters = models.JSONField(
         default=dict, blank=True, help_text='Parameters to send besides our own, as {"CLOUD": "{substrate}"}.'
     )

@@ -68,7 +68,7 @@ def signature(secret: str, body: bytes) -> str:
 def find_signers(body: bytes, signed: str) -> list[Source]:
     """The active sources whose secret signed the body. Every secret is tried, each in constant time."""
     given = signed.encode("utf-8", "replace")
-    sources = Source.objects.active().exclude(webhook_secret="")
+    sources = [source for source in Source.objects.active().exclude(webhook_secret=None) if source.webhook_secret]
     return [source for source in sources if hmac.compare_digest(signature(source.webhook_secret, body).encode(), given)]
 
 
