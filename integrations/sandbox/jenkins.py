@@ -27,9 +27,10 @@ PARAMETERS = (
     "url", "callback_url", "job_id", "envs", "revision", "branch", "merge_proposal", "source_url", "source_branch",
     "target_url", "target_branch", "prerequisite_url", "prerequisite_branch", "bug", "title",
 )  # fmt: skip
-WITH_RESULTS = ("SUCCESS", "UNSTABLE")  # builds that end so have archived a results.json
+WITH_RESULTS = ("SUCCESS", "UNSTABLE")  # builds that end so ran their tests
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL", "ABORTED": "ERROR"}
 TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests/20-relations", "tests/30-upgrade")
+CELLS = ("amd64", "arm64")  # of a matrix build
 CONSOLE = "Started by remote host 127.0.0.1\nTesting {url} on {envs}\n"
 NEWEST = 30  # builds on a job's page
 TICK = 0.05  # seconds
@@ -77,6 +78,7 @@ class Job:
     declared: tuple[str, ...] = PARAMETERS
     buildable: bool = True
     first: int = 1  # the number of its first build
+    writes: str = "results.json"  # what its builds leave of their tests: that, or a test report of "junit" or "matrix"
     builds: dict[int, Build] = field(default_factory=dict)
 
     @property
@@ -93,7 +95,8 @@ class Job:
 class SandboxJenkins(SandboxServer):
     """With ``auto`` builds run by themselves in a few seconds; without, tests move them by ``begin`` and ``end``.
 
-    ``builds`` are those of the job ``charm-test``, by number, from ``first`` on; ``add_job`` makes other jobs.
+    ``builds`` are those of its first job (``charm-test`` unless another is given), by number, from ``first`` on;
+    ``add_job`` makes other jobs.
     ``calls_itself`` is another URL by which this Jenkins knows itself: in ``Location``, ``BUILD_URL``, every ``url``.
     ``remembered_for`` is how long (seconds) a queue item is found after it left the queue.
     """
@@ -110,14 +113,16 @@ class SandboxJenkins(SandboxServer):
     CALLABLE = ("cancel_in_queue", "delete_build", "begin", "end")
 
     def __init__(
-        self, port: int = 0, *, seed: int = 1, auto: bool = True, first: int = 1, certificate: Path | None = None
-    ) -> None:
+        self, port: int = 0, *, seed: int = 1, auto: bool = True, first: int = 1, certificate: Path | None = None,
+        job: Job | None = None, api_token: str = API_TOKEN,
+    ) -> None:  # fmt: skip
         super().__init__(port, seed=seed, certificate=certificate)
         self.auto = auto
-        self.user, self.api_token = USER, API_TOKEN
+        self.user, self.api_token = USER, api_token
         self.calls_itself = self.url
         self.remembered_for = REMEMBERED_FOR
-        self.job = Job((JOB,), first=first)
+        self.job = job or Job((JOB,))
+        self.job.first = first
         self.jobs = [self.job]
         self.first_item = first + 400  # no build has the number of its queue item
         self.items: dict[int, Build] = {}
@@ -134,23 +139,28 @@ class SandboxJenkins(SandboxServer):
         self._callers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="callback")
 
     @property
+    def _credentials(self) -> str:
+        """The header of a request that is let in as ``user``."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.api_token}".encode()).decode()
+
+    @property
     def job_url(self) -> str:
-        """Where the job ``charm-test`` is."""
+        """Where the first job is."""
         return self.url_of(self.job)
 
     @property
     def builds(self) -> dict[int, Build]:
-        """The builds of the job ``charm-test``, by number."""
+        """The builds of the first job, by number."""
         return self.job.builds
 
     @property
     def token(self) -> str:
-        """The token that lets one start builds of ``charm-test``."""
+        """The token that lets one start builds of the first job."""
         return self.job.token
 
     @property
     def declared(self) -> tuple[str, ...]:
-        """The parameters that ``charm-test`` declares."""
+        """The parameters that the first job declares."""
         return self.job.declared
 
     @declared.setter
@@ -159,7 +169,7 @@ class SandboxJenkins(SandboxServer):
 
     @property
     def buildable(self) -> bool:
-        """Whether ``charm-test`` is enabled."""
+        """Whether the first job is enabled."""
         return self.job.buildable
 
     @buildable.setter
@@ -203,11 +213,32 @@ class SandboxJenkins(SandboxServer):
             build = (job or self.job).builds[number]
             build.state, build.result, build.ends_at = "ended", result, time.time()
             if result in WITH_RESULTS:
-                build.console += "".join(test["output"] for test in self._results(build)["tests"])
+                self._leave_results(build)
             build.console += f"Finished: {result}\n"
             self._leave_queue(build)
             self.unfinished.pop(build.item, None)
         return build
+
+    def _leave_results(self, build: Build) -> None:
+        """What a build that ran its tests leaves of them: its console's lines, and perhaps a test report."""
+        tests = self._results(build)["tests"]
+        build.console += "".join(test["output"] for test in tests)
+        if build.job.writes == "results.json" or build.report is not None:
+            return
+        if build.job.writes == "junit":
+            build.report = _report(tests)
+            return
+        bad, good = CELLS[build.number % len(CELLS)], [{**test, "returncode": 0} for test in tests]
+        build.cells = {f"arch={cell}": build.result or "" if cell == bad else "SUCCESS" for cell in CELLS}
+        build.report = {
+            "childReports": [
+                {
+                    "child": {"number": build.number, "url": self.build_url(build, f"arch={cell}")},
+                    "result": _report(tests if cell == bad else good),
+                }
+                for cell in CELLS
+            ]
+        }
 
     def cancel_in_queue(self, number: int, job: Job | None = None) -> None:
         """A person cancels it in Jenkins' queue: it never becomes a build. Nothing happens to one that runs."""
@@ -240,6 +271,8 @@ class SandboxJenkins(SandboxServer):
         with self.lock:
             build.reported.append(status)
         body = {"status": status, "build_url": self.build_url(build, cell)}
+        if target := build.parameters.get("target_url"):  # the script merged into its tip
+            body["target_revision"] = hashlib.sha1(target.encode(), usedforsecurity=False).hexdigest()
         for pause in (0.2, 1.0, 3.0, 0.0):
             try:
                 answer = self._session().post(build.parameters.get("callback_url", ""), data=body, timeout=10)
@@ -342,6 +375,8 @@ class SandboxJenkins(SandboxServer):
             return super().facts() | {"callbacks": dict(self.callbacks), "builds": builds}
 
     def respond(self, request: Request) -> Answer:
+        if request.headers.get("Authorization") not in (None, self._credentials):
+            return Answer(401, b"Invalid password/token", type="text/plain")
         path = request.path.rstrip("/")
         if path == "/queue/api/json":
             with self.lock:
@@ -402,11 +437,7 @@ class SandboxJenkins(SandboxServer):
         }  # fmt: skip
 
     def _build_request(self, job: Job, request: Request) -> Answer:
-        credentials = "Basic " + base64.b64encode(f"{self.user}:{self.api_token}".encode()).decode()
-        sent = request.headers.get("Authorization")
-        if sent and sent != credentials:
-            return Answer(401, b"Invalid password/token", type="text/plain")
-        known = sent == credentials
+        known = request.headers.get("Authorization") == self._credentials
         if request.method == "POST" and not known:
             return Answer(403, b"No valid crumb was included in the request", type="text/plain")
         if not known and request.parameter("token") != job.token:
@@ -433,7 +464,8 @@ class SandboxJenkins(SandboxServer):
         if rest == "api/json":
             return json_answer(self._record(build, cell))
         if rest == "artifact/results.json":
-            return json_answer(self._results(build)) if build.result in WITH_RESULTS else _not_found()
+            has_file = build.result in WITH_RESULTS and build.job.writes == "results.json"
+            return json_answer(self._results(build)) if has_file else _not_found()
         if rest == "testReport/api/json":
             return json_answer(build.report) if build.report else _not_found()
         if rest == "stop":
@@ -460,6 +492,28 @@ class SandboxJenkins(SandboxServer):
         ]  # fmt: skip
         finished = datetime.fromtimestamp(build.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"tests": tests, "revision": build.parameters.get("revision", ""), "finished": finished}
+
+
+def _report(tests: list[dict[str, Any]]) -> dict[str, Any]:
+    """A test report as Jenkins makes it of JUnit files; the last test is skipped."""
+    statuses = ["FAILED" if test["returncode"] else "PASSED" for test in tests]
+    if statuses[-1] == "PASSED":
+        statuses[-1] = "SKIPPED"
+    cases = [
+        {
+            "className": test["suite"], "name": test["test"], "status": status, "duration": test["duration"],
+            "errorDetails": "unit is in error state" if status == "FAILED" else None,
+            "errorStackTrace": f"Traceback:\n  {test['exit']}\n" if status == "FAILED" else None,
+            "skippedMessage": "needs a second machine" if status == "SKIPPED" else None,
+            "stdout": test["output"], "stderr": None,
+        }
+        for test, status in zip(tests, statuses, strict=True)
+    ]  # fmt: skip
+    counts = {f"{word.lower()[:4]}Count": statuses.count(word) for word in ("FAILED", "PASSED")}
+    return counts | {
+        "skipCount": statuses.count("SKIPPED"), "duration": sum(test["duration"] for test in tests),
+        "suites": [{"name": "charm", "cases": cases}],
+    }  # fmt: skip
 
 
 def _job_page(job: Job, url: str) -> Answer:

@@ -29,6 +29,7 @@ SOURCES = (
     ("juju-gui", Source.Kind.PROJECT, "juju-gui"),
     ("charm-helpers", Source.Kind.GIT_REPOSITORY, f"~{TEAM}/charm-helpers/+git/charm-helpers"),
 )
+PORTS = (8085, 8086, 8087)  # of the Launchpad, the Jenkins, the second Jenkins
 TIMEOUT = 40  # seconds until a build of the sandbox, which takes ten, counts as lost
 
 
@@ -50,9 +51,9 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
     """The environment of a queue that works with the sandbox; its ports stay the same from start to start."""
     folder = var_dir / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
-    launchpad, jenkins = _ports(folder / "ports.json")
+    launchpad, jenkins, second_jenkins = _ports(folder / "ports.json")
     return os.environ | {
-        FLAG: f"{launchpad} {jenkins}",
+        FLAG: f"{launchpad} {jenkins} {second_jenkins}",
         "VAR_DIR": str(folder),
         "LAUNCHPAD_SERVICE_ROOT": f"http://127.0.0.1:{launchpad}/",
         "LAUNCHPAD_CREDENTIALS_FILE": os.environ.get("LAUNCHPAD_CREDENTIALS_FILE") or str(folder / "lp-creds"),
@@ -106,14 +107,13 @@ def _passwords(path: Path) -> dict[str, str]:
     return known
 
 
-def _ports(path: Path) -> tuple[int, int]:
+def _ports(path: Path) -> list[int]:
     """Items are known by their URL, and that holds the port: the ports of the last time, else the usual, else free."""
-    if path.exists():
-        launchpad, jenkins = json.loads(path.read_text())
-        return int(launchpad), int(jenkins)
-    ports = (_free(8085), _free(8086))
-    path.write_text(json.dumps(ports))
-    return ports
+    known: list[int] = json.loads(path.read_text()) if path.exists() else []
+    if len(known) < len(PORTS):  # a first start, or one after an upgrade that added a server
+        known += [_free(port) for port in PORTS[len(known) :]]
+        path.write_text(json.dumps(known))
+    return known
 
 
 def _free(port: int) -> int:

@@ -1,4 +1,4 @@
-"""``manage.py sandbox``: a local Launchpad and Jenkins to look at the queue with."""
+"""``manage.py sandbox``: a local Launchpad and two Jenkins servers to look at the queue with."""
 
 import random
 import signal
@@ -18,12 +18,13 @@ FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Command(BaseCommand):
-    help = "A local Launchpad and Jenkins with a believable charm queue, for a first look, demos and tests."
+    help = "A local Launchpad and two Jenkins servers with a believable charm queue, for a first look, demos and tests."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--launchpad-port", type=port_number, default=8085, help="8085; 0 takes any free port")
         parser.add_argument("--jenkins-port", type=port_number, default=8086, help="8086; 0 takes any free port")
+        parser.add_argument("--second-jenkins-port", type=port_number, default=8087, help="8087; 0 takes any free port")
         parser.add_argument("--seed", type=int, default=1, help="another seed, another world")
         parser.add_argument("--alive", action="store_true", help="let something happen on Launchpad every 20 seconds")
 
@@ -32,13 +33,15 @@ class Command(BaseCommand):
             sandbox = Sandbox(
                 options["launchpad_port"],
                 options["jenkins_port"],
+                options["second_jenkins_port"],
                 seed=options["seed"],
                 # Never a number of the last time: a queue that remembers it would follow somebody else's build.
                 first_build=int(time.time() - FIRST_DAY) // 60,
             )
         except OSError as error:
             raise CommandError(
-                f"A port can't be used: {error}. Choose others with --launchpad-port and --jenkins-port."
+                f"A port can't be used: {error}. "
+                "Choose others with --launchpad-port, --jenkins-port and --second-jenkins-port."
             ) from None
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,7 +51,10 @@ class Command(BaseCommand):
         self.stdout.write(f"  LAUNCHPAD_SERVICE_ROOT={sandbox.launchpad.url}")
         self.stdout.write(f"  JENKINS_JOB_URL={sandbox.jenkins.job_url}")
         self.stdout.write(f"  JENKINS_TOKEN={sandbox.jenkins.token}")
-        self.stdout.write('Make it fail: POST {"faults": [{"status": 503, "rate": 0.2}]} to /+control of either.')
+        second = sandbox.second_jenkins
+        self.stdout.write(f"A second Jenkins: {second.url}, job {second.job.path}, job token {second.token},")
+        self.stdout.write(f"  user {second.user}, API token {second.api_token}")
+        self.stdout.write('Make it fail: POST {"faults": [{"status": 503, "rate": 0.2}]} to /+control of each.')
         self.stdout.flush()
         chance = random.Random(options["seed"])  # noqa: S311 (no secret)
         while not stopping.wait(20):

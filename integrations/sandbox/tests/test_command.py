@@ -1,6 +1,7 @@
-"""``manage.py sandbox`` serves both systems from one process."""
+"""``manage.py sandbox`` serves all of it from one process."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,16 +12,20 @@ from django.conf import settings as project_settings
 from django.core.management import CommandError, call_command
 
 
-def test_the_command_serves_both_and_stops_on_sigterm():
-    command = [sys.executable, "manage.py", "sandbox", "--launchpad-port", "0", "--jenkins-port", "0"]
+def test_the_command_serves_all_and_stops_on_sigterm():
+    ports = ["--launchpad-port", "0", "--jenkins-port", "0", "--second-jenkins-port", "0"]
+    command = [sys.executable, "manage.py", "sandbox", *ports]
     environment = os.environ | {"DEBUG": "true"}
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_settings.BASE_DIR, env=environment)
     try:
-        lines = [child.stdout.readline() for _ in range(4)]
-        settings = dict(line.strip().split("=", 1) for line in lines[1:])
+        lines = [child.stdout.readline() for _ in range(5)]
+        settings = dict(line.strip().split("=", 1) for line in lines[1:4])
         root = requests.get(settings["LAUNCHPAD_SERVICE_ROOT"] + "devel/", timeout=60)
         assert "resource_type_link" in root.json()
         job = requests.get(settings["JENKINS_JOB_URL"] + "/api/json", timeout=60)
+        assert job.json()["buildable"] is True
+        second = re.search(r"(http://\S+/), job (\S+),", lines[4])
+        job = requests.get(f"{second[1]}{second[2]}/api/json", timeout=60)
         assert job.json()["buildable"] is True
         child.send_signal(signal.SIGTERM)
         assert child.wait(60) == 0

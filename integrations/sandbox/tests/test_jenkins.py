@@ -94,6 +94,46 @@ def test_a_build_may_have_a_test_report(jenkins):
     assert get(url).json() == {"suites": []}
 
 
+def report_of(jenkins, writes, result="UNSTABLE"):
+    job = jenkins.add_job(writes, writes=writes)
+    ask_for_build(jenkins, job)
+    jenkins.begin(1, job)
+    build = jenkins.end(1, result, job)
+    assert requests.get(jenkins.build_url(build) + "artifact/results.json", timeout=60).status_code == 404
+    return get(jenkins.build_url(build) + "testReport/").json()
+
+
+def test_a_job_may_leave_a_junit_report_in_place_of_a_file(jenkins):
+    report = report_of(jenkins, "junit")
+    [suite] = report["suites"]
+    statuses = [case["status"] for case in suite["cases"]]
+    assert [report["failCount"], report["passCount"], report["skipCount"]] == [1, len(statuses) - 2, 1]
+    assert sorted(set(statuses)) == ["FAILED", "PASSED", "SKIPPED"]
+
+
+def test_a_matrix_job_has_a_report_for_each_cell(jenkins):
+    parts = report_of(jenkins, "matrix")["childReports"]
+    assert [part["result"]["failCount"] for part in parts] == [0, 1]
+    assert [get(part["child"]["url"]).json()["result"] for part in parts] == ["SUCCESS", "UNSTABLE"]
+
+
+def test_a_build_that_did_not_get_to_its_tests_leaves_no_report(jenkins):
+    ask_for_build(jenkins)
+    jenkins.begin(1)
+    url = jenkins.build_url(jenkins.end(1, "FAILURE"))
+    assert get(url + "testReport/").status_code == 404
+    assert requests.get(url + "artifact/results.json", timeout=60).status_code == 404
+
+
+def test_the_second_server_has_a_job_and_secrets_of_its_own(sandbox):
+    second = sandbox.second_jenkins
+    assert second.job_url == second.url + "job/gui/job/ui-tests"
+    assert ask_for_build(second).status_code == 201
+    assert ask_for_build(second, token=sandbox.jenkins.token).status_code == 403
+    user = (sandbox.jenkins.user, sandbox.jenkins.api_token)
+    assert requests.post(second.job_url + "/buildWithParameters", auth=user, timeout=60).status_code == 401
+
+
 def test_the_console_is_read_from_where_one_left_off(jenkins):
     ask_for_build(jenkins)
     build = jenkins.begin(1)
@@ -114,6 +154,7 @@ def test_wrong_credentials_are_refused_though_the_token_is_right(jenkins):
     query = {"token": jenkins.token, "url": "lp:x"}
     answer = requests.get(jenkins.job_url + "/buildWithParameters", params=query, auth=("ada", "x"), timeout=60)
     assert answer.status_code == 401
+    assert requests.get(jenkins.job_url + "/api/json", auth=("ada", "x"), timeout=60).status_code == 401
 
 
 def test_builds_run_by_themselves_in_seconds(settings):

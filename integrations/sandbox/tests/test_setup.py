@@ -48,6 +48,14 @@ def test_the_ports_of_the_last_start_are_used_again(tmp_path):
     assert json.loads((tmp_path / "sandbox" / "ports.json").read_text()) == [int(port) for port in first.split()]
 
 
+def test_ports_of_before_there_was_a_second_jenkins_are_kept(tmp_path):
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "ports.json").write_text("[18085, 18086]")
+    launchpad, jenkins, second = environment(tmp_path, 8000)["REVIEW_QUEUE_SANDBOX"].split()
+    assert (launchpad, jenkins) == ("18085", "18086")
+    assert second not in (launchpad, jenkins)
+
+
 @pytest.mark.parametrize("name", ["LAUNCHPAD_SERVICE_ROOT", "JENKINS_JOB_URL"])
 def test_where_something_is_configured_the_sandbox_is_not_wanted(monkeypatch, name):
     monkeypatch.delenv("LAUNCHPAD_SERVICE_ROOT", raising=False)

@@ -65,11 +65,11 @@ class Command(BaseCommand):
             "beat": [*celery, "beat", "--loglevel", "INFO"],
         }  # fmt: skip
         if in_sandbox:
-            launchpad, jenkins = os.environ[sandbox_setup.FLAG].split()
-            sandbox = [sys.executable, "manage.py", "sandbox", "--alive"]
-            commands = {
-                "sandbox": [*sandbox, "--launchpad-port", launchpad, "--jenkins-port", jenkins], **commands,
-            }  # fmt: skip
+            launchpad, jenkins, second_jenkins = os.environ[sandbox_setup.FLAG].split()
+            ports = [
+                "--launchpad-port", launchpad, "--jenkins-port", jenkins, "--second-jenkins-port", second_jenkins,
+            ]  # fmt: skip
+            commands = {"sandbox": [sys.executable, "manage.py", "sandbox", "--alive", *ports], **commands}
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
