@@ -83,13 +83,14 @@ _UNIT = (
     r"|revisions?|spaces?|pixels?|px|items?|rows?|columns?)\b)"
 )
 _AFTER = rf"(?!\w|[.,:/]\d|/[+-]|%|\]){_PHONE}{_RANGE}{_UNIT}"
-# Words before which a number is a value: "exits with -1", "returned: -1", "index -1", "n -1".
+# Words before which a number is a value: "exits with -1", "returned: -1", "index -1", "n -1"; and what Git calls a
+# revision, "HEAD~1 -1".
 _VALUE = re.compile(
     r"(?:\b(?:with|returns?|returned|returning|codes?|status|rc|ret|exits?|exited|values?|index|idx|equals?|than|gives?"
     r"|gave|gets?|got|yields?|yielded|prints?|printed|position|offset|by|of|line|column|version|revision|rev|utc|gmt"
     r"|between|minus|plus|errno|error|sets?|pass(?:es|ed|ing)?|arguments?|argument|defaults?|using|uses?|at|port|pid"
     r"|number|count|size|length|result|results|level|timeout|priority|nice|is|was|are|were|be|to|from)"
-    r"|(?<![\w'’])(?![aAiI]\b)[A-Za-z])\s*:?\s+$",
+    r"|(?<![\w'’])(?![aAiI]\b)[A-Za-z]|\w(?:[~^]\d*|@\{\w+\}))\s*:?\s+$",
     re.IGNORECASE,
 )
 _MEANT = re.compile(

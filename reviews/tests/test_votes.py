@@ -61,6 +61,10 @@ def test_a_formal_vote_counts_whatever_the_text_says(vote, expected):
         ("+1 for the idea, but this needs work", "negative"),
         ("@@ -1,4 +1,5 @@ class Charm", "neutral"),
         ("hooks/install (+1/-1)", "neutral"),
+        ("git log HEAD~1 -1", "neutral"),
+        ("Try main^ -1, or HEAD@{2} -1", "neutral"),
+        ("git diff HEAD~1\n-1", "negative"),
+        ("I read up to HEAD~1: -1 from me", "negative"),
         ("at 10:00 +1:00, C++11, 2015-10-1, http://example.com/+1, a=-1, +1%", "neutral"),
     ],
 )
