@@ -32,6 +32,7 @@ MAX_BODY = 20_000
 MAX_TITLE = 1_000
 MAX_CONFLICTS = 10_000
 MAX_LINES = 2**31 - 1
+LATEST = datetime.max.replace(tzinfo=UTC)
 PUBLIC_TYPES = ("", "Public", "Public Security")  # of information, as a bug names its own
 
 PROPOSAL_STATES: dict[str, str] = {
@@ -116,12 +117,16 @@ def _read_page(value: object) -> str:
 def _read_time(value: object) -> datetime | None:
     if value is None or value == "":
         return None
+    moment = None
     try:
         moment = parse_datetime(value) if isinstance(value, str) and len(value) <= 64 else None
         if moment is not None:
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # the 30th of February; a year beyond 9999 after conversion to UTC
+    except ValueError:  # the 30th of February
         pass
+    except OverflowError:  # outside the years 1 to 9999 after conversion to UTC
+        if moment is not None and moment.year == LATEST.year:
+            return LATEST  # in the future, so it is not believed
     raise PydanticCustomError("time", "is not a time")
 
 

@@ -166,7 +166,7 @@ def test_an_answer_that_is_not_valid_is_reported_and_nothing_is_lost(launchpad, 
 
 
 def test_times_and_tags_that_are_none(launchpad, bugs):
-    never = "9999-12-31T23:59:59-10:00"
+    never = "0001-01-01T00:00:00+10:00"
     launchpad.collection("bugs/1/messages", [])
     tasks = [launchpad.bug(1, tags=({}, "not-a-charm", 7)), launchpad.bug(2, date_created=never)]
     source = bugs(*tasks, launchpad.bug(3, "Incomplete"))

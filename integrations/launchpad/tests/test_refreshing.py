@@ -71,7 +71,7 @@ def test_who_quotes_our_comment_still_votes(launchpad, bugs):
     assert only().positive_votes == 1
 
 
-@pytest.mark.parametrize("moment", ["2026-02-31T10:00:00+00:00", "9999-12-31T23:59:59-12:00", "yesterday"])
+@pytest.mark.parametrize("moment", ["2026-02-31T10:00:00+00:00", "0001-01-01T00:00:00+12:00", "yesterday"])
 def test_a_comment_of_no_time_is_left_out(launchpad, bugs, moment):
     import_source(bugs(launchpad.bug(1)))
     said = [launchpad.message(1, number, "rev", "+1") for number in range(3)]
