@@ -1,5 +1,6 @@
 """How the REST API reads bodies: as Django REST framework does, and what people's scripts send besides."""
 
+import codecs
 import io
 from collections.abc import Mapping
 from typing import IO, Any
@@ -12,12 +13,14 @@ Context = Mapping[str, Any] | None
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON in UTF-8, with or without a byte order mark. Nested too deeply, it is a 400 and not a 500."""
+    """JSON in UTF-8, with or without a byte order mark, or in UTF-16 with one. Nested too deeply, it is a 400 and not a
+    500."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> dict[str, Any]:
         context = dict(parser_context or {})
         if str(context.get("encoding", "utf-8")).lower() in ("utf-8", "utf8"):
-            context["encoding"] = "utf-8-sig"
+            body = stream.read()
+            stream, context["encoding"] = io.BytesIO(body), _encoding(body)
         try:
             return super().parse(stream, media_type, context)
         except RecursionError:
@@ -34,9 +37,15 @@ class FormOrJSONParser(BaseParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> Any:
         try:
-            text = stream.read().decode("utf-8-sig").strip()
+            body = stream.read()
+            text = body.decode(_encoding(body)).strip()
         except UnicodeDecodeError:
-            raise ParseError("The body is not UTF-8") from None
+            raise ParseError("The body is neither UTF-8, nor UTF-16 with a byte order mark") from None
         if text.startswith(("{", "[", '"')):
             return BoundedJSONParser().parse(io.BytesIO(text.encode()))
         return QueryDict(text)
+
+
+def _encoding(body: bytes) -> str:
+    """UTF-16 where the body's byte order mark says so, as Windows' tools write it; else UTF-8."""
+    return "utf-16" if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

@@ -240,6 +240,13 @@ def test_a_byte_order_mark_and_a_newline_do_no_harm(client, run, kind, body):
     assert client.post(path_of(run), f"\ufeff{body}\n".encode(), content_type=kind).json()["applied"]
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "text/plain", ""])
+@pytest.mark.parametrize(("mark", "order"), [(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")])
+def test_utf_16_is_read_where_its_byte_order_mark_says_so(client, run, kind, mark, order):
+    answer = client.post(path_of(run), mark + JSON.encode(order), content_type=kind)
+    assert (answer.status_code, answer.json()["applied"], answer.json()["build_url"]) == (200, True, BUILD)
+
+
 def test_a_multipart_body_is_read(client, run):
     assert client.post(path_of(run), {"status": "PASS", "build_url": BUILD}).json()["applied"]
 
