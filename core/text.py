@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 SECOND = timedelta(seconds=1)
@@ -26,6 +27,11 @@ def shorten(text: str, length: int) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """``lxc``, ``lxc and aws``, ``lxc, aws and azure``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def age(then: datetime, now: datetime) -> str:

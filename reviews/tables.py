@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from html import escape
 from typing import Any, TypedDict
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from django.utils.safestring import SafeString
 from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import Square, State, TestsWaitFor
-from reviews.texts import CONFLICTS, EXPLANATIONS, SYMBOLS
+from reviews.texts import CONFLICTS, EXPLANATIONS, MARKS, SYMBOLS, Marks, tests_symbol, tests_word
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
 OUT_OF_REACH = "not shown by Launchpad at present"
@@ -42,11 +43,47 @@ SQUARE_CELLS: dict[str, SafeString] = {
     square: format_html('<i aria-hidden="true">{}</i> {}', SYMBOLS[square], Square(square).label)
     for square in Square.values
 }
+MAX_MARKS = 6  # substrates that a row shows
+
+
+@lru_cache(maxsize=512)
+def square_cell(square: str, verdict: str, marks: Marks) -> SafeString:
+    """What the Square's link holds: a symbol and a word, which is the verdict where there is one."""
+    symbol, word = tests_symbol(square, verdict), tests_word(square, verdict, marks)
+    return format_html('<i aria-hidden="true">{}</i> {}', symbol, word)
+
+
+@lru_cache(maxsize=512)
+def mark_cells(marks: Marks) -> SafeString:
+    """A mark for each substrate, ``lxc ✓ aws ✗ azure …``; empty for no marks."""
+    cells = format_html_join(
+        " ",
+        '<span class="mark mark-{}" title="{}">{} <i aria-hidden="true">{}</i><span class="unseen">{}</span></span>',
+        (
+            (
+                status,
+                MARKS[status][1] + ("" if counts else "; does not count for the verdict"),
+                substrate,
+                *MARKS[status],
+            )
+            for substrate, status, counts in marks[:MAX_MARKS]
+        ),
+    )
+    more = len(marks) - MAX_MARKS
+    return (
+        format_html(' <span class="marks">{}{}</span>', cells, f" +{more}" if more > 0 else "") if marks else NO_NOTES
+    )
+
+
+def marks_of(kept: list[list[Any]]) -> Marks:
+    """``Review.marks`` as something that can be a key."""
+    return tuple((substrate, status, counts) for substrate, status, counts in kept)
+
 
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
-    "conflicts", "tests_wait_for",
+    "conflicts", "tests_wait_for", "verdict", "marks",
 )  # fmt: skip
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
@@ -56,7 +93,7 @@ ROW_HTML = """<tr id="r{id}" data-href="{href}">
 <td class="c-title"><a class="title" href="{href}"><bdi>{title}</bdi></a> <a class="out" href="{out}" rel="noopener nofollow">on Launchpad</a>{notes}</td>
 <td class="c-who">{submitter}</td>
 <td class="c-votes">{votes}</td>
-<td class="c-square"><a class="square square-{square}" href="{href}">{tests}</a></td>
+<td class="c-square"><a class="square square-{square}" href="{href}">{tests}</a>{marks}</td>
 <td class="c-lock"><bdi>{lock}</bdi></td>
 </tr>
 """  # noqa: E501
@@ -81,11 +118,13 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since, conflicts, waits_for,
+        source_active, missing_since, conflicts, waits_for, verdict, kept_marks,
     ) in values:  # fmt: skip
         title = shorten(title, MAX_TITLE) or "(no title)"
         who = submitter(username, display_name, people_path)
         noted = notes(source_active, missing_since, conflicts, waits_for)
+        marks = marks_of(kept_marks)
+        tests = square_cell(square, verdict, marks)
         html = ROW_HTML.format(
             id=pk,
             href=f"{review_path}{pk}/",
@@ -98,12 +137,13 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
             submitter=who,
             votes=votes(positive, negative),
             square=square,
-            tests=SQUARE_CELLS[square],
+            tests=tests,
+            marks=mark_cells(marks),
             lock=escape(shorten(locker_name or locker or "", MAX_NAME)),
         )
         rows.append(
             {
-                "id": pk, "title": title, "state": STATE_CELLS[state], "submitter": who, "tests": SQUARE_CELLS[square],
+                "id": pk, "title": title, "state": STATE_CELLS[state], "submitter": who, "tests": tests,
                 "notes": noted, "html": SafeString(html),
             }
         )  # fmt: skip

@@ -1,11 +1,12 @@
 """What is expected of whom, in plain words, by kind and state of a review (docs/specification.md, section 3)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
 
-from core.text import ago, utc
-from reviews.choices import Square, State, TestsWaitFor
+from core.text import ago, join_words, utc
+from reviews.choices import Square, State, TestsWaitFor, Verdict
 from reviews.models import Review
 
 CONFLICTS = "conflicts with its target"
@@ -100,3 +101,46 @@ def missing_notice(review: Review, now: datetime) -> str:
 
 
 SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}
+
+# Marks of substrates: what stands in a review's ``marks``, its symbol, its word.
+MARKS: dict[str, tuple[str, str]] = {
+    Verdict.PASS: ("✓", "passed"),
+    Verdict.FAIL: ("✗", "failed"),
+    Verdict.ERROR: ("!", "error"),
+    "running": ("…", "under way"),
+}
+IN_PART = "◐"  # in a green Square whose verdict is not that all passed
+Marks = Sequence[tuple[str, str, bool]]  # as ``Review.marks`` has them: substrate, status, whether it counts
+
+
+def tests_word(square: str, verdict: str, marks: Marks) -> str:
+    """What the tests say, in a word or two: the verdict where there is one."""
+    if verdict:
+        return Verdict(verdict).label
+    if any(status == "running" for _, status, _ in marks):
+        return Square.BLACK.label
+    return Square(square).label
+
+
+def tests_symbol(square: str, verdict: str) -> str:
+    """What stands in the Square: no tick where something failed."""
+    return IN_PART if square == Square.GREEN and verdict not in ("", Verdict.PASS) else SYMBOLS[square]
+
+
+def verdict_words(verdict: str, marks: Marks) -> str:
+    """The verdict in a sentence: ``Tests failed on azure; lxc and aws passed.`` Empty while there is none."""
+    if not verdict:
+        return ""
+    names = {
+        status: [substrate for substrate, found, counts in marks if counts and found == status]
+        for status in (Verdict.FAIL, Verdict.ERROR, Verdict.PASS)
+    }
+    said = []
+    if failed := names[Verdict.FAIL]:
+        said.append(f"tests failed on {join_words(failed)}")
+    if broken := names[Verdict.ERROR]:
+        said.append(f"tests could not be run to an end on {join_words(broken)}")
+    if passed := names[Verdict.PASS]:
+        said.append(f"{join_words(passed)} passed" if said else f"tests passed on {join_words(passed)}")
+    words = "; ".join(said)
+    return f"{words[:1].upper()}{words[1:]}." if words else ""

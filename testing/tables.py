@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts.models import User
 from reviews.managers import Reader
 from reviews.models import Review
-from reviews.tables import SQUARE_CELLS
-from reviews.texts import why_tests_wait
+from reviews.tables import mark_cells, marks_of, square_cell
+from reviews.texts import verdict_words, why_tests_wait
 from testing.managers import FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.runs import REPEATABLE
@@ -229,7 +229,7 @@ def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) ->
     shown = list(review.test_runs.values_list(*VERSION_FIELDS)[: MAX_RUNS + 1] if rows is None else rows)
     minute = timezone.now().replace(second=0, microsecond=0)
     facts = (
-        shown, review.revision, review.state, review.square, review.tests_wait_for, minute,
+        shown, review.revision, review.state, review.square, review.marks, review.tests_wait_for, minute,
         settings.TESTING_MAX_ATTEMPTS,
     )  # fmt: skip
     return sha256(repr(facts).encode()).hexdigest()[:32]
@@ -248,7 +248,9 @@ def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
     runs = get_runs(review)
     return {
         "review": review,
-        "square": SQUARE_CELLS[review.square],
+        "square": square_cell(review.square, review.verdict, marks_of(review.marks)),
+        "marks": mark_cells(marks_of(review.marks)),
+        "verdict": verdict_words(review.verdict, marks_of(review.marks)),
         "waits": why_tests_wait(review, timezone.now()),
         "runs": runs,
         "may_launch": is_launcher,

@@ -13,11 +13,13 @@ from accounts.models import Person
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from core.api.errors import Conflict
 from core.api.pagination import ApiPagination
-from reviews.choices import Actor
+from reviews.choices import Actor, Verdict
 from reviews.filters import ReviewFilter
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review
+from reviews.tables import marks_of
+from reviews.texts import verdict_words
 
 
 class SubmitterSerializer(serializers.ModelSerializer[Person]):
@@ -33,6 +35,14 @@ class VotesSerializer(serializers.Serializer[Review]):
 
     positive = serializers.IntegerField(source="positive_votes")
     negative = serializers.IntegerField(source="negative_votes")
+
+
+class MarkSerializer(serializers.Serializer[Review]):
+    """What the newest run on a substrate says."""
+
+    substrate = serializers.CharField()
+    status = serializers.ChoiceField(choices=["pass", "fail", "error", "running"])
+    counts = serializers.BooleanField(help_text="Whether it counts for the verdict.")
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):
@@ -54,6 +64,12 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     conflicts = serializers.BooleanField(
         read_only=True, allow_null=True, help_text="Whether it conflicts with its target; null: not known."
     )
+    verdict = serializers.ChoiceField(
+        choices=[("", "none yet"), *Verdict.choices], read_only=True,
+        help_text="What the counted runs of the current revision say together; empty while one is unfinished.",
+    )  # fmt: skip
+    verdict_text = serializers.SerializerMethodField(help_text="The verdict in a sentence; empty while there is none.")
+    marks = serializers.SerializerMethodField(help_text="The newest run on each substrate, of the current revision.")
     in_queue = serializers.BooleanField(
         source="is_in_queue", read_only=True, help_text="False while its source is switched off."
     )
@@ -64,9 +80,18 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
             "id", "kind", "title", "state", "next_actor", "square", "url", "api_url", "source", "series", "revision",
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
             "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
-            "conflicts", "conflicts_since", "lines_added", "lines_removed",
+            "conflicts", "conflicts_since", "lines_added", "lines_removed", "verdict", "verdict_text", "marks",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_verdict_text(self, review: Review) -> str:
+        return verdict_words(review.verdict, marks_of(review.marks))
+
+    @extend_schema_field(MarkSerializer(many=True))
+    def get_marks(self, review: Review) -> list[dict[str, str | bool]]:
+        return [
+            {"substrate": substrate, "status": status, "counts": counts} for substrate, status, counts in review.marks
+        ]
 
     @extend_schema_field(VotesSerializer)
     def get_votes(self, review: Review) -> dict[str, int]:
