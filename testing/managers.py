@@ -120,9 +120,17 @@ class TestResultQuerySet(QuerySet["TestResult"]):
         """Single tests that were not run."""
         return self.filter(outcome=TestOutcome.SKIP)
 
-    def failed_first(self) -> TestResultQuerySet:
-        """Failed ones, then passed, then skipped ones; each in the order of the run."""
-        return self.order_by(FAILED_FIRST, "position")
+    def passed(self) -> TestResultQuerySet:
+        """All others."""
+        return self.exclude(FAILED).exclude(outcome=TestOutcome.SKIP)
+
+    def with_outcome(self, outcome: str) -> TestResultQuerySet:
+        """Those with this outcome; all of them for a word that is none."""
+        if outcome == TestOutcome.FAIL:
+            return self.failed()
+        if outcome == TestOutcome.SKIP:
+            return self.skipped()
+        return self.passed() if outcome == TestOutcome.PASS else self
 
 
 class AttemptQuerySet(QuerySet["Attempt"]):

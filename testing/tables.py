@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -19,7 +19,7 @@ from reviews.managers import Reader
 from reviews.models import Review
 from reviews.tables import mark_cells, marks_of, square_cell
 from reviews.texts import verdict_words, why_tests_wait
-from testing.managers import FAILED_FIRST
+from testing.managers import FAILED, FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.runs import REPEATABLE
 from testing.signals import runs_shown
@@ -186,7 +186,9 @@ def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestRe
     """The first single tests of each run of the current revision, failed ones first, by the run's id. One query."""
     place = Window(RowNumber(), partition_by=F("run_id"), order_by=[FAILED_FIRST, F("position")])
     current = [run for run in runs if run.revision == review.revision]
-    results = TestResult.objects.filter(run__in=current).annotate(place=place).filter(place__lte=MAX_RESULTS)
+    # Failed ones and the first of each run: only those are sorted, of however many there are.
+    candidates = TestResult.objects.filter(FAILED | Q(position__lt=MAX_RESULTS), run__in=current)
+    results = candidates.annotate(place=place).filter(place__lte=MAX_RESULTS)
     found: dict[int, list[TestResult]] = defaultdict(list)
     for result in results.defer("output").order_by("run_id", "place"):
         found[result.run_id].append(result)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.permissions import require_reviewer
 from reviews.models import Review
-from testing.models import Substrate, TestRun
+from testing.models import Substrate, TestOutcome, TestRun
 from testing.runs import LaunchResult, NotAllowed, launch_runs, repeat_failed
 from testing.tables import build_row, may_launch, notes_of, runs_context, version_of
 
@@ -109,17 +109,21 @@ def tell(request: HttpRequest, result: LaunchResult) -> None:
 
 @require_safe
 def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
-    """One run: its attempts, and all its single tests, in their order."""
+    """One run: its attempts, and its single tests in their order, all or those of one outcome."""
     runs = TestRun.objects.visible_to(request.user).with_test_counts()
     run = get_object_or_404(
         runs.select_related("review__owner", "review__source", "substrate", "requested_by"), pk=run_pk, review_id=pk
     )
-    results = run.results.defer("output").order_by("position")
+    outcome = request.GET.get("outcome", "")
+    outcome = outcome if outcome in TestOutcome.values else ""
+    results = run.results.with_outcome(outcome).defer("output").order_by("position")
     page = Paginator(results, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
         "row": build_row(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
         "page": page,
+        "outcome": outcome,
+        "outcomes": TestOutcome.choices,
         "may_launch": may_launch(request.user, run.review),
         "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }

@@ -142,6 +142,27 @@ def test_skipped_tests_are_counted_apart_and_say_why(client):
 
 
 @pytest.mark.django_db
+def test_a_runs_page_shows_the_tests_of_one_outcome(client):
+    run = make_run(make(1), status=Status.FAIL)
+    TestResult.objects.bulk_create(
+        [TestResult(run=run, position=n, test=f"bad{n}-x", returncode=1) for n in range(201)]
+        + [TestResult(run=run, position=201, test="good", outcome="pass")]
+        + [TestResult(run=run, position=202, test="idle", outcome="skip")]
+    )
+    path = f"/reviews/{run.review_id}/test-runs/{run.pk}/"
+    shown = {
+        query: re.findall(r"<bdi>(bad|good|idle)", client.get(path + query).content.decode())
+        for query in ("?outcome=pass", "?outcome=skip", "?outcome=fail&page=2", "?outcome=x&page=2", "?outcome=fail")
+    }
+    assert shown.pop("?outcome=fail") == ["bad"] * 200
+    assert shown == {
+        "?outcome=pass": ["good"], "?outcome=skip": ["idle"], "?outcome=fail&page=2": ["bad"],
+        "?outcome=x&page=2": ["bad", "good", "idle"],
+    }  # fmt: skip
+    assert 'href="?outcome=fail&amp;page=2"' in client.get(path + "?outcome=fail").content.decode()
+
+
+@pytest.mark.django_db
 def test_where_nothing_failed_skipped_tests_are_not_called_passed(client):
     run = make_run(make(1))
     TestResult.objects.create(run=run, position=0, test="t0")
