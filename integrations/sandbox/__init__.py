@@ -12,15 +12,16 @@ from integrations.sandbox.serving import SandboxServer
 __all__ = ["Sandbox", "SandboxJenkins", "SandboxLaunchpad", "believable_queue"]
 
 
-GUI_JOB = ("gui", "ui-tests")
+HELPERS_JOB, GUI_JOB = ("charm-helpers",), ("gui", "ui-tests")
 GUI_JOB_TOKEN, GUI_API_TOKEN = "sandbox-gui-token", "sandbox-gui-api-token"
 
 
 class Sandbox:
     """A Launchpad and two Jenkins servers, on ports of their own (0: any free one).
 
-    ``jenkins`` has the job ``charm-test``, whose builds write a results.json. ``second_jenkins`` is another team's: its
-    job ``gui/ui-tests`` publishes a JUnit test report, and no token of the first lets anybody in there.
+    ``jenkins`` has the job ``charm-test``, whose builds write a results.json, and the matrix job ``charm-helpers``.
+    ``second_jenkins`` is another team's: its job ``gui/ui-tests`` publishes a JUnit test report, and no token of the
+    first lets anybody in there.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Sandbox:
     ) -> None:  # fmt: skip
         self.launchpad = SandboxLaunchpad(launchpad_port, seed=seed)
         self.jenkins = SandboxJenkins(jenkins_port, seed=seed, auto=auto, first=first_build)
+        self.helpers_job = self.jenkins.add_job(*HELPERS_JOB, first=first_build, writes="matrix")
         self.second_jenkins = SandboxJenkins(
             second_jenkins_port, seed=seed + 1, auto=auto, first=first_build, api_token=GUI_API_TOKEN,
             job=Job(GUI_JOB, token=GUI_JOB_TOKEN, writes="junit"),

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from integrations.sandbox.world import LaunchpadWorld
+from integrations.sandbox.world import BOT, LaunchpadWorld
 
 TEAM = "charmers"
 GUI_TEAM = "juju-gui"
+# Teams whose members' code is tested without asking, one a project, of so many of the submitters.
+HELPER_CONTRIBUTORS, GUI_CONTRIBUTORS = "charm-helpers-contributors", "juju-gui-contributors"
+TRUSTED_SUBMITTERS = 8
+HELPER_DEVELOPERS = "charm-helpers-dev"  # who may push to the repository that they share; our account reports there
 REVIEWERS = {
     "marta-k": "Marta Kowalska", "tvansteen": "Tim Van Steen", "adaeze": "Adaeze Obi", "cory-j": "Cory Jensen",
     "kwmon": "Kevin Monroy", "seman": "Sema Nalbandian",
@@ -93,6 +97,15 @@ HELPER_CHANGES = (
     Change("ceph-pools", "ceph: set the number of placement groups by weight", "The default was too small for glance.",
            "charmhelpers/contrib/storage/linux/ceph.py"),
 )  # fmt: skip
+TOOL_CHANGES = (
+    Change("proof-bundles", "proof: check bundles as well as charms", "Only metadata.yaml was looked at.",
+           "charmtools/proof.py"),
+    Change("create-python3", "create: templates for Python 3", "New charms begin with what xenial has.",
+           "charmtools/create.py"),
+    Change("build-cache", "build: keep downloaded layers in a cache", "Each build fetched every layer anew.",
+           "charmtools/build.py"),
+    Change("version-flag", "Say the version with --version", "For bug reports.", "charmtools/cli.py"),
+)  # fmt: skip
 CHARMS = (
     "apache2", "cassandra", "ceph", "cinder", "couchdb", "elasticsearch", "ganglia", "glance", "gunicorn", "haproxy",
     "hbase", "hdp-hadoop", "jenkins", "kafka", "keystone", "kibana", "logstash", "mariadb", "memcached", "mongodb",
@@ -125,6 +138,8 @@ ANSWERS = (
     "Merged trunk and ran the tests again, all pass here.",
 )
 SERIES = {"trusty": True, "xenial": True, "precise": False}  # by name: whether it is active
+EVERY_CONFLICT = 9  # how many proposals there are for one that conflicts with its target
+EVERY_PREREQUISITE = 4  # and, of those that could build on another, for one that does
 OPEN_STATUSES = ("Needs review",) * 6 + ("Approved", "Work in progress", "Code failed to merge", "Queued")
 CLOSED_STATUSES = ("Merged", "Rejected", "Superseded")
 OPEN_TASK_STATUSES = ("New",) * 6 + ("Confirmed", "Triaged", "Incomplete", "In Progress", "Fix Committed")
@@ -150,30 +165,42 @@ class _BelievableQueue:
             self.launchpad.add_person(name, display_name)
         self.launchpad.add_team(TEAM, "Charmers", REVIEWERS)
         self.launchpad.add_team(GUI_TEAM, "Juju GUI", list(REVIEWERS)[:2])
+        trusted = self.submitters[:TRUSTED_SUBMITTERS]
+        self.launchpad.add_team(HELPER_CONTRIBUTORS, "Charm helpers contributors", trusted)
+        self.launchpad.add_team(HELPER_DEVELOPERS, "Charm helpers developers", [HELPER_CONTRIBUTORS, BOT])
+        self.launchpad.add_team(GUI_CONTRIBUTORS, "Juju GUI contributors", self.submitters[-TRUSTED_SUBMITTERS:])
         for name, active in SERIES.items():
             self.launchpad.add_series("charms", name, active=active)
         self._propose_charm_updates()
         self._propose_helper_changes()
         self._propose_gui_changes()
+        self._propose_tool_changes()
         self._report_new_charms()
 
     def _propose_charm_updates(self) -> None:
         for number, charm in enumerate(CHARMS):
             series = "precise" if number % 10 == 9 else "xenial" if number % 7 == 3 else "trusty"
             trunk = self.launchpad.add_branch(TEAM, f"charms/{series}/{charm}/trunk")
+            earlier = ""
             for change in self.chance.sample(CHANGES, self.chance.choice((1, 2, 2, 3))):
                 owner = self.chance.choice(self.submitters)
                 branch = self.launchpad.add_branch(owner, f"charms/{series}/{charm}/{change.branch}")
                 statuses = CLOSED_STATUSES if self.chance.random() < 0.1 else OPEN_STATUSES
                 asked = (TEAM,) if self.chance.random() < 0.2 else ()
-                self._propose(branch, trunk, owner, change, statuses, asked=asked)
+                prerequisite = earlier if number % EVERY_PREREQUISITE == 0 else ""
+                self._propose(branch, trunk, owner, change, statuses, asked=asked, prerequisite=prerequisite)
+                earlier = branch
 
     def _propose_helper_changes(self) -> None:
         helpers = self.launchpad.add_repository(TEAM, "charm-helpers", "charm-helpers")
-        for owner in self.submitters:
+        shared = self.launchpad.add_repository(HELPER_DEVELOPERS, "charm-helpers", "charm-helpers")
+        for number, owner in enumerate(self.submitters):
             change = self.chance.choice(HELPER_CHANGES)
-            fork = self.launchpad.add_repository(owner, "charm-helpers", "charm-helpers")
-            self._propose(fork, helpers, owner, change, OPEN_STATUSES, git_path=change.branch)
+            if number < TRUSTED_SUBMITTERS and number % 2 == 0:
+                fork, branch = shared, f"{owner}/{change.branch}"
+            else:
+                fork, branch = self.launchpad.add_repository(owner, "charm-helpers", "charm-helpers"), change.branch
+            self._propose(fork, helpers, owner, change, OPEN_STATUSES, git_path=branch)
 
     def _propose_gui_changes(self) -> None:
         gui = self.launchpad.add_branch(GUI_TEAM, "juju-gui/trunk")
@@ -181,6 +208,13 @@ class _BelievableQueue:
             change = self.chance.choice(GUI_CHANGES)
             branch = self.launchpad.add_branch(owner, f"juju-gui/{change.branch}")
             self._propose(branch, gui, owner, change, OPEN_STATUSES + CLOSED_STATUSES)
+
+    def _propose_tool_changes(self) -> None:
+        tools = self.launchpad.add_branch("tvansteen", "charm-tools/trunk")
+        for change in TOOL_CHANGES:
+            owner = self.chance.choice(self.submitters)
+            branch = self.launchpad.add_branch(owner, f"charm-tools/{change.branch}")
+            self._propose(branch, tools, owner, change, ("Needs review",), asked=(TEAM,))
 
     def _report_new_charms(self) -> None:
         for number, charm in enumerate(NEW_CHARMS):
@@ -197,13 +231,18 @@ class _BelievableQueue:
 
     def _propose(
         self, source: str, target: str, owner: str, change: Change, statuses: Iterable[str], *, git_path: str = "",
-        asked: Iterable[str] = (),
+        asked: Iterable[str] = (), prerequisite: str = "",
     ) -> None:  # fmt: skip
         created, status = self._some_day(90), self.chance.choice(tuple(statuses))
         path = self.launchpad.add_proposal(
             source, target, registrant=owner, status=status, created=created, git_path=git_path, asked=asked,
             description=change.reason, commit_message=change.title, diff=_diff(change),
+            prerequisite=prerequisite,
         )  # fmt: skip
+        if len(self.launchpad.proposals) % EVERY_CONFLICT == 0:
+            self.launchpad.push(
+                path, _diff(change), conflicts=f"Text conflict in {change.file}\n1 conflicts encountered."
+            )
         if status == "Merged":
             self.launchpad.change(path, date_merged=(created + (self.now - created) / 2).isoformat())
         self._discuss(path, owner, created)
@@ -241,12 +280,12 @@ def _diff(change: Change) -> str:
 
 
 def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
-    """One thing of a working day: a reviewer's remark, a push, or a bug for a new charm."""
+    """One thing of a working day: a reviewer's remark or ``recheck``, a push, or a bug for a new charm."""
     proposals = [path for path in launchpad.proposals if launchpad.entries[path]["queue_status"] in OPEN_STATUSES]
     tasks = [path for path in launchpad.tasks if launchpad.entries[path]["status"] in OPEN_TASK_STATUSES]
     kind = chance.random()
     if kind < 0.5:
-        text, vote = chance.choice(REMARKS)
+        text, vote = chance.choice((*REMARKS, ("recheck", None)))
         launchpad.comment(chance.choice(proposals + tasks), chance.choice(list(REVIEWERS)), text, vote)
     elif kind < 0.8:
         launchpad.push(chance.choice(proposals))

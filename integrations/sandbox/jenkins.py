@@ -38,6 +38,11 @@ LATE_SECONDS = 2.0  # by which a callback comes late
 REMEMBERED_FOR = 300.0  # seconds that a queue item is known after it left the queue, as in Jenkins
 
 
+def path_of(*names: str) -> str:
+    """Where a job in folders is, below Jenkins' root: ``job/folder/job/name``, quoted."""
+    return "/".join(f"job/{quote(name, safe='')}" for name in names)
+
+
 @dataclass
 class Build:
     """One build request: a queue item first, then a build of that number. A queue item has a number of its own."""
@@ -84,7 +89,7 @@ class Job:
     @property
     def path(self) -> str:
         """Below Jenkins' root, quoted: ``job/folder/job/name``."""
-        return "/".join(f"job/{quote(name, safe='')}" for name in self.names)
+        return path_of(*self.names)
 
     @property
     def segments(self) -> list[str]:

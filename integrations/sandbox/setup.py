@@ -12,23 +12,53 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
+from launchpadlib.credentials import AccessToken, Credentials
 
 from accounts.models import Person, User
-from integrations.sandbox.data import REVIEWERS, SUBMITTERS, TEAM
-from integrations.sandbox.jenkins import TOKEN
+from integrations.launchpad.client import APPLICATION
+from integrations.launchpad.credentials import save
+from integrations.sandbox import GUI_API_TOKEN, GUI_JOB, GUI_JOB_TOKEN, HELPERS_JOB
+from integrations.sandbox.data import (
+    GUI_CONTRIBUTORS,
+    GUI_TEAM,
+    HELPER_CONTRIBUTORS,
+    REVIEWERS,
+    SUBMITTERS,
+    TEAM,
+)
+from integrations.sandbox.jenkins import API_TOKEN, TOKEN, USER, path_of
+from integrations.sandbox.launchpad import ACCESS_TOKEN
 from reviews.models import Source
+from testing.models import Job, PlanRow, Server, Substrate
 
 FLAG = "REVIEW_QUEUE_SANDBOX"
 STAFF, REVIEWER, SUBMITTER = "admin", "marta-k", "bjorn"
 ACCOUNTS = {STAFF: "everything, the admin too", REVIEWER: "lock and test", SUBMITTER: "read"}
 CLASSIC_SOURCES = ("charmers", "charms")  # which every queue has, switched off
-SOURCES = (
-    ("charmers-asked", Source.Kind.REQUESTED_REVIEWS, TEAM),
-    ("juju-gui", Source.Kind.PROJECT, "juju-gui"),
-    ("charm-helpers", Source.Kind.GIT_REPOSITORY, f"~{TEAM}/charm-helpers/+git/charm-helpers"),
-)
+# Besides those: two teams that work in other ways, and items from anywhere that the first team was asked to review.
+SOURCES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "charmers-asked", "kind": Source.Kind.REQUESTED_REVIEWS, "target": TEAM,
+        "starts_tests": Source.StartsTests.NOBODY,
+    },
+    {
+        "name": "juju-gui", "kind": Source.Kind.PROJECT, "target": "juju-gui",
+        "starts_tests": Source.StartsTests.TRUSTED, "trusted_teams": [GUI_CONTRIBUTORS], "reviewer_teams": [GUI_TEAM],
+        "comments": Source.Comments.ON, "vote_policy": Source.VotePolicy.FAILURES,
+    },
+    {
+        "name": "charm-helpers", "kind": Source.Kind.GIT_REPOSITORY,
+        "target": f"~{TEAM}/charm-helpers/+git/charm-helpers", "starts_tests": Source.StartsTests.TRUSTED,
+        "trusted_teams": [HELPER_CONTRIBUTORS], "comments": Source.Comments.ON,
+        "vote_policy": Source.VotePolicy.BOTH, "status_reports": True,
+    },
+)  # fmt: skip
+BROWSERS = ("firefox", "chrome")  # substrates of the second team
+CREDENTIALS = "lp-creds"
 PORTS = (8085, 8086, 8087)  # of the Launchpad, the Jenkins, the second Jenkins
 TIMEOUT = 40  # seconds until a build of the sandbox, which takes ten, counts as lost
 
@@ -56,7 +86,7 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
         FLAG: f"{launchpad} {jenkins} {second_jenkins}",
         "VAR_DIR": str(folder),
         "LAUNCHPAD_SERVICE_ROOT": f"http://127.0.0.1:{launchpad}/",
-        "LAUNCHPAD_CREDENTIALS_FILE": os.environ.get("LAUNCHPAD_CREDENTIALS_FILE") or str(folder / "lp-creds"),
+        "LAUNCHPAD_CREDENTIALS_FILE": os.environ.get("LAUNCHPAD_CREDENTIALS_FILE") or str(folder / CREDENTIALS),
         "JENKINS_JOB_URL": f"http://127.0.0.1:{jenkins}/job/charm-test",
         "JENKINS_TOKEN": TOKEN,
         "TESTING_TIMEOUT": os.environ.get("TESTING_TIMEOUT") or str(TIMEOUT),
@@ -65,13 +95,45 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
 
 
 def prepare(folder: Path) -> list[Account]:
-    """Switch the sources on, and make an account of each sort. At a later start what staff changed stays as it is."""
-    if not Source.objects.filter(name__in=[name for name, _, _ in SOURCES]).exists():
+    """Switch the sources on, plan their tests, log in to Launchpad, and make an account of each sort.
+
+    At a later start what staff changed stays as it is. Has to be called in ``environment``.
+    """
+    if not Source.objects.filter(name__in=[source["name"] for source in SOURCES]).exists():
         Source.objects.filter(name__in=CLASSIC_SOURCES).update(active=True)
-        for name, kind, target in SOURCES:
-            Source.objects.create(name=name, kind=kind, target=target, starts_tests=Source.StartsTests.EVERYBODY)
+        sources = {source["name"]: Source.objects.create(**source) for source in SOURCES}
+        _, jenkins, second_jenkins = os.environ[FLAG].split()
+        _plan_tests(sources, f"http://127.0.0.1:{jenkins}/", f"http://127.0.0.1:{second_jenkins}/")
+    _log_in(folder / CREDENTIALS)
     passwords = _passwords(folder / "accounts.json")
     return [_account(name, passwords[name], rights) for name, rights in ACCOUNTS.items()]
+
+
+def _plan_tests(sources: dict[str, Source], jenkins: str, second_jenkins: str) -> None:
+    """Charms are tested by the environment's job on lxc and aws, the others by their own jobs; the GUI in browsers."""
+    first = Server.objects.create(name="charms-ci", url=jenkins, user=USER, api_token=API_TOKEN)
+    second = Server.objects.create(name="gui-ci", url=second_jenkins, user=USER, api_token=GUI_API_TOKEN)
+    helpers = Job.objects.create(name="helpers", server=first, path=path_of(*HELPERS_JOB), token=TOKEN)
+    gui = Job.objects.create(name="gui", server=second, path=path_of(*GUI_JOB), token=GUI_JOB_TOKEN)
+    substrates = {substrate.name: substrate for substrate in Substrate.objects.filter(name__in=("lxc", "aws"))}
+    for order, name in enumerate(BROWSERS, start=10):
+        substrates[name] = Substrate.objects.create(name=name, order=order)
+    PlanRow.objects.create(substrate=substrates["aws"])
+    for name, job, defaults in (("charm-helpers", helpers, ("lxc",)), ("juju-gui", gui, BROWSERS)):
+        PlanRow.objects.create(source=sources[name], job=job, default=False)
+        for substrate in defaults:
+            # What fails in Chrome alone is worth knowing, and says nothing against a change.
+            counts = substrate != "chrome"
+            PlanRow.objects.create(source=sources[name], substrate=substrates[substrate], job=job, counts=counts)
+
+
+def _log_in(path: Path) -> None:
+    """Credentials of the sandbox's account, unless somebody has logged in already: verdicts are posted with them."""
+    if path.exists() or path != settings.LAUNCHPAD_CREDENTIALS_FILE:
+        return
+    credentials = Credentials(APPLICATION)
+    credentials.access_token = AccessToken(ACCESS_TOKEN, "s3cret")
+    save(credentials, path)
 
 
 def _account(name: str, password: str, rights: str) -> Account:

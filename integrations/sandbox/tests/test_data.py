@@ -17,8 +17,8 @@ from reviews.models import OPEN_STATES, Comment, Review, Source
 @pytest.fixture
 def imported(believable, db):
     """The reports of importing everything that ``runqueue`` would."""
-    for name, kind, target in SOURCES:
-        Source.objects.create(name=name, kind=kind, target=target, starts_tests="everybody")
+    for source in SOURCES:
+        Source.objects.create(**source)
     return [import_source(source) for source in Source.objects.order_by("pk")]
 
 
@@ -34,6 +34,18 @@ def test_the_believable_queue_has_items_in_every_open_state_of_both_kinds(import
     assert len({review.owner_id for review in reviews}) > 10
     assert any("+git" in review.test_url for review in reviews)
     assert not reviews.exclude(series=None).filter(series__active=False).exists()
+
+
+def test_the_believable_queue_has_conflicts_and_prerequisites(imported):
+    for review in Review.objects.filter(kind="update", conflicts=None):
+        refresh(review)
+    assert Review.objects.filter(conflicts=True).count() >= 5
+    assert Review.objects.exclude(prerequisite="").count() >= 5
+
+
+def test_the_believable_queue_has_code_of_every_trust(imported):
+    by_trust = Review.objects.values_list("source__starts_tests", "trusted").distinct()
+    assert set(by_trust) == {("everybody", True), ("trusted", False), ("nobody", False)}
 
 
 def test_the_believable_queue_has_votes_for_and_against(imported):

@@ -5,10 +5,18 @@ import json
 import pytest
 
 from accounts.models import User
+from integrations.launchpad.client import get_launchpad
 from integrations.sandbox.setup import environment, is_wanted, prepare
 from reviews.models import Source
+from testing.models import Job, Substrate
+from testing.plan import TestPlan
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def in_sandbox(monkeypatch):
+    monkeypatch.setenv("REVIEW_QUEUE_SANDBOX", "18085 18086 18087")
 
 
 def test_the_first_start_switches_the_sources_on(tmp_path):
@@ -24,6 +32,39 @@ def test_a_source_that_staff_switched_off_stays_off_at_the_next_start(tmp_path):
     Source.objects.filter(name="charms").update(active=False)
     prepare(tmp_path)
     assert not Source.objects.get(name="charms").active
+
+
+def test_each_team_has_its_own_server_job_substrates_trust_and_votes(tmp_path):
+    prepare(tmp_path)
+    plan, lines = TestPlan(), set()
+    for source in Source.objects.filter(name__in=["charmers", "charm-helpers", "juju-gui", "charmers-asked"]):
+        planned = {substrate.name: plan.planned(source.pk, substrate) for substrate in Substrate.objects.all()}
+        by_themselves = [name for name, row in planned.items() if row.default]
+        job = planned["lxc"].job
+        lines.add((source.name, source.starts_tests, source.vote_policy, str(job), *by_themselves))
+    assert lines == {
+        ("charmers", "everybody", "failures", "None", "lxc", "aws"),
+        ("charmers-asked", "nobody", "failures", "None", "lxc", "aws"),
+        ("charm-helpers", "trusted", "both", "helpers", "lxc"),
+        ("juju-gui", "trusted", "failures", "gui", "firefox", "chrome"),
+    }
+    assert {job.name: job.server.url for job in Job.objects.all()} == {
+        "helpers": "http://127.0.0.1:18086/", "gui": "http://127.0.0.1:18087/",
+    }  # fmt: skip
+
+
+def test_verdicts_are_posted_as_the_sandboxs_account(tmp_path, settings):
+    settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "lp-creds"
+    prepare(tmp_path)
+    assert not get_launchpad().anonymous
+    assert settings.LAUNCHPAD_CREDENTIALS_FILE.stat().st_mode & 0o777 == 0o600
+
+
+def test_credentials_of_somebody_elses_are_left_alone(tmp_path, settings):
+    settings.LAUNCHPAD_CREDENTIALS_FILE = tmp_path / "elsewhere" / "lp-creds"
+    prepare(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+    assert not (tmp_path / "lp-creds").exists()
 
 
 def test_each_account_logs_in_with_the_password_that_is_shown(tmp_path, client):
