@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from integrations.launchpad.client import Launchpad, get_launchpad
-from integrations.launchpad.entries import ListedItem, get_state, parse, parse_item
+from integrations.launchpad.entries import ListedItem, Proposal, Task, get_state, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
 from integrations.launchpad.reviewers import sync_reviewers
@@ -32,9 +32,9 @@ OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks dif
 
 
 class Known(NamedTuple):
-    """What is read of a review to see whether its entry says something new, and to find out what that is.
+    """What is read of a review to see whether its entry says something new. Names of columns.
 
-    Names of columns: nearly all reviews of an import are unchanged, and no model instance is made of those.
+    Nearly all reviews of an import are unchanged: only of the others a model instance is made.
     """
 
     id: int
@@ -46,21 +46,10 @@ class Known(NamedTuple):
     updated_at: datetime
     revision: str
     diff_marker: str
-    diff_url: str
-    test_url: str
-    target: str
-    target_url: str
-    prerequisite: str
-    prerequisite_url: str
     sync_error: str
     missing_since: datetime | None
     private: bool
     source_id: int | None
-
-    def as_review(self) -> Review:
-        """The review, with what was read of it."""
-        names = [field.attname for field in Review._meta.concrete_fields if field.attname in self._fields]
-        return Review.from_db(DEFAULT_DB_ALIAS, names, [getattr(self, name) for name in names])  # in the model's order
 
 
 Progress = Callable[[int], None]
@@ -84,7 +73,7 @@ class ImportRun:
             self._write(items)
 
     def _changed_items(self, batch: list[Any]) -> list[Item]:
-        """Those of a batch that say something new. One query, no request."""
+        """Those of a batch that say something new. One query, and one for those of them that are known; no request."""
         listed: dict[tuple[str, int, str], tuple[ListedItem, Any]] = {}
         for entry in batch:
             self.report.seen += 1
@@ -99,15 +88,17 @@ class ImportRun:
         known = {(review.kind, review.number, review.bug_target): review for review in rows}
         # A source lists one task of a bug at most: it is the same one when its target has another name now.
         tasks = {review.number: review for review in rows if review.source_id == self.source.pk and review.bug_target}
-        items = []
+        news: list[tuple[Proposal | Task, int | None]] = []
         for identity, (item, entry) in listed.items():
             try:
                 review = known.get(identity) or (tasks.get(identity[1]) if item.is_bug else None)
                 if self._is_news(item, review):
-                    items.append(Item(parse_item(entry), review.as_review() if review else None))
+                    news.append((parse_item(entry), review.id if review else None))
             except Exception as error:  # whatever is wrong with one item, the others go on
                 self._item_failed(item.web_link or item.self_link, error)
-        return items
+        changed = [review_id for _, review_id in news if review_id is not None]
+        reviews = Review.objects.in_bulk(changed) if changed else {}
+        return [Item(entry, reviews.get(review_id) if review_id else None) for entry, review_id in news]
 
     def _is_news(self, item: ListedItem, review: Known | None) -> bool:
         """Whether an item says something that its review does not."""
