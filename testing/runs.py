@@ -149,12 +149,9 @@ def repeat_failed(review: Review, requested_by: Person | None, revision: str | N
         return launch_runs(locked, substrates, requested_by)
 
 
-def retrigger(run: TestRun, *, actor: Person | None, revision: str | None = None) -> TestRun:
-    """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why.
-
-    ``revision`` is the one that the person has seen, if that is known.
-    """
-    result = launch_runs(run.review, [run.substrate], actor, revision)
+def retrigger(run: TestRun, *, actor: Person | None) -> TestRun:
+    """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why."""
+    result = launch_runs(run.review, [run.substrate], actor)
     if not result.launched:
         raise NotAllowed(f"A run on {run.substrate.name} is under way already.")
     return result.launched[0]

@@ -134,7 +134,7 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(queue, phone, full, rev
         assert overflow(phone) == 0, path
 
 
-def test_without_script_everything_can_be_read_and_launched(queue, page_without_script, reviewer, full):
+def test_without_script_everything_can_be_read_and_run_again(queue, page_without_script, reviewer, full):
     page = page_without_script
     queue.log_in(page, reviewer)
     page.goto(f"/reviews/{full.pk}/")
@@ -145,3 +145,7 @@ def test_without_script_everything_can_be_read_and_launched(queue, page_without_
     page.goto(f"/reviews/{full.pk}/")
     page.get_by_role("button", name="Lock").click()
     expect(page.get_by_text("You hold the lock")).to_be_visible()
+    page.get_by_role("button", name="Run again what failed").click()
+    expect(page.get_by_text("Already under way on lxc, aws")).to_be_visible()
+    page.get_by_role("button", name="Run again on aws").first.click()
+    expect(page.get_by_text("Already under way on aws.")).to_be_visible()
