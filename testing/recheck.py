@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from accounts.models import Person
+from accounts.models import HIDDEN_USERNAME, Person
 from reviews.history import record
 from reviews.models import Comment, Event, Review, Source, TestsWaitFor
 from reviews.starting import is_trusted, starts_for
@@ -42,16 +42,21 @@ def recheck(review: Review, comments: Sequence[Comment], *, is_first_reading: bo
         if names is None or comment.number is None:
             continue
         _, is_new = Recheck.objects.get_or_create(review=review, number=comment.number)
-        if is_new:
-            note = _act(review, comment.author, names, comment.created_at if is_first_reading else None)
+        if not is_new:
+            continue
+        launched, note = _act(review, comment.author, names, comment.created_at if is_first_reading else None)
+        if launched or not is_first_reading:  # what asked for another CI, years ago, is no news
             record(review, Event.Kind.RECHECK, new="recheck", actor=comment.author, note=note)
 
 
-def _act(review: Review, author: Person, names: list[str], before: datetime | None) -> str:
-    """Launch what the comment's author may launch again, of runs that ended ``before``. Returns what came of it."""
+def _act(review: Review, author: Person, names: list[str], before: datetime | None) -> tuple[bool, str]:
+    """Launch what the comment's author may launch again, of runs that ended ``before``.
+
+    Returns whether something was launched, and what came of it in words.
+    """
     is_reviewer = Person.objects.reviewers().filter(pk=author.pk).exists()
     if not is_reviewer and (reason := why_not(review, author)):
-        return f"Nothing was launched. {reason}"
+        return False, f"Nothing was launched. {reason}"
     runs = [run for run in runs_to_repeat(review) if before is None or _ended_before(run, before)]
     unknown: list[str] = []
     if names:
@@ -65,7 +70,7 @@ def _act(review: Review, author: Person, names: list[str], before: datetime | No
         # What nobody but the submitter asked for runs only as long as the submitter is trusted.
         launched = launch_runs(review, substrates, author if is_reviewer else None).launched
     except NotAllowed as reason:
-        return f"Nothing was launched. {reason}"
+        return False, f"Nothing was launched. {reason}"
     said = [
         f"Launched on {', '.join(run.substrate.name for run in launched)}." if launched else "Nothing was launched.",
         f"Unknown substrates: {', '.join(unknown)}." if unknown else "",
@@ -73,7 +78,7 @@ def _act(review: Review, author: Person, names: list[str], before: datetime | No
     ]
     if not launched and not unknown and not inactive:
         said.append("No test that failed or was cancelled is left to run again.")
-    return " ".join(filter(None, said))
+    return bool(launched), " ".join(filter(None, said))
 
 
 def _ended_before(run: TestRun, moment: datetime) -> bool:
@@ -82,6 +87,8 @@ def _ended_before(run: TestRun, moment: datetime) -> bool:
 
 def why_not(review: Review, author: Person) -> str:
     """Why somebody who is no reviewer may not start tests again; empty when they may: a trusted submitter."""
+    if author.username == HIDDEN_USERNAME:
+        return "Launchpad does not say who asked."
     if author.pk != review.owner_id:
         return "Only reviewers and the submitter can do that."
     starts = starts_for(review.source)

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Person, Trust, User
+from accounts.models import HIDDEN_USERNAME, Person, Trust, User
 from reviews.facts import CommentFacts, ItemFacts, PersonFacts
 from reviews.ingest import ingest
 from reviews.models import Event, Source
@@ -39,7 +39,7 @@ class Item:
     def __init__(self):
         Person.objects.update_or_create(username="rev", defaults={"is_reviewer": True})
         self.source = Source.objects.create(name="asking", kind="project", target="asking", starts_tests="everybody")
-        self.comments, self.revision, self.state, self.more = [], "1", "pending", {}
+        self.comments, self.revision, self.state, self.owner = [], "1", "pending", "eve"
         self.read()
 
     def read(self):
@@ -47,8 +47,8 @@ class Item:
         now = timezone.now()
         item = ItemFacts(
             number=1, api_url="https://api/+merge/1", url="https://lp/+merge/1", kind="update", title="fix",
-            owner=PersonFacts("eve"), created_at=now - timedelta(days=90), updated_at=now, test_url="lp:fix",
-            revision=self.revision, diff_marker=self.revision, state=self.state, launchpad_status="x", **self.more,
+            owner=PersonFacts(self.owner), created_at=now - timedelta(days=90), updated_at=now, test_url="lp:fix",
+            revision=self.revision, diff_marker=self.revision, state=self.state, launchpad_status="x",
         )  # fmt: skip
         self.review = ingest(self.source, item, self.comments, now=now, service_account="queue-bot").review
 
@@ -156,7 +156,7 @@ def test_what_was_said_before_the_item_was_ever_read_runs_nothing_that_failed_af
     item.review.synced_at = None
     item.review.save()
     item.say(at=timezone.now() - timedelta(days=30))
-    assert item.waiting == []
+    assert (item.waiting, item.notes) == ([], [])
     item.say(at=timezone.now())
     assert item.waiting == ["aws", "azure", "lxc"]
 
@@ -213,6 +213,13 @@ def test_a_member_of_the_group_is_a_reviewer(item):
     user = User.objects.create_user("carol", person=Person.objects.create(username="carol"))
     user.groups.add(Group.objects.get(name="reviewers"))
     assert item.say(author="carol").waiting == ["aws", "azure", "lxc"]
+
+
+def test_nobody_whom_launchpad_hides(item):
+    item.say("fine", author=HIDDEN_USERNAME)
+    item.owner = HIDDEN_USERNAME
+    assert item.say(author=HIDDEN_USERNAME).waiting == []
+    assert item.notes == ["Nothing was launched. Launchpad does not say who asked."]
 
 
 @pytest.mark.parametrize("author", ["queue-bot", "robot"])
