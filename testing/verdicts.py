@@ -75,8 +75,8 @@ def update_verdicts(review_ids: Collection[int]) -> None:
     """
     runs = TestRun.objects.filter(review__in=review_ids).current().order_by("substrate__order", "substrate__name", "pk")
     of_review: dict[int, list[tuple[str, str, bool]]] = {review_id: [] for review_id in review_ids}
-    for review_id, *run in runs.values_list("review_id", "substrate__name", "status", "counts"):
-        of_review[review_id].append((run[0], run[1], run[2]))
+    for review_id, substrate, status, counts in runs.values_list("review_id", "substrate__name", "status", "counts"):
+        of_review[review_id].append((substrate, status, counts))
     reviews_of: dict[Summary, list[int]] = defaultdict(list)
     for review_id, found in of_review.items():
         reviews_of[Summary.of(found)].append(review_id)
