@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import Square, State, TestsWaitFor
+from reviews.models import Review
 from reviews.texts import CONFLICTS, EXPLANATIONS, MARKS, SYMBOLS, Marks, tests_symbol, tests_word
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
@@ -28,6 +29,7 @@ OUT_OF_REACH = "not shown by Launchpad at present"
 WAITS_FOR_CONFLICTS = f"tests wait: {CONFLICTS}"
 MAX_TITLE = 300  # characters that a row shows; the review's page has them all
 MAX_NAME = 80
+MAX_TARGET = 80
 NO_NOTES = SafeString("")
 
 
@@ -83,14 +85,14 @@ def marks_of(kept: list[list[Any]]) -> Marks:
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
-    "conflicts", "tests_wait_for", "verdict", "marks",
+    "conflicts", "tests_wait_for", "verdict", "marks", "kind", "target", "lines_added", "lines_removed",
 )  # fmt: skip
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
 ROW_HTML = """<tr id="r{id}" data-href="{href}">
 <td class="c-age"><time datetime="{stamp}Z" title="{stamp} UTC">{age}</time></td>
 <td class="c-state">{state}</td>
-<td class="c-title"><a class="title" href="{href}"><bdi>{title}</bdi></a> <a class="out" href="{out}" rel="noopener nofollow">on Launchpad</a>{notes}</td>
+<td class="c-title"><a class="title" href="{href}"><bdi>{title}</bdi></a> <a class="out" href="{out}" rel="noopener nofollow">on Launchpad</a>{change}{notes}</td>
 <td class="c-who">{submitter}</td>
 <td class="c-votes">{votes}</td>
 <td class="c-square"><a class="square square-{square}" href="{href}">{tests}</a>{marks}</td>
@@ -118,7 +120,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since, conflicts, waits_for, verdict, kept_marks,
+        source_active, missing_since, conflicts, waits_for, verdict, kept_marks, kind, target, added, removed,
     ) in values:  # fmt: skip
         title = shorten(title, MAX_TITLE) or "(no title)"
         who = submitter(username, display_name, people_path)
@@ -133,6 +135,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
             state=STATE_CELLS[state],
             title=escape(title),
             out=escape(url),  # its page on Launchpad
+            change=change(kind, target, added, removed),
             notes=noted,
             submitter=who,
             votes=votes(positive, negative),
@@ -156,6 +159,15 @@ def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     if username == HIDDEN_USERNAME:
         return SafeString(f'<span class="soft">{name}</span>')
     return SafeString(f'<a class="who" href="{people_path}{quote(username)}/"><bdi>{name}</bdi></a>')
+
+
+def change(kind: str, target: str, added: int | None, removed: int | None) -> SafeString:
+    """What a proposal is to be merged into, and how many lines it adds and removes; empty where that is not known."""
+    if kind != Review.Kind.UPDATE:
+        return NO_NOTES
+    lines = "" if added is None or removed is None else f" +{added} −{removed}"
+    shown = escape(shorten(target.removeprefix("lp:"), MAX_TARGET))
+    return SafeString(f' <span class="into"><bdi>{shown}</bdi>{lines}</span>') if shown or lines else NO_NOTES
 
 
 def notes(

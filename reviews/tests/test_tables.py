@@ -102,3 +102,22 @@ def test_whom_launchpad_hides_has_no_link(client):
 def test_a_conflict_stands_in_the_row(client, conflicts, waits_for, words):
     make_review(conflicts=conflicts, tests_wait_for=waits_for)
     assert get_row(client)["notes"] == (f' <span class="note">{words}</span>' if words else "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"target": "lp:~a/b/<c>", "lines_added": 12, "lines_removed": 3}, "<bdi>~a/b/&lt;c&gt;</bdi> +12 −3"),
+        ({"target": "~a/b/+git/c:main"}, "<bdi>~a/b/+git/c:main</bdi>"),
+        ({"target": "x" * 200}, f"<bdi>{'x' * 79}…</bdi>"),
+    ],
+)
+def test_a_row_says_what_is_merged_into_what(client, fields, shown):
+    make_review(**fields)
+    assert f'<span class="into">{shown}</span>' in get_row(client)["html"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"kind": "new", "target": "charms"}])
+def test_a_row_without_a_target_of_its_own_names_none(client, fields):
+    make_review(**fields)
+    assert "into" not in get_row(client)["html"]
