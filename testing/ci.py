@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import ClassVar
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -62,8 +62,21 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class JobAccess:
+    """Where a job that staff entered is, and how it lets us in. ``server`` and ``job`` are what people call them."""
+
+    server: str
+    job: str
+    url: str
+    user: str = ""
+    api_token: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    problem: str = ""  # why it can't be used at all, in words
+
+
+@dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """Everything an engine needs to start a build."""
+    """Everything an engine needs to start a build. ``extra``: parameters of the job's own, besides ours."""
 
     run_id: int
     url: str
@@ -73,6 +86,7 @@ class BuildRequest:
     branch: str = ""
     cause: str = ""
     change: Change = Change()
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +187,11 @@ class CIBackend(ABC):
     now: ask again) or a ``ConfigurationError`` (a person has to mend something first), nothing else.
     """
 
-    name: ClassVar[str]  # what people call the engine
+    name: str  # what people call the engine
+
+    def __init__(self, access: JobAccess | None = None) -> None:
+        """For a job that staff entered; without one for the job that the environment names."""
+        self.access = access
 
     @abstractmethod
     def unconfigured(self) -> str:
@@ -193,6 +211,10 @@ class CIBackend(ABC):
         the engine does not know is not in it. Raises TemporaryError when the engine can't be asked now.
         """
         return {}
+
+    def job_url(self) -> str:
+        """The job's own address, for people and for later; empty when there is none."""
+        return ""
 
     @abstractmethod
     def cancel(self, build: BuildRef) -> None:
@@ -237,6 +259,6 @@ def _backend_class(path: str) -> type[CIBackend]:
     return backend
 
 
-def get_ci() -> CIBackend:
-    """The configured engine."""
-    return _backend_class(settings.TESTING_CI_BACKEND)()
+def get_ci(access: JobAccess | None = None) -> CIBackend:
+    """The engine for a job that staff entered; without one for the job that the environment names."""
+    return _backend_class(settings.TESTING_CI_BACKEND)(access)

@@ -93,6 +93,12 @@ class JobAddress:
         is_same_job = bool(other._names) and _decoded(other._names) == _decoded(self._names)
         return other.url if is_same_job and not other.problem and other.url != self.url else ""
 
+    def sibling(self, url: str) -> str:
+        """The address, on this job's Jenkins, of the job that the URL of a job names; empty when it names none."""
+        other = JobAddress(url)
+        path = [*self._prefix, *(segment for name in other._names for segment in ("job", name))]
+        return self._url(path) if other._names and not other._rest else ""
+
     def queue_item(self, location: str) -> str:
         """Our address of the queue item that a URL or a path names by its number; empty when it names none."""
         item = QUEUE_ITEM.search(location.split("?")[0])

@@ -6,6 +6,7 @@ asked but below the configured Jenkins, and every answer is bounded in bytes and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from testing.ci import (
     Change,
     CIBackend,
     ConfigurationError,
+    JobAccess,
     Results,
     TemporaryError,
 )
@@ -34,6 +36,7 @@ LARGEST_ANSWER = 256 * 1024  # bytes of any other answer
 MAX_BUILDS = 300  # looked through for one that was lost; some versions of Jenkins list the newest 100 only
 MAX_REASON = 64  # characters kept of Jenkins' word for a result
 CANCELLED = "cancelled in Jenkins"
+ENVIRONMENT_ACCOUNT = "JENKINS_USER with JENKINS_API_TOKEN"
 PARAMETERS_TREE = "actions[parameters[name,value]]"
 PARAMETERS = ("url", "callback_url", "job_id", "envs")  # what the job has to declare
 CHANGE_PARAMETERS = tuple(field.name for field in fields(Change))  # what it declares if it needs them
@@ -43,13 +46,13 @@ OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "FAILURE": "fail", "ABORTED":
 
 REFUSALS: dict[int, str] = {
     400: "Jenkins says that the job takes no parameters (400). Declare its parameters as docs/jenkins.md shows.",
-    401: "Jenkins does not know JENKINS_USER with JENKINS_API_TOKEN (401). Check both.",
+    401: "Jenkins does not know {account} (401). Check both.",
     403: (
-        "Jenkins refused (403): wrong JENKINS_TOKEN, a missing permission, or an API token that is no longer valid. "
+        "Jenkins refused (403): wrong {token}, a missing permission, or an API token that is no longer valid. "
         "Check them as docs/jenkins.md says."
     ),
-    404: "Jenkins knows no such job, or hides it (404). Check JENKINS_JOB_URL and the user's permissions.",
-    405: "Jenkins wants a POST (405): JENKINS_TOKEN is not the job's token. Set it as the job has it.",
+    404: "Jenkins knows no such job, or hides it (404). Check {address} and the user's permissions.",
+    405: "Jenkins wants a POST (405): {token} is not the job's token. Set it as the job has it.",
     409: "The job is disabled in Jenkins (409). Enable it.",
 }
 
@@ -60,42 +63,61 @@ class Diagnosis:
 
     problems: list[str]
     notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # names of parameters that the job does not declare
+    reachable: bool = True
 
 
 class Jenkins(CIBackend):
-    """The job at ``JENKINS_JOB_URL``."""
+    """A job that staff entered, or the one at ``JENKINS_JOB_URL``."""
 
-    name = "Jenkins"
-
-    def __init__(self) -> None:
-        self.job = JobAddress(settings.JENKINS_JOB_URL)
-        self.auth = (
-            (settings.JENKINS_USER, settings.JENKINS_API_TOKEN)
-            if settings.JENKINS_USER and settings.JENKINS_API_TOKEN
-            else None
+    def __init__(self, access: JobAccess | None = None) -> None:
+        super().__init__(access)
+        self.name = f"Jenkins {access.server}" if access else "Jenkins"
+        self.job = JobAddress(access.url if access else settings.JENKINS_JOB_URL)
+        user, api_token, self.token = (
+            (access.user, access.api_token, access.token)
+            if access
+            else (settings.JENKINS_USER, settings.JENKINS_API_TOKEN, settings.JENKINS_TOKEN)
         )
+        self.auth = (user, api_token) if user and api_token else None
+        # What a person has to look at, in words.
+        self.account = f"the user and API token of the server {access.server}" if access else ENVIRONMENT_ACCOUNT
+        self.token_words = f"token of the job {access.job}" if access else "JENKINS_TOKEN"
+        self.address = f"the path of the job {access.job}" if access else "JENKINS_JOB_URL"
+        self.server_address = f"the address of the server {access.server}" if access else "JENKINS_JOB_URL"
 
     def __repr__(self) -> str:
         return f"<Jenkins {'(a setting that is not valid)' if self.job.problem else self.job.url}>"
 
-    @property
     def job_url(self) -> str:
-        """The job's address, for people."""
         return self.job.url
 
     def unconfigured(self) -> str:
+        if self.access and self.access.problem:
+            return self.access.problem
         if not self.job.setting:
             return (
                 "No Jenkins is configured: set JENKINS_JOB_URL, and JENKINS_TOKEN or JENKINS_USER with its API token."
             )
         if self.job.problem:
             return self.job.problem
-        if not self.auth and not settings.JENKINS_TOKEN:
-            return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
-        return ""
+        if self.auth or self.token:
+            return ""
+        if self.access:
+            return (
+                f"Jenkins lets nobody in without a token: enter a token for the job {self.access.job}, or a user and an "
+                f"API token for the server {self.access.server}."
+            )
+        return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
+
+    def refusal(self, status: int) -> str:
+        """What a status means that refuses a request, in words; empty when it is no such status."""
+        words = REFUSALS.get(status, "")
+        return words.format(account=self.account, token=self.token_words, address=self.address)
 
     def start(self, request: BuildRequest) -> BuildRef:
         parameters = {
+            **request.extra,
             "url": request.url,
             "cause": request.cause,
             "callback_url": request.callback_url,
@@ -103,7 +125,7 @@ class Jenkins(CIBackend):
             "envs": request.substrate,
         }
         parameters |= asdict(request.change)  # empty ones too: else a default that the job declares takes their place
-        optional = {"token": settings.JENKINS_TOKEN, "revision": request.revision, "branch": request.branch}
+        optional = {"token": self.token, "revision": request.revision, "branch": request.branch}
         parameters |= {name: value for name, value in optional.items() if value}
         target = f"{self.job.url}/{BUILD_WITH_PARAMETERS}"
         if self.auth:
@@ -116,15 +138,15 @@ class Jenkins(CIBackend):
         if 300 <= answer.status < 400:
             if moved := self.job.moved_to(answer.headers.get("location", "")):
                 raise ConfigurationError(
-                    f"Jenkins redirected ({answer.status}) and queued nothing. Set JENKINS_JOB_URL to {moved}."
+                    f"Jenkins redirected ({answer.status}) and queued nothing. Set {self.address} to {moved}."
                 )
             raise ConfigurationError(
                 f"Jenkins redirected ({answer.status}) and queued nothing: nobody is logged in, or the queue refused."
             )
-        if answer.status in REFUSALS:
-            raise ConfigurationError(REFUSALS[answer.status])
+        if words := self.refusal(answer.status):
+            raise ConfigurationError(words)
         raise TemporaryError(
-            f"Jenkins answered {answer.status} and did not queue the build.",
+            f"{self.name} answered {answer.status} and did not queue the build.",
             # What a proxy answers when Jenkins was too slow says nothing of what Jenkins did.
             may_have_happened=answer.status in (502, 504),
         )
@@ -157,7 +179,7 @@ class Jenkins(CIBackend):
     def _stop(self, url: str, params: dict[str, str] | None = None) -> None:
         answer = self._send("POST", url, params=params)
         if answer.status >= 500:
-            raise TemporaryError(f"Jenkins answered {answer.status} when asked to stop the build.")
+            raise TemporaryError(f"{self.name} answered {answer.status} when asked to stop the build.")
 
     def record(self, build: BuildRef) -> BuildRecord | None:
         build_url = self.job.build(build.build_url)
@@ -204,7 +226,7 @@ class Jenkins(CIBackend):
         except AnswerTooLarge:
             return UNUSABLE
         if answer.status >= 500 or answer.status == 429:
-            raise TemporaryError(f"Jenkins answered {answer.status} when asked for the results.")
+            raise TemporaryError(f"{self.name} answered {answer.status} when asked for the results.")
         return parse_results(answer.body) if answer.status == 200 else self._test_report(build_url)
 
     def _test_report(self, build_url: str) -> Results | None:
@@ -220,7 +242,7 @@ class Jenkins(CIBackend):
             except AnswerTooLarge:
                 continue
             if answer.status >= 500 or answer.status == 429:
-                raise TemporaryError(f"Jenkins answered {answer.status} when asked for the test report.")
+                raise TemporaryError(f"{self.name} answered {answer.status} when asked for the test report.")
             return parse_report(answer.body) if answer.status == 200 else None
         return None
 
@@ -230,26 +252,32 @@ class Jenkins(CIBackend):
     def is_part_of_build(self, url: str) -> bool:
         return self.job.is_part_of_build(url)
 
-    def diagnose(self) -> Diagnosis:
-        """What is wrong with the configuration and the job, in words. One request."""
+    def diagnose(self, extra: Iterable[str] = ()) -> Diagnosis:
+        """What is wrong with the configuration and the job, in words. One request.
+
+        ``extra``: names of parameters of the job's own, that it has to declare as well.
+        """
         if reason := self.unconfigured():
             return Diagnosis([reason])
         tree = "url,buildable,property[parameterDefinitions[name]]"
         try:
             answer = self._send("GET", self.job.url + "/api/json", params={"tree": tree})
         except TemporaryError as error:
-            mend = "Check JENKINS_JOB_URL, the network and that Jenkins runs; runs wait until it is back."
-            return Diagnosis([f"{error} {mend}"])
+            mend = f"Check {self.server_address}, the network and that Jenkins runs; runs wait until it is back."
+            return Diagnosis([f"{error} {mend}"], reachable=False)
         if answer.status != 200:
-            words = f"Jenkins answered {answer.status} when asked about the job. Check JENKINS_JOB_URL and its own log."
-            return Diagnosis([REFUSALS.get(answer.status, words)])
+            words = (
+                f"{self.name} answered {answer.status} when asked about the job. Check {self.address} and its own log."
+            )
+            return Diagnosis([self.refusal(answer.status) or words], reachable=answer.status < 500)
         job = read_answer(Job, answer.body)
         if job is None:
-            return Diagnosis(
-                ["Jenkins answered something that is not JSON when asked about the job: is JENKINS_JOB_URL right?"]
+            words = (
+                f"{self.name} answered something that is not JSON when asked about the job: is {self.address} right?"
             )
+            return Diagnosis([words])
         problems = ["The job can't be built in Jenkins: enable it."] if job.buildable is False else []
-        missing = [name for name in PARAMETERS if name not in job.declared()]
+        missing = [name for name in (*PARAMETERS, *extra) if name not in job.declared()]
         if missing:
             problems.append(
                 f"The job does not declare the parameters {', '.join(missing)}; Jenkins drops them silently. "
@@ -265,11 +293,11 @@ class Jenkins(CIBackend):
         if job.url and not self.job.is_job(job.url):
             problems.append(
                 f"Jenkins says that the job's address is {job.url}: builds that report it are not recognised. "
-                "Set JENKINS_JOB_URL to the job's own address."
+                f"Set {self.address} to the job's own address."
             )
         elif job.url and job.url.rstrip("/") != self.job.url:
             notes.append(f"Jenkins calls the job {job.url}: its builds report that address, and are read at ours")
-        return Diagnosis(problems, notes)
+        return Diagnosis(problems, notes, missing)
 
     def _read(
         self, model: type[AnswerType], url: str, tree: str = "", limit: int = LARGEST_ANSWER
@@ -280,7 +308,7 @@ class Jenkins(CIBackend):
         except AnswerTooLarge:
             return None
         if answer.status >= 500 or answer.status in (401, 403, 429):
-            raise TemporaryError(f"Jenkins answered {answer.status} when asked about the build.")
+            raise TemporaryError(f"{self.name} answered {answer.status} when asked about the build.")
         return read_answer(model, answer.body) if answer.status == 200 else None
 
     def _send(
@@ -298,10 +326,10 @@ class Jenkins(CIBackend):
         except BodyTooLarge as error:
             raise AnswerTooLarge(f"Jenkins' answer can't be used: {error}", may_have_happened=True) from None
         except Timeout as error:
-            words = f"Jenkins did not answer within {settings.JENKINS_TIMEOUT:g} seconds."
+            words = f"{self.name} did not answer within {settings.JENKINS_TIMEOUT:g} seconds."
             raise TemporaryError(words, may_have_happened=error.sent) from None
         except HttpError as error:
-            raise TemporaryError(f"Jenkins can't be reached: {error}", may_have_happened=error.sent) from None
+            raise TemporaryError(f"{self.name} can't be reached: {error}", may_have_happened=error.sent) from None
 
 
 class AnswerTooLarge(TemporaryError):

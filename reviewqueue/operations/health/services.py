@@ -79,5 +79,5 @@ def check_jenkins() -> Finding:
     jenkins = Jenkins()
     diagnosis = jenkins.diagnose()
     problems = [Problem(words) for words in diagnosis.problems]
-    facts = ". ".join([f"{jenkins.job_url}, all required parameters declared", *diagnosis.notes])
+    facts = ". ".join([f"{jenkins.job_url()}, all required parameters declared", *diagnosis.notes])
     return found("Jenkins", *problems, facts="" if problems else facts)
