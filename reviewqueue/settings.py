@@ -127,6 +127,7 @@ JENKINS_TOKEN = env.str("JENKINS_TOKEN", default="")
 JENKINS_USER = env.str("JENKINS_USER", default="")
 JENKINS_API_TOKEN = env.str("JENKINS_API_TOKEN", default="")
 JENKINS_TIMEOUT = env.float("JENKINS_TIMEOUT", default=15.0)  # seconds for one request, connect and read together
+JENKINS_AT_ONCE = env.int("JENKINS_AT_ONCE", default=32)  # requests to one Jenkins at a time, of each process
 
 TESTING_TIMEOUT = env.int("TESTING_TIMEOUT", default=86400)  # seconds without an outcome before a build counts as lost
 TESTING_MAX_ATTEMPTS = env.int("TESTING_MAX_ATTEMPTS", default=5)

@@ -16,7 +16,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from core.enqueue import enqueue_on_commit
 from core.web_urls import is_web_url
 from testing.choices import Status
-from testing.ci import MAX_URL, get_ci
+from testing.ci import MAX_URL
+from testing.engines import engine_of
 from testing.models import TestRun
 from testing.transitions import Trigger, finish, lock_run, record_build, start
 
@@ -119,7 +120,6 @@ def apply_callback(
         raise InvalidCallback("status", f"Unknown status. {ACCEPTED}")
     build_url, result_url = web_url("build_url", build_url), web_url("result_url", result_url)
     target_revision = revision_id("target_revision", target_revision)
-    ci = get_ci()
     with transaction.atomic():
         try:
             run = lock_run(run_id)
@@ -129,6 +129,7 @@ def apply_callback(
             return CallbackResult(run, False, f"Attempt {number} was superseded by attempt {run.attempt}.")
         if run.is_finished:
             return CallbackResult(run, False, f"The run is finished already: {run.status}.")
+        ci = engine_of(run)
         build = ci.build_of_job(build_url)
         if meaning != Status.RUNNING and not build and ci.is_part_of_build(build_url):
             return CallbackResult(run, False, PART_ONLY)

@@ -216,6 +216,10 @@ class CIBackend(ABC):
         """The job's own address, for people and for later; empty when there is none."""
         return ""
 
+    def at(self, job_url: str) -> CIBackend:
+        """The engine of what was this job when it had that ``job_url``: it may have moved since."""
+        return self
+
     @abstractmethod
     def cancel(self, build: BuildRef) -> None:
         """Take the build out of the queue or stop it; one that is over or unknown is left alone.

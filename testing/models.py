@@ -79,6 +79,11 @@ class Job(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def url(self) -> str:
+        """Its address (reads the server)."""
+        return f"{self.server.url.rstrip('/')}/{self.path.strip('/')}"
+
 
 class PlanRow(models.Model):
     """One row of the test plan: which job tests items of a source on a substrate, and how.

@@ -6,6 +6,7 @@ the Square of the review, and the review's history. Nothing else changes a statu
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -15,7 +16,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Person
-from reviews.history import record
+from reviews.history import build_event, record, record_all
 from reviews.models import Event, Review
 from testing.ci import BuildRef
 from testing.models import ON_ENGINE, AttemptOutcome, Status, Substrate, TestRun
@@ -131,6 +132,11 @@ def lock_run(run_id: int) -> TestRun:
     return locked
 
 
+def lock_runs(run_ids: Iterable[int]) -> list[TestRun]:
+    """Those of the runs that there are, each as ``lock_run`` has it, locked in the order of their reviews."""
+    return list(LOCKED_RUNS.filter(pk__in=list(run_ids)).order_by("review_id", "pk"))
+
+
 def new_run(review: Review, substrate: Substrate, requested_by: Person | None, planned: Planned) -> TestRun:
     """A run of the review's current revision, to be sent at once, that keeps what the plan says now; not saved yet."""
     run = TestRun(
@@ -150,6 +156,21 @@ def accept(run: TestRun, build: BuildRef) -> None:
     run.next_attempt_at = run.sent_at + timedelta(seconds=run.timeout_seconds)
     run.save(update_fields=["status", "error", "refusals", "sent_at", "build_url", "next_attempt_at"])
     _record(run, old)
+
+
+def accept_all(runs: Sequence[TestRun]) -> None:
+    """The engine took the build requests of all these runs, which wait to be sent: as ``accept``, in a few queries."""
+    now = timezone.now()
+    old = [change_status(run, Status.PENDING, Trigger.ACCEPTANCE) for run in runs]
+    for seconds in {run.timeout_seconds for run in runs}:
+        keys = [run.pk for run in runs if run.timeout_seconds == seconds]
+        TestRun.objects.filter(pk__in=keys).update(
+            status=Status.PENDING, error="", refusals=0, sent_at=now, next_attempt_at=now + timedelta(seconds=seconds)
+        )
+    record_all(
+        build_event(run.review, Event.Kind.RUN, old=before, new=status_words(run), run_id=run.pk)
+        for run, before in zip(runs, old, strict=True)
+    )
 
 
 def start(run: TestRun, *, link: str, build: str) -> None:

@@ -7,7 +7,7 @@ asked but below the configured Jenkins, and every answer is bounded in bytes and
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TypeVar
 
 from django.conf import settings
@@ -92,6 +92,10 @@ class Jenkins(CIBackend):
     def job_url(self) -> str:
         return self.job.url
 
+    def at(self, job_url: str) -> Jenkins:
+        there = self.job.sibling(job_url)
+        return Jenkins(replace(self.access, url=there)) if self.access and there else self
+
     def unconfigured(self) -> str:
         if self.access and self.access.problem:
             return self.access.problem
@@ -105,8 +109,8 @@ class Jenkins(CIBackend):
             return ""
         if self.access:
             return (
-                f"Jenkins lets nobody in without a token: enter a token for the job {self.access.job}, or a user and an "
-                f"API token for the server {self.access.server}."
+                f"Jenkins lets nobody in without a token: enter a token for the job {self.access.job}, or a user and "
+                f"an API token for the server {self.access.server}."
             )
         return "Jenkins lets nobody in without a token: set JENKINS_TOKEN, or JENKINS_USER and JENKINS_API_TOKEN."
 

@@ -27,6 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "PRUNE_DAYS": (1, 36500),
     "LAUNCHPAD_TIMEOUT": (0.1, 3600),
     "JENKINS_TIMEOUT": (0.1, 3600),
+    "JENKINS_AT_ONCE": (1, 256),
     "AXES_FAILURE_LIMIT": (1, 1_000_000),
     "LOGIN_FAILURE_LIMIT_PER_ADDRESS": (0, 1_000_000),
 }

@@ -11,17 +11,19 @@ import time
 from collections import defaultdict
 
 from django.db.models import Exists
+from django.utils import timezone
 
-from testing.ci import get_ci
+from testing.engines import Engines
 from testing.models import Attempt, Substrate, TestRun
 from testing.runs import cancel_pointless
 from testing.sweep.claims import SweepReport, put_off
 from testing.sweep.due_times import misdated_attempts, misdated_runs, set_back
-from testing.sweep.following import follow_due
+from testing.sweep.following import Following
+from testing.sweep.lanes import Place, run_step
 from testing.sweep.lookups import look_up_due
-from testing.sweep.results import collect_due
-from testing.sweep.sending import send_due
-from testing.sweep.stopping import stop_due
+from testing.sweep.results import Collecting
+from testing.sweep.sending import Sending
+from testing.sweep.stopping import Stopping
 
 TIME_LIMIT_SECONDS = 45.0  # after which a sweep leaves the rest to the next one
 # Shares of that time after which a step leaves the rest to the next step.
@@ -41,20 +43,42 @@ def sweep() -> SweepReport:
         return report
     if due["cancel"]:
         report.canceled = cancel_pointless(TestRun.objects.all(), MAX_CANCELED)
-    ci = get_ci()
-    if reason := ci.unconfigured():
-        report.problems[reason] += put_off(TestRun.objects.due(), reason, UNCONFIGURED_PAUSE)
-        return report
+    engines = Engines()
+    places = open_places(engines, report)
     if due["send"]:
-        send_due(ci, report, started + TIME_LIMIT_SECONDS * SENDING_UNTIL)
+        run_step(Sending(engines, report), places, started + TIME_LIMIT_SECONDS * SENDING_UNTIL)
     if due["follow"]:
-        follow_due(ci, report, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
+        run_step(Following(engines, report), places, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
     if due["look_up"]:
-        look_up_due(ci, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
+        look_up_due(engines, places, started + TIME_LIMIT_SECONDS * FOLLOWING_UNTIL)
     # What was just cancelled, given up or finished is due as well.
-    stop_due(ci, started + TIME_LIMIT_SECONDS)
-    collect_due(ci, report, started + TIME_LIMIT_SECONDS)
+    run_step(Stopping(engines), places, started + TIME_LIMIT_SECONDS)
+    run_step(Collecting(engines, report), places, started + TIME_LIMIT_SECONDS)
     return report
+
+
+def open_places(engines: Engines, report: SweepReport) -> list[Place]:
+    """The servers that can be asked now. What is due on the others waits, and says why."""
+    places = []
+    if reason := engines.current(None).unconfigured():
+        report.problems[reason] += put_off(Place(None).of(TestRun.objects.due()), reason, UNCONFIGURED_PAUSE)
+    else:
+        places.append(Place(None))
+    for server in engines.servers.values():
+        reasons = {job.pk: engines.current(job.pk).unconfigured() for job in engines.jobs_of(server)}
+        for reason in set(reasons.values()) - {""}:
+            broken = Place(server, tuple(pk for pk, words in reasons.items() if words == reason))
+            report.problems[reason] += put_off(broken.of(TestRun.objects.due()), reason, UNCONFIGURED_PAUSE)
+        place = Place(server, tuple(pk for pk, words in reasons.items() if not words))
+        waiting = place.of(TestRun.objects.to_send().due())
+        if not server.active:
+            reason = f"The server {server.name} is switched off: nothing is sent to it."
+            report.problems[reason] += put_off(waiting, reason, UNCONFIGURED_PAUSE)
+        elif place.is_paused and server.paused_until:
+            seconds = (server.paused_until - timezone.now()).total_seconds()
+            report.problems[server.problem] += put_off(waiting, server.problem, max(0.0, seconds))
+        places.append(place)
+    return places
 
 
 def steps_due() -> dict[str, bool]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +14,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from testing.choices import UNSURE
-from testing.ci import BuildRef, CIError, ConfigurationError, TemporaryError
+from testing.ci import BuildRef, CIBackend, CIError, ConfigurationError
+from testing.engines import Engines
 from testing.models import Attempt, AttemptOutcome, TestRun
+from testing.sweep.lately import LatelyStarted
 
-AT_ONCE = 8  # requests to the engine
+AT_ONCE = 8  # requests for builds that are in no list
 CHUNK = 16  # rows that are claimed, asked about and written down together
+TASK_SECONDS = 45.0  # after which a task that brings one run on leaves the rest to the sweep
 MAX_PUT_OFF = 5000  # rows that are put off at a time while the engine is down
 LONGEST_PAUSE = 3600  # seconds
 
@@ -43,7 +45,8 @@ class Claim:
 
     run: TestRun
     attempt: Attempt | None
-    unsure: bool = False  # to be sent, and the engine may have it already
+    ci: CIBackend  # the engine that is asked
+    lately: LatelyStarted | None = None  # where to look for a build, if nobody wrote down where it is
 
     @property
     def build(self) -> BuildRef:
@@ -69,25 +72,53 @@ def claim_rows(due: QuerySet[Any], column: str, most: int = CHUNK) -> list[Any]:
     return rows
 
 
-def claim_to_send(due: QuerySet[TestRun]) -> list[Claim]:
-    """Take a chunk of runs that are to be sent; their attempts say from here on that they are being sent."""
+def claim_to_send(due: QuerySet[TestRun], most: int, engines: Engines) -> list[Claim]:
+    """Take a chunk of runs that are to be sent; their attempts say from here on that they are being sent, and where."""
+    lately = Lately(engines)
+    claims = []
     with transaction.atomic():
-        runs = claim_rows(due.select_related("review__source", "substrate"), "next_attempt_at")
+        runs = claim_rows(due.select_related("review__source", "substrate"), "next_attempt_at", most)
         attempts = current_attempts(runs)
-        unsure = {run_id for run_id, attempt in attempts.items() if attempt.outcome in UNSURE}
-        known = [attempt.pk for attempt in attempts.values()]
-        Attempt.objects.filter(pk__in=known).update(outcome=AttemptOutcome.SENDING)
-        made = [Attempt(run=run, number=run.attempt) for run in runs if run.pk not in attempts]
+        made = []
+        for run in runs:
+            run.job = engines.jobs[run.job_id] if run.job_id else None
+            ci, attempt = engines.current(run.job_id), attempts.get(run.pk)
+            unsure = attempt is not None and attempt.outcome in UNSURE
+            claims.append(Claim(run, attempt, ci, lately.of(run, attempt) if unsure else None))
+            if attempt is None:
+                made.append(Attempt(run=run, number=run.attempt, job_url=ci.job_url()))
+        for job_id in {run.job_id for run in runs}:
+            known = [attempts[run.pk].pk for run in runs if run.pk in attempts and run.job_id == job_id]
+            if known:
+                job_url = engines.current(job_id).job_url()
+                Attempt.objects.filter(pk__in=known).update(outcome=AttemptOutcome.SENDING, job_url=job_url)
         attempts |= {attempt.run_id: attempt for attempt in Attempt.objects.bulk_create(made)}
-    return [Claim(run, attempts[run.pk], run.pk in unsure) for run in runs]
+    return [replace(claim, attempt=attempts[claim.run.pk]) for claim in claims]
 
 
-def claim_to_follow(due: QuerySet[TestRun]) -> list[Claim]:
+def claim_to_follow(due: QuerySet[TestRun], most: int, engines: Engines) -> list[Claim]:
     """Take a chunk of runs whose builds have had their time."""
     with transaction.atomic():
-        runs = claim_rows(due.select_related("review", "substrate"), "next_attempt_at")
-    attempts = current_attempts(runs)
-    return [Claim(run, attempts.get(run.pk)) for run in runs]
+        runs = claim_rows(due.select_related("review", "substrate"), "next_attempt_at", most)
+    attempts, lately, claims = current_attempts(runs), Lately(engines), []
+    for run in runs:
+        attempt = attempts.get(run.pk)
+        is_lost = attempt is not None and not attempt.build_url
+        claims.append(Claim(run, attempt, engines.of(run, attempt), lately.of(run, attempt) if is_lost else None))
+    return claims
+
+
+class Lately:
+    """One ``LatelyStarted`` for each engine."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.engines = engines
+        self._of: dict[CIBackend, LatelyStarted] = {}
+
+    def of(self, run: TestRun, attempt: Attempt | None) -> LatelyStarted:
+        """That of the engine which has the attempt's build."""
+        ci = self.engines.of(run, attempt)
+        return self._of.setdefault(ci, LatelyStarted(ci))
 
 
 def current_attempts(runs: list[TestRun]) -> dict[int, Attempt]:
@@ -102,12 +133,6 @@ def put_off(due: QuerySet[TestRun], reason: str, seconds: float) -> int:
         keys = list(rows.values_list("pk", flat=True)[:MAX_PUT_OFF])
         until = timezone.now() + timedelta(seconds=seconds)
         return TestRun.objects.filter(pk__in=keys).update(error=reason, next_attempt_at=until)
-
-
-def is_down(answers: Sequence[tuple[object, object]]) -> TemporaryError | None:
-    """The last problem, if every answer is a ``TemporaryError``: then the engine as a whole is down."""
-    problems = [answer for _, answer in answers if isinstance(answer, TemporaryError)]
-    return problems[-1] if problems and len(problems) == len(answers) else None
 
 
 def pause_after(failures: int, problem: CIError | None = None) -> timedelta:

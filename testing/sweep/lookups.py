@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
 from datetime import timedelta
-from functools import partial
 
 import structlog
 from django.db import transaction
@@ -14,8 +13,10 @@ from django.utils import timezone
 from core.concurrency import ask_all
 from testing.callbacks import callback_url
 from testing.ci import BuildRecord, BuildRef, CIBackend, CIError
+from testing.engines import Engines
 from testing.models import ON_ENGINE, Attempt, Status
 from testing.sweep.claims import AT_ONCE, CHUNK, claim_rows
+from testing.sweep.lanes import Place
 from testing.transitions import Trigger, finish, lock_run
 
 logger = structlog.get_logger(__name__)
@@ -25,42 +26,32 @@ LATER = timedelta(seconds=300)  # while the engine knows nothing of it
 MAX_LOOKUPS = 500  # attempts that one sweep looks up, by the same two lists
 
 
-def find_builds(ci: CIBackend, attempts: Iterable[Attempt]) -> dict[int, BuildRef]:
-    """Where the builds of attempts are among those that the engine has, by the attempt's id. Raises CIError."""
-    builds = ci.lately_started()
-    urls = {attempt.pk: callback_url(attempt.run_id, attempt.number) for attempt in attempts}
-    return {pk: builds[url] for pk, url in urls.items() if url in builds}
-
-
-def look_up_due(ci: CIBackend, until: float) -> None:
+def look_up_due(engines: Engines, places: list[Place], until: float) -> None:
     """Find the builds of accepted attempts that have not reported where they are.
 
-    All of them by two lists, which cost as many requests; what is in neither list was perhaps cancelled by a person,
+    Those of a job by two lists, which cost as many requests; what is in neither list was perhaps cancelled by a person,
     and a few of those are asked for one by one, unless the time (of ``time.monotonic()``) is over.
     """
-    with transaction.atomic():
-        attempts = claim_rows(Attempt.objects.to_look_up(), "lookup_due_at", MAX_LOOKUPS)
-    if not attempts:
-        return
-    try:
-        found = find_builds(ci, attempts)
-    except CIError as problem:
-        logger.info("builds not looked up", reason=str(problem))
-        return  # they are due again when the claim has run out
-    waiting = [attempt.pk for attempt in attempts if attempt.pk not in found or not found[attempt.pk].build_url]
-    Attempt.objects.filter(pk__in=waiting).update(lookup_due_at=timezone.now() + SOON)
+    attempts = claim_to_look_up([place for place in places if not place.is_paused])
+    by_engine: dict[CIBackend, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
-        if build_url := found.get(attempt.pk, BuildRef()).build_url:
-            record_build_url(ci, attempt, build_url)
-    missing = [attempt for attempt in attempts if attempt.pk not in found]
-    missing, left = missing[:CHUNK], missing[CHUNK:]
+        by_engine[engines.of(attempt.run, attempt)].append(attempt)
+    if not by_engine:
+        return
+    missing = []
+    for ci, builds in ask_all(list(by_engine), lately_started, at_once=len(by_engine), problem=CIError):
+        if isinstance(builds, CIError):
+            logger.info("builds not looked up", reason=str(builds))
+            continue  # they are due again when the claim has run out
+        missing += [(ci, attempt) for attempt in record_found(ci, by_engine[ci], builds)]
+    missing, left = missing[:CHUNK], [attempt for _, attempt in missing[CHUNK:]]
     now = timezone.now()
-    for place, attempt in enumerate(left):  # they come first the next time, in this order
-        attempt.lookup_due_at = now + timedelta(microseconds=place)
+    for position, attempt in enumerate(left):  # they come first the next time, in this order
+        attempt.lookup_due_at = now + timedelta(microseconds=position)
     Attempt.objects.bulk_update(left, ["lookup_due_at"])
     if time.monotonic() >= until:
         return
-    for attempt, record in ask_all(missing, partial(ask_for_record, ci), at_once=AT_ONCE, problem=CIError):
+    for (ci, attempt), record in ask_all(missing, ask_for_record, at_once=AT_ONCE, problem=CIError):
         if record is None:
             postpone_lookup(attempt)
         elif isinstance(record, BuildRecord) and record.canceled:
@@ -69,8 +60,36 @@ def look_up_due(ci: CIBackend, until: float) -> None:
             record_build_url(ci, attempt, record.build_url)
 
 
-def ask_for_record(ci: CIBackend, attempt: Attempt) -> BuildRecord | None:
+def claim_to_look_up(places: list[Place]) -> list[Attempt]:
+    """Take the attempts whose builds are to be looked for, of each server a chunk of its own."""
+    found: list[Attempt] = []
+    with transaction.atomic():
+        for place in places:
+            due = place.of(Attempt.objects.to_look_up(), "run__job").select_related("run")
+            found += claim_rows(due, "lookup_due_at", MAX_LOOKUPS)
+    return found
+
+
+def lately_started(ci: CIBackend) -> dict[str, BuildRef]:
+    """What the engine has queued or built lately, by callback URL. Raises CIError."""
+    return ci.lately_started()
+
+
+def record_found(ci: CIBackend, attempts: list[Attempt], builds: dict[str, BuildRef]) -> list[Attempt]:
+    """Write down where the builds of the attempts are. Returns those that the engine does not list."""
+    found = {attempt.pk: builds.get(callback_url(attempt.run_id, attempt.number)) for attempt in attempts}
+    waiting = [pk for pk, build in found.items() if build is None or not build.build_url]
+    Attempt.objects.filter(pk__in=waiting).update(lookup_due_at=timezone.now() + SOON)
+    for attempt in attempts:
+        build = found[attempt.pk]
+        if build and build.build_url:
+            record_build_url(ci, attempt, build.build_url)
+    return [attempt for attempt in attempts if found[attempt.pk] is None]
+
+
+def ask_for_record(missing: tuple[CIBackend, Attempt]) -> BuildRecord | None:
     """What became of the attempt's place in the queue; None when the engine has forgotten it. Raises CIError."""
+    ci, attempt = missing
     return ci.record(BuildRef(attempt.queue_url))
 
 

@@ -10,7 +10,8 @@ from django.db import transaction
 from accounts.models import Person
 from core.enqueue import enqueue_on_commit
 from testing.choices import Status
-from testing.ci import BuildRecord, BuildRef, CIBackend, CIError, Results, get_ci
+from testing.ci import BuildRecord, BuildRef, CIBackend, CIError, Results
+from testing.engines import Engines
 from testing.models import TestRun
 from testing.sweep.claims import Claim, current_attempts
 from testing.transitions import TRANSITIONS, Trigger, finish, lock_run
@@ -87,9 +88,13 @@ def recover(run: TestRun, actor: Person | None = None) -> str:
     """Staff's *recover results*: look for the outcome now. Returns what came of it, in words."""
     if run.status not in TRANSITIONS[Trigger.RECOVERY]:
         return f"Run {run.pk} is {run.status}: there is nothing to recover."
-    ci = get_ci()
+    attempt = current_attempts([run]).get(run.pk)
+    claim = Claim(run, attempt, Engines().of(run, attempt))
+    ci = claim.ci
+    if reason := ci.unconfigured():
+        return f"Run {run.pk}: {reason}"
     try:
-        found = find_outcome(ci, Claim(run, current_attempts([run]).get(run.pk)).build)
+        found = find_outcome(ci, claim.build)
     except CIError as problem:
         return f"Run {run.pk}: {problem}"
     if not found:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from core.concurrency import ask_all
-from testing.ci import CIBackend, CIError, Results, TemporaryError, get_ci
+from testing.ci import CIError, Results, TemporaryError
+from testing.engines import Engines
+from testing.managers import TestRunQuerySet
 from testing.models import TestResult, TestRun
-from testing.sweep.claims import (
-    AT_ONCE,
-    Claim,
-    SweepReport,
-    claim_rows,
-    current_attempts,
-    is_down,
-    pause_after,
-)
+from testing.sweep.claims import TASK_SECONDS, Claim, SweepReport, claim_rows, current_attempts, pause_after
+from testing.sweep.lanes import Step, places_of, run_step
 
 MAX_TRIES = 10  # while the engine does not answer
 MAX_LOOKS = 5  # while there is no usable file: many jobs report before they archive it, some never write one
@@ -28,42 +21,42 @@ MAX_LOOKS = 5  # while there is no usable file: many jobs report before they arc
 
 def collect_results(run_id: int) -> bool:
     """Keep the single tests of a finished run, if its engine has them. True when they were kept."""
-    return _collect(get_ci(), TestRun.objects.filter(pk=run_id).with_results_due())[1] > 0
+    run = TestRun.objects.filter(pk=run_id).first()
+    if run is None:
+        return False
+    engines, report = Engines(), SweepReport()
+    run_step(Collecting(engines, report, run_id), places_of(run, engines), time.monotonic() + TASK_SECONDS)
+    return report.collected > 0
 
 
-def collect_due(ci: CIBackend, report: SweepReport, until: float) -> None:
-    """Keep the single tests of runs whose message was lost, or whose results could not be had.
+class Collecting(Step[Claim, Results | None]):
+    """Keeps the single tests of runs whose message was lost, or whose results could not be had; or those of one run."""
 
-    Until nothing is due, the time (of ``time.monotonic()``) is over, or the engine is down.
-    """
-    due, more = TestRun.objects.with_results_due(), True
-    while more and time.monotonic() < until:
-        more, collected = _collect(ci, due)
-        report.collected += collected
+    def __init__(self, engines: Engines, report: SweepReport, run_id: int | None = None) -> None:
+        super().__init__(engines)
+        self.report, self.run_id = report, run_id
 
+    def due(self) -> TestRunQuerySet:
+        runs: TestRunQuerySet = TestRun.objects.with_results_due()
+        return runs.filter(pk=self.run_id) if self.run_id else runs
 
-def _collect(ci: CIBackend, due: QuerySet[TestRun]) -> tuple[bool, int]:
-    """A chunk of them. Returns whether there may be more, and how many were kept."""
-    with transaction.atomic():
-        runs = claim_rows(due, "results_due_at")
-        TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(results_tries=F("results_tries") + 1)
-    attempts = current_attempts(runs)
-    claims = [Claim(run, attempts.get(run.pk)) for run in runs]
-    answers = ask_all(claims, partial(fetch_results, ci), at_once=AT_ONCE, problem=CIError)
-    kept = 0
-    for claim, results in answers:
-        run = claim.run
-        if isinstance(results, Results) and results.tests:
-            save_results(run, results)
-            kept += 1
-        else:
-            schedule_next_look(run, results if isinstance(results, CIError) else None)
-    return bool(runs) and not is_down(answers), kept
+    def claim(self, due: QuerySet[TestRun], most: int) -> list[Claim]:
+        with transaction.atomic():
+            runs = claim_rows(due, "results_due_at", most)
+            TestRun.objects.filter(pk__in=[run.pk for run in runs]).update(results_tries=F("results_tries") + 1)
+        attempts = current_attempts(runs)
+        return [Claim(run, attempts.get(run.pk), self.engines.of(run, attempts.get(run.pk))) for run in runs]
 
+    def ask(self, work: Claim) -> Results | None:
+        return work.ci.results(work.build.build_url) if work.build.build_url else None
 
-def fetch_results(ci: CIBackend, claim: Claim) -> Results | None:
-    """The single tests of the run's build; None when it has none, or is not known. Raises CIError."""
-    return ci.results(claim.build.build_url) if claim.build.build_url else None
+    def record(self, answers: list[tuple[Claim, Results | CIError | None]]) -> None:
+        for claim, results in answers:
+            if isinstance(results, Results) and results.tests:
+                save_results(claim.run, results)
+                self.report.collected += 1
+            else:
+                schedule_next_look(claim.run, results if isinstance(results, CIError) else None)
 
 
 def save_results(run: TestRun, results: Results) -> None:

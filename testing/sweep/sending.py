@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-import time
-from functools import partial
-
 import structlog
-from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.concurrency import ask_all
 from reviews.models import Review
 from testing.callbacks import callback_url_of
-from testing.ci import BuildRef, BuildRequest, Change, CIBackend, CIError, TemporaryError
-from testing.models import AttemptOutcome, Status, TestRun
-from testing.sweep.claims import AT_ONCE, Claim, SweepReport, claim_to_send, is_down, pause_after, put_off
-from testing.sweep.lookups import SOON, find_builds
-from testing.transitions import accept, lock_run
+from testing.ci import BuildRef, BuildRequest, Change, CIError, TemporaryError
+from testing.engines import Engines
+from testing.managers import TestRunQuerySet
+from testing.models import Attempt, AttemptOutcome, Status, TestRun
+from testing.parameters import filled_in
+from testing.sweep.claims import Claim, SweepReport, claim_to_send, pause_after, put_off
+from testing.sweep.lanes import Step
+from testing.sweep.lookups import SOON
+from testing.transitions import accept, accept_all, lock_run, lock_runs
 
 logger = structlog.get_logger(__name__)
 
 MAX_TITLE = 200  # characters
 
 
-def send_due(ci: CIBackend, report: SweepReport, until: float) -> None:
-    """Send what is due, until nothing is, the time (of ``time.monotonic()``) is over, or the engine is down."""
-    due = TestRun.objects.to_send().due()  # when the step began: nothing is sent twice in one sweep
-    while time.monotonic() < until and (claims := claim_to_send(due)):
-        found = find_lost_acceptances(ci, claims)
-        to_send = [claim for claim in claims if claim.run.pk not in found]
-        answers = ask_all(to_send, partial(start_build, ci), at_once=AT_ONCE, problem=CIError)
-        for claim in claims:
-            if claim.run.pk in found:
-                answers.append((claim, found[claim.run.pk]))
+class Sending(Step[Claim, BuildRef]):
+    """Sends what is due. What an engine has already, though nobody wrote that down, is not sent a second time."""
+
+    about_the_server = True
+
+    def __init__(self, engines: Engines, report: SweepReport) -> None:
+        super().__init__(engines)
+        self.report = report
+
+    def due(self) -> TestRunQuerySet:
+        runs: TestRunQuerySet = TestRun.objects.to_send().due()  # when the step began: nothing is sent twice in one
+        return runs
+
+    def claim(self, due: QuerySet[TestRun], most: int) -> list[Claim]:
+        return claim_to_send(due, most, self.engines)
+
+    def ask(self, work: Claim) -> BuildRef:
+        return find_lost_acceptance(work) or work.ci.start(build_request(work.run))
+
+    def record(self, answers: list[tuple[Claim, BuildRef | CIError]]) -> None:
+        accepted = []
         for claim, answer in answers:
             if isinstance(answer, CIError):
                 record_refusal(claim.run, answer)
-                report.refused += 1
-                report.problems[str(answer)] += 1
+                self.report.refused += 1
+                self.report.problems[str(answer)] += 1
             else:
-                record_acceptance(claim.run, answer)
-                report.sent += 1
-        if problem := is_down(answers):  # an engine that is down is asked a few times a sweep, not once a run
-            report.problems[str(problem)] += put_off(due, str(problem), settings.TESTING_FIRST_PAUSE)
-            return
+                accepted.append((claim, answer))
+        record_acceptances(accepted)
+        self.report.sent += len(accepted)
 
-
-def start_build(ci: CIBackend, claim: Claim) -> BuildRef:
-    """Ask the engine for a build of the claimed run. Raises CIError when it was not accepted, as far as is known."""
-    return ci.start(build_request(claim.run))
+    def give_up(self, due: QuerySet[TestRun], problem: CIError, seconds: float) -> None:
+        self.report.problems[str(problem)] += put_off(due, str(problem), seconds)
 
 
 def build_request(run: TestRun) -> BuildRequest:
@@ -63,6 +70,7 @@ def build_request(run: TestRun) -> BuildRequest:
         branch=run.review.branch,
         cause=f"Review Queue: {run.review.title}"[:200],
         change=change_of(run),
+        extra=filled_in(run.job.parameters, run) if run.job else {},
     )
 
 
@@ -86,22 +94,48 @@ def change_of(run: TestRun) -> Change:
     )
 
 
-def find_lost_acceptances(ci: CIBackend, claims: list[Claim]) -> dict[int, BuildRef]:
-    """The builds of claimed runs that the engine has already, though nobody wrote that down, by the run's id.
+def find_lost_acceptance(claim: Claim) -> BuildRef | None:
+    """The build of a claimed run that the engine has already, though nobody wrote that down.
 
-    Empty when the engine can't be asked: a second build of one attempt does no harm, as one outcome counts.
+    None when the engine can't be asked: a second build of one attempt does no harm, as one outcome counts.
     """
-    unsure = [claim for claim in claims if claim.unsure]
-    if not unsure:
-        return {}
-    attempts = {claim.attempt.pk: claim.run.pk for claim in unsure if claim.attempt}
-    for _ in range(2):
-        try:
-            found = find_builds(ci, [claim.attempt for claim in unsure if claim.attempt])
-            return {attempts[pk]: build for pk, build in found.items()}
-        except CIError as problem:
-            logger.info("lost acceptances not looked for", reason=str(problem))
-    return {}
+    if claim.lately is None or claim.attempt is None:
+        return None
+    try:
+        return claim.lately.find(claim.attempt, tries=2)
+    except CIError as problem:
+        logger.info("lost acceptances not looked for", reason=str(problem))
+        return None
+
+
+def record_acceptances(accepted: list[tuple[Claim, BuildRef]]) -> None:
+    """Write down that the engine accepted what was sent. What is as it was when it was sent is written together."""
+    if not accepted:
+        return
+    builds = {claim.run.pk: build for claim, build in accepted}
+    sent = {claim.run.pk: claim for claim, _ in accepted}
+    together = []
+    with transaction.atomic():
+        for run in lock_runs(builds):
+            as_sent = run.status == Status.RETRY and run.attempt == sent[run.pk].run.attempt
+            if as_sent and not builds[run.pk].build_url:
+                together.append(run)
+        accept_all(together)
+        attempts = []
+        for run in together:
+            attempt = sent[run.pk].attempt
+            if attempt:
+                attempt.queue_url = builds[run.pk].queue_url
+                attempts.append(attempt)
+        now = timezone.now()
+        Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
+            accepted_at=now, outcome=AttemptOutcome.ACCEPTED, note="", lookup_due_at=now + SOON
+        )
+        Attempt.objects.bulk_update(attempts, ["queue_url"])
+    written = {run.pk for run in together}
+    for claim, build in accepted:
+        if claim.run.pk not in written:
+            record_acceptance(claim.run, build)
 
 
 def record_acceptance(sent: TestRun, build: BuildRef) -> None:
