@@ -54,11 +54,12 @@ def test_settings_that_are_named_exist(page):
     for name in re.findall(r"`([A-Z][A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page[1]):
         others = (
             "BUILD_URL",
+            "GIT_ALLOW_PROTOCOL",
             "NOT_BUILT",
             "REQUESTS_CA_BUNDLE",
             "HTTPS_PROXY",
             "SSL_CERT_FILE",
-        )  # Jenkins' own, and curl's
+        )  # Jenkins' own, Git's, and curl's
         assert name in known or name.startswith(("BENCH_", "CHAOS_")) or name in others, name
 
 
