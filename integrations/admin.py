@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.permissions import person_of
 from core.admin import QueueModelAdmin, ReadOnly, Section, SetRelationFilter, action, chosen, extend
-from core.enqueue import enqueue_each_on_commit
+from core.enqueue import enqueue_each_on_commit, enqueue_on_commit
 from core.signals import is_worker_alive
 from core.text import counted
-from integrations.models import ImportReport, OutcomePost, WebhookDelivery, allows_posts
+from integrations.launchpad.reporting import plan_post
+from integrations.models import ImportReport, VerdictPost, WebhookDelivery, allows_posts
 from reviews.managers import visibility
 from reviews.models import Review, Source
 from reviews.refresh import request_refresh
+
+MAX_SHOWN = 20  # reviews whose posts one page shows
 
 
 @admin.register(ImportReport)
@@ -51,21 +56,51 @@ class WebhookDeliveryAdmin(ReadOnly, QueueModelAdmin):
     list_select_related = ["source"]
 
 
-@admin.register(OutcomePost)
-class OutcomePostAdmin(ReadOnly, QueueModelAdmin):
-    """Outcomes that are posted to Launchpad, or wait for it."""
+@admin.register(VerdictPost)
+class VerdictPostAdmin(ReadOnly, QueueModelAdmin):
+    """Verdicts that are posted to Launchpad, or wait for it."""
 
-    list_display = ["run", "outcome", "state", "tries", "due_at", "error", "posted_at"]
-    list_filter = ["state", "outcome", ("run__review__source", SetRelationFilter)]
-    search_fields = ["=run__id"]
-    search_help_text = "Number of the run."
+    list_display = ["review", "revision", "verdict", "vote", "state", "tries", "due_at", "error", "posted_at"]
+    list_filter = ["state", "verdict", ("review__source", SetRelationFilter)]
+    search_fields = ["=review__id", "revision"]
+    search_help_text = "Number of the review, or its revision."
     date_hierarchy = "created_at"
-    list_select_related = ["run"]
+    list_select_related = ["review"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[OutcomePost]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VerdictPost]:
         """Without the posts of items that this reader may not know of."""
-        posts: QuerySet[OutcomePost] = super().get_queryset(request)
-        return posts.filter(visibility(request.user, "run__review__"))
+        posts: QuerySet[VerdictPost] = super().get_queryset(request)
+        return posts.filter(visibility(request.user, "review__"))
+
+
+@action("Try to post again now", permission="integrations.change_verdictpost")
+def post_again(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[VerdictPost]) -> None:
+    """Try those that are not on Launchpad again, refused ones too, once their source posts and their verdict holds."""
+    posts = chosen(request, queryset)
+    again = VerdictPost.objects.filter(
+        pk__in=[post.pk for post in posts], state__in=[VerdictPost.State.WAITING, VerdictPost.State.REFUSED]
+    )
+    count = again.update(state=VerdictPost.State.WAITING, due_at=timezone.now())
+    if not count:
+        messages.warning(request, "None of these waits to be posted.")
+        return
+    enqueue_on_commit("integrations.tasks.publish_results")
+    messages.success(request, f"{counted(count, 'verdict')} will be tried again now.")
+    _warn_without_worker(request)
+
+
+@action("Show what would be posted", permission="reviews.change_review")
+def show_post(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse:
+    """The comment that each review's verdict makes on Launchpad, without posting it."""
+    reviews = list(queryset.select_related("source").order_by("pk")[:MAX_SHOWN])
+    context = {
+        **admin.site.each_context(request),
+        "title": "What would be posted",
+        "opts": Review._meta,
+        "posts": [(review, *plan_post(review)) for review in reviews],
+        "limit": MAX_SHOWN if queryset.count() > MAX_SHOWN else None,
+    }
+    return render(request, "admin/planned_posts.html", context)
 
 
 @action("Import now", permission="reviews.change_source")
@@ -120,5 +155,6 @@ def takes_webhooks(source: Source) -> bool:
     return bool(source.webhook_secret)
 
 
-extend(Review, actions=[refresh_now])
+extend(Review, actions=[refresh_now, show_post])
+extend(VerdictPost, actions=[post_again])
 extend(Source, columns=[posts_outcomes, takes_webhooks], actions=[import_now], links=source_links)

@@ -1,4 +1,4 @@
-"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, outcomes to post."""
+"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, verdicts to post."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from reviews.models import Source
-from testing.models import OUTCOMES, TestRun
+from reviews.models import Review, Source, Verdict
 
 
 class ImportReport(models.Model):
@@ -91,46 +90,55 @@ class WebhookDelivery(models.Model):
         return f"{self.event} {self.number or ''}"
 
 
-class OutcomePostQuerySet(models.QuerySet["OutcomePost"]):
-    """``OutcomePost.objects``."""
+class VerdictPostQuerySet(models.QuerySet["VerdictPost"]):
+    """``VerdictPost.objects``."""
 
-    def unposted(self) -> OutcomePostQuerySet:
-        """Those that are not on Launchpad yet, as far as is known."""
-        return self.exclude(state=OutcomePost.State.POSTED)
+    def unposted(self) -> VerdictPostQuerySet:
+        """Those that are not on Launchpad, as far as is known."""
+        return self.exclude(state=VerdictPost.State.POSTED)
 
-    def wanted(self) -> OutcomePostQuerySet:
-        """Those that are to be posted: outcomes that still hold, of current revisions, where the source says so.
+    def wanted(self) -> VerdictPostQuerySet:
+        """Those that are to be posted: verdicts that still hold, of current revisions, where the source says so.
 
         Not of an item that is hidden here because it is private, nor of one that Launchpad does not show at the moment:
         these wait until that has changed.
         """
-        hidden = Q(run__review__private=True, run__review__source__private_items=Source.PrivateItems.NO)
+        hidden = Q(review__private=True, review__source__private_items=Source.PrivateItems.NO)
         return self.unposted().filter(
-            posting_sources("run__review__source"),
+            posting_sources("review__source"),
             ~hidden,
-            run__review__missing_since=None,
-            run__revision=F("run__review__revision"),
-            outcome=F("run__status"),
+            review__missing_since=None,
+            revision=F("review__revision"),
+            verdict=F("review__verdict"),
         )
 
-    def due(self) -> OutcomePostQuerySet:
+    def due(self) -> VerdictPostQuerySet:
         """Those of ``wanted`` that no process is posting, and whose next try has come."""
         now = timezone.now()
-        waiting = Q(state=OutcomePost.State.WAITING, due_at__lte=now)
-        abandoned = Q(state=OutcomePost.State.CLAIMED, claimed_until__lte=now)  # its process died
+        waiting = Q(state=VerdictPost.State.WAITING, due_at__lte=now)
+        abandoned = Q(state=VerdictPost.State.CLAIMED, claimed_until__lte=now)  # its process died
         return self.wanted().filter(waiting | abandoned)
 
+    def perhaps_on_launchpad(self) -> VerdictPostQuerySet:
+        """Those that were posted, and those of which an earlier try may have been."""
+        return self.filter(Q(state=VerdictPost.State.POSTED) | Q(tries__gt=0))
 
-class OutcomePost(models.Model):
-    """One outcome of a test run that goes to Launchpad as a comment, and how far that has come."""
+
+class VerdictPost(models.Model):
+    """One verdict on a revision that goes to Launchpad as a comment, and how far that has come."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"  # until due_at
         CLAIMED = "claimed", "claimed"  # a process is posting it; after claimed_until another one may
         POSTED = "posted", "posted"
+        REFUSED = "refused", "refused"  # Launchpad said no so often that only a person can have it tried again
 
-    run = models.ForeignKey(TestRun, on_delete=models.CASCADE, related_name="posts", db_index=False)
-    outcome = models.CharField(max_length=16, choices=[(status, status) for status in OUTCOMES])
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="verdict_posts", db_index=False)
+    revision = models.CharField(max_length=255, blank=True)
+    number = models.PositiveIntegerField(default=1, help_text="Which verdict on this revision it is, from 1.")
+    verdict = models.CharField(max_length=8, choices=Verdict.choices)
+    vote = models.CharField(max_length=32, blank=True, help_text="As Launchpad spells it; empty: a comment only.")
+    text = models.TextField(blank=True, help_text="The comment, as it was posted or last tried.")
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now, help_text="waiting: when it is tried next.")
@@ -139,34 +147,36 @@ class OutcomePost(models.Model):
     error = models.TextField(blank=True, help_text="Why the last try did not post it.")
     posted_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar = OutcomePostQuerySet.as_manager()
+    objects: ClassVar = VerdictPostQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "outcome"], name="one_post_per_outcome"),
-            models.CheckConstraint(condition=Q(state__in=["waiting", "claimed", "posted"]), name="post_state_known"),
+            models.UniqueConstraint(fields=["review", "revision", "number"], name="one_post_per_verdict"),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "claimed", "posted", "refused"]), name="verdict_post_state_known"
+            ),
             models.CheckConstraint(
                 condition=Q(state="claimed", claimed_until__isnull=False)
                 | (~Q(state="claimed") & Q(claimed_until__isnull=True)),
-                name="claimed_post_has_an_end",
+                name="claimed_verdict_has_an_end",
             ),
             models.CheckConstraint(
                 condition=Q(state="posted", posted_at__isnull=False) | (~Q(state="posted") & Q(posted_at__isnull=True)),
-                name="posted_post_has_a_time",
+                name="posted_verdict_has_a_time",
             ),
         ]
         indexes = [
-            models.Index(fields=["due_at"], name="post_unposted", condition=~Q(state="posted")),
-            models.Index(fields=["-created_at", "-id"], name="post_newest"),  # admin list
+            models.Index(fields=["due_at"], name="verdict_unposted", condition=~Q(state="posted")),
+            models.Index(fields=["-created_at", "-id"], name="verdict_newest"),  # admin list
         ]
 
     def __str__(self) -> str:
-        return f"{self.outcome} of run {self.run_id}: {self.state}"
+        return f"{self.verdict} of review {self.review_id}: {self.state}"
 
 
 def posting_sources(path: str) -> Q:
-    """A condition on the source that ``path`` leads to: it is on, and its outcomes are posted.
+    """A condition on the source that ``path`` leads to: it is on, and its verdicts are posted.
 
     docs/specification.md, section 5.
     """

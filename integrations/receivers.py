@@ -4,13 +4,12 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from integrations.launchpad.reporting import posting_problems
+from integrations.launchpad.reporting import posting_problem
 from reviews.models import Review
-from testing.models import TestRun
-from testing.signals import runs_shown
+from testing.signals import verdict_shown
 
 
-@receiver(runs_shown, dispatch_uid="integrations.posting_problems")
-def on_runs_shown(review: Review, runs: list[TestRun], **_: Any) -> dict[int, str]:
-    """Why outcomes could not be posted yet."""
-    return posting_problems(review, runs)
+@receiver(verdict_shown, dispatch_uid="integrations.posting_problem")
+def on_verdict_shown(review: Review, **_: Any) -> str:
+    """Why the verdict could not be posted yet."""
+    return posting_problem(review)

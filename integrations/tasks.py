@@ -43,5 +43,5 @@ def import_item(source_id: int, path: str) -> None:
 
 @shared_task(name="integrations.tasks.publish_results")
 def publish_results() -> None:
-    """Post what has not been posted yet."""
+    """Post the verdicts that were not posted yet."""
     reporting.publish_results()

@@ -12,7 +12,7 @@ from reviews.people import upsert_people
 from reviews.votes import sentiment, written_by_author
 
 # Our own comments end with a line that begins so; they are never votes.
-MARKER = "-- posted by Review Queue, run "
+MARKER = "-- posted by Review Queue, "
 SAME_MOMENT = timedelta(minutes=2)  # within it, an item's last change and a comment on it are the same event
 FIELDS = (
     "author", "api_url", "number", "position", "content", "created_at", "edited_at", "vote", "vote_tag", "sentiment",

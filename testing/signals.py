@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-# Sent before runs are shown. Arguments: review, runs (a list). A receiver returns sentences to show beside some of the
-# runs, as a dictionary by the run's id.
-runs_shown = Signal()
+# Sent before the verdict on a review is shown. Argument: review. A receiver returns a sentence to show beside it, or an
+# empty text.
+verdict_shown = Signal()

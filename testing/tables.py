@@ -22,7 +22,7 @@ from reviews.texts import verdict_words, why_tests_wait
 from testing.managers import FAILED, FAILED_FIRST
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.runs import REPEATABLE
-from testing.signals import runs_shown
+from testing.signals import verdict_shown
 
 MAX_RUNS = 100  # newest runs of a review that its page shows
 MAX_RESULTS = 25  # single tests of a run that the review's page shows, failed ones first; the run's page has all
@@ -81,7 +81,6 @@ class RunRow:
     skipped: int
     results: list[TestResult]
     attempts: list[AttemptRow]
-    note: str = ""  # what another room has to say of it
 
     @property
     def may_be_repeated(self) -> bool:
@@ -164,8 +163,7 @@ def get_runs(review: Review) -> Runs:
     if not shown:
         return Runs([], [], False, [])
     attempts, results = attempts_by_run(shown), results_by_run(review, shown)
-    notes = notes_of(review, shown)
-    rows = [build_row(run, review, attempts[run.pk], results[run.pk], notes.get(run.pk, "")) for run in shown]
+    rows = [build_row(run, review, attempts[run.pk], results[run.pk]) for run in shown]
     return Runs(
         [row for row in rows if not row.outdated],
         [row for row in rows if row.outdated],
@@ -195,22 +193,16 @@ def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestRe
     return found
 
 
-def notes_of(review: Review, runs: list[TestRun]) -> dict[int, str]:
-    """What other rooms have to say of the runs: a sentence by the run's id."""
-    notes: dict[int, str] = {}
-    answers: list[tuple[Any, Any]] = runs_shown.send(Review, review=review, runs=runs)
-    for _, answer in answers:
-        notes.update(answer or {})
-    return notes
+def verdict_notes(review: Review) -> list[str]:
+    """What other rooms have to say of the verdict, in sentences."""
+    return [words for _, words in verdict_shown.send(Review, review=review) if words]
 
 
-def build_row(
-    run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult], note: str = ""
-) -> RunRow:
+def build_row(run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult]) -> RunRow:
     """The row of a run that ``with_test_counts`` read."""
     rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
     outdated = run.revision != review.revision
-    return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows, note)
+    return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows)
 
 
 def describe_attempt(attempt: Attempt, run: TestRun) -> str:
@@ -252,6 +244,7 @@ def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
         "review": review,
         "square": square_cell(review.square, review.verdict, marks_of(review.marks)),
         "marks": mark_cells(marks_of(review.marks)),
+        "verdict_notes": verdict_notes(review),
         "verdict": verdict_words(review.verdict, marks_of(review.marks)),
         "waits": why_tests_wait(review, timezone.now()),
         "runs": runs,

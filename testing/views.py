@@ -16,7 +16,7 @@ from accounts.permissions import require_reviewer
 from reviews.models import Review
 from testing.models import Substrate, TestOutcome, TestRun
 from testing.runs import LaunchResult, NotAllowed, launch_runs, repeat_failed
-from testing.tables import build_row, may_launch, notes_of, runs_context, version_of
+from testing.tables import build_row, may_launch, runs_context, version_of
 
 PAGE_SIZE = 200  # single tests
 
@@ -120,7 +120,7 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     page = Paginator(results, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
-        "row": build_row(run, run.review, run.attempts.all(), [], notes_of(run.review, [run]).get(run.pk, "")),
+        "row": build_row(run, run.review, run.attempts.all(), []),
         "page": page,
         "outcome": outcome,
         "outcomes": TestOutcome.choices,

@@ -23,11 +23,13 @@ from launchpadlib.credentials import AnonymousAccessToken, Consumer, Credentials
 
 from core import http
 from core.concurrency import ask_all
+from core.text import shorten
 from integrations.launchpad.errors import (
     ConfigurationError,
     InvalidEntry,
     LaunchpadError,
     NotAccessible,
+    Refused,
     TemporaryError,
     TooMuchAsked,
 )
@@ -159,6 +161,8 @@ class Launchpad:
             raise _explain(error) from None
         if response.status in (401, 403, 404, 410):
             raise NotAccessible(response.status)
+        if 400 <= response.status < 500 and response.status not in (408, 429):
+            raise Refused(f"Launchpad refused it ({response.status}): {_words_of(response)}", response.status)
         is_page = "html" in response.headers.get("content-type", "")  # of a proxy, or to log in
         if response.status not in (200, 201) or (response.status == 200 and is_page):
             raise TemporaryError(f"Launchpad answered {response.status} and did not take it.")
@@ -295,6 +299,13 @@ def _explain(error: http.HttpError) -> LaunchpadError:
     if isinstance(error, http.ConnectionFailed):
         return TemporaryError(f"Launchpad can't be reached: {error} Check the network and LAUNCHPAD_SERVICE_ROOT.")
     return TemporaryError(f"Launchpad can't be asked: {error}")
+
+
+def _words_of(response: http.Response) -> str:
+    """What an answer says, as far as it is a sentence of Launchpad's."""
+    text = " ".join(response.body[:2000].decode("utf-8", "replace").split())
+    is_page = "html" in response.headers.get("content-type", "") or text.startswith("<")
+    return "it gave no reason." if is_page or not text else shorten("".join(filter(str.isprintable, text)), 300)
 
 
 def _encode(value: Any) -> str:

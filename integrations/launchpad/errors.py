@@ -34,5 +34,16 @@ class ConfigurationError(LaunchpadError):
         self.status = status
 
 
+class Refused(LaunchpadError):
+    """Launchpad understood what was asked and said no: asking the same again soon changes nothing.
+
+    ``status`` is that of the answer.
+    """
+
+    def __init__(self, words: str, status: int) -> None:
+        super().__init__(words)
+        self.status = status
+
+
 class InvalidEntry(LaunchpadError):
     """One item's facts are not of the form that Launchpad promises."""

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from integrations.models import OutcomePost
+from integrations.models import VerdictPost
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Review, Source
 
@@ -44,8 +44,8 @@ def test_the_list_of_sources_says_which_post_and_which_take_webhooks(client, sta
 
 @pytest.mark.parametrize("private", [True, False])
 def test_posts_of_private_items_are_not_listed(client, staff, review, private):
-    post = OutcomePost.objects.create(run=review.test_runs.get(), outcome="fail", error="Launchpad answered 502.")
+    post = VerdictPost.objects.create(review=review, verdict="fail", error="Launchpad answered 502.")
     Review.objects.filter(pk=review.pk).update(private=private)
-    page = client.get("/admin/integrations/outcomepost/").content.decode()
+    page = client.get("/admin/integrations/verdictpost/").content.decode()
     assert (post.error in page) is not private
-    assert (client.get(f"/admin/integrations/outcomepost/{post.pk}/change/").status_code == 200) is not private
+    assert (client.get(f"/admin/integrations/verdictpost/{post.pk}/change/").status_code == 200) is not private

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from integrations.models import ImportReport, OutcomePost
+from integrations.models import ImportReport, VerdictPost
 from reviewqueue.operations.models import Counter, Heartbeat
 from reviews.models import INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, Source
 from testing.models import UNFINISHED, Status, Substrate, TestRun
@@ -94,9 +94,9 @@ class QueueCollector(Collector):
         yield GaugeMetricFamily(
             "reviewqueue_test_runs_due", "Unfinished test runs that the next sweep will take up.", value=due
         )
-        failed = OutcomePost.objects.unposted().exclude(error="").count()
+        failed = VerdictPost.objects.wanted().exclude(error="").count()
         yield GaugeMetricFamily(
-            "reviewqueue_unposted_outcomes", "Outcomes that could not be posted to Launchpad yet.", value=failed
+            "reviewqueue_unposted_outcomes", "Verdicts that could not be posted to Launchpad yet.", value=failed
         )
 
     def _imports(self) -> Iterator[Metric]:

@@ -30,7 +30,7 @@ def test_lists_begin_with_what_operators_need(client, staff, waiting_run):
 
 RUN_ACTIONS = {"retrigger_runs", "cancel_runs", "recover_results"}
 TEST_ACTIONS = {"run_default_tests", "run_tests_on"}
-REVIEW_ACTIONS = {"release_lock", "refresh_now"}
+REVIEW_ACTIONS = {"release_lock", "refresh_now", "show_post"}
 TASK_ACTIONS = {"enable_tasks", "disable_tasks", "run_tasks"}
 ALL_ACTIONS = {
     "testing/testrun": RUN_ACTIONS,

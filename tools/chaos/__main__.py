@@ -285,6 +285,7 @@ class Chaos:
     def _report(self, broke: float, took: float, rest: dict[str, int]) -> bool:
         from django.db.models import Count, Q
 
+        from integrations.models import VerdictPost
         from reviews.models import Review
         from testing.models import Attempt, TestRun
         from tools.chaos.checks import check, read_logs
@@ -316,7 +317,7 @@ class Chaos:
             f"items not shown     {self.most_missing} at a time, {found.count('items abandoned')} abandoned",
             f"callbacks           {_counts(jenkins['callbacks'])}",
             f"posts               {len(launchpad['posts'])} comments, "
-            f"{TestRun.objects.exclude(posted_at=None).count()} outcomes written down as posted",
+            f"{VerdictPost.objects.filter(state=VerdictPost.State.POSTED).count()} verdicts written down as posted",
             f"in the logs         {_counts(logged) or 'nothing that may not be there'}",
             f"CPU seconds         {_counts(cpu)}",
             f"time                {broke:.0f} s broken, {took - broke:.0f} s to come to rest",

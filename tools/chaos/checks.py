@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
-from integrations.models import OutcomePost
+from integrations.models import VerdictPost
 from reviews.models import Event, Review, State
 from testing.models import UNFINISHED, Attempt, TestResult, TestRun
 from testing.verdicts import square_of
 
 OUTCOMES = {"SUCCESS": "pass", "UNSTABLE": "fail", "ABORTED": "error"}
-VOTES = {"pass": "Approve", "fail": "Needs Fixing", "error": ""}
-MARKER = re.compile(r"-- posted by Review Queue, run (\d+) of ")
+# A vote that a verdict may have: the chaos' sources vote on failures, and take that back.
+VOTES = {"pass": ("", "Abstain"), "fail": ("Needs Fixing",), "error": ("",)}
+MARKER = re.compile(r"-- posted by Review Queue, review (\d+), revision \S+, number (\d+) of ")
 SHOWN = 10  # offending rows of each sort
 # What a log may not hold, whatever is killed.
 BAD_LINES = {
@@ -50,13 +51,19 @@ class Offences:
 
 
 def unsettled(wanted: int) -> dict[str, int]:
-    """What still moves, or is not there yet; empty when everything has come to rest. Two queries."""
+    """What still moves, or is not there yet; empty when everything has come to rest. Three queries."""
     counts = TestRun.objects.aggregate(
         missing=wanted - Count("pk"),
         unfinished=Count("pk", filter=Q(status__in=UNFINISHED)),
-        unposted=Count("pk", filter=Q(posted_at=None) & ~Q(status__in=UNFINISHED)),
         uncollected=Count("pk", filter=Q(results_due_at__isnull=False)),
     )
+    said = VerdictPost.objects.filter(
+        review=OuterRef("pk"),
+        revision=OuterRef("revision"),
+        verdict=OuterRef("verdict"),
+        state=VerdictPost.State.POSTED,
+    )
+    counts["unposted"] = Review.objects.exclude(verdict="").exclude(Exists(said)).count()
     counts["out of reach"] = Review.objects.exclude(missing_since=None).count()
     return {name: count for name, count in counts.items() if count}
 
@@ -72,7 +79,7 @@ def check(reviews: int, substrates: int, jenkins: dict[str, Any], launchpad: dic
     for event in Event.objects.filter(kind=Event.Kind.STATE, new=State.ABANDONED.label):  # it may be back since
         found.add("items abandoned", f"review {event.review_id} at {event.at}: {event.note}")
     _outcomes(found, runs, jenkins["builds"])
-    _posts(found, runs, launchpad["posts"])
+    _posts(found, launchpad["posts"])
     _rows(found, runs)
     _locks(found)
     return found
@@ -101,29 +108,37 @@ def _outcomes(found: Offences, runs: list[TestRun], builds: list[dict[str, Any]]
             found.add("builds that nobody waits for any more", build)
 
 
-def _posts(found: Offences, runs: list[TestRun], posts: list[dict[str, str]]) -> None:
-    """Every outcome is at Launchpad once, with its vote."""
-    by_run: dict[int, list[dict[str, str]]] = {}
+def _posts(found: Offences, posts: list[dict[str, str]]) -> None:
+    """Every verdict is at Launchpad once, with its vote, and the last one of each review is that which holds."""
+    by_review: dict[int, dict[int, list[dict[str, str]]]] = {}
     for post in posts:
         marker = MARKER.search(post["content"])
-        by_run.setdefault(int(marker.group(1)) if marker else 0, []).append(post)
-    for run in runs:
-        made = by_run.pop(run.pk, [])
-        if len(made) > 1:
-            found.add("outcomes posted more than once", f"{_shown(run)} {len(made)} times")
-        elif not made:
-            found.add("outcomes not posted", _shown(run))
-        elif made[0].get("vote", "") != VOTES.get(run.status):
-            found.add("outcomes posted with another vote", f"{_shown(run)} {made[0]}")
-        elif not run.review.api_url.endswith(made[0]["to"]):
-            found.add("outcomes posted elsewhere", f"{_shown(run)} {made[0]['to']}")
-    for rest in by_run.values():
-        found.add("comments that belong to no run", rest[0])
+        review_id, number = (int(marker[1]), int(marker[2])) if marker else (0, 0)
+        by_review.setdefault(review_id, {}).setdefault(number, []).append(post)
+    for review in Review.objects.order_by("pk"):
+        made = by_review.pop(review.pk, {})
+        for number, same in made.items():
+            if len(same) > 1:
+                found.add("verdicts posted more than once", f"review {review.pk}, number {number}: {len(same)} times")
+        if not made:
+            if review.verdict:
+                found.add("verdicts not posted", f"review {review.pk}: {review.verdict}")
+            continue
+        last = made[max(made)][0]
+        posted = VerdictPost.objects.filter(review=review, state=VerdictPost.State.POSTED).order_by("number").last()
+        if posted is None or posted.verdict != review.verdict:
+            found.add("reviews whose last post says another verdict", f"review {review.pk}: {posted}, {review.verdict}")
+        elif last.get("vote", "") not in VOTES[posted.verdict] and review.kind == Review.Kind.UPDATE:
+            found.add("verdicts posted with another vote", f"review {review.pk} {last}")
+        elif not review.api_url.endswith(last["to"]):
+            found.add("verdicts posted elsewhere", f"review {review.pk} {last['to']}")
+    for rest in by_review.values():
+        found.add("comments that belong to no review", next(iter(rest.values()))[0])
 
 
 def _rows(found: Offences, runs: list[TestRun]) -> None:
     """No row was left half way."""
-    for post in OutcomePost.objects.unposted():
+    for post in VerdictPost.objects.wanted():
         found.add("posts that stopped half way", f"{post}, {post.tries} tries {post.error}")
     for run in runs:
         if run.results_due_at:
@@ -136,10 +151,11 @@ def _rows(found: Offences, runs: list[TestRun]) -> None:
     for run in runs:
         if run.status in ("pass", "fail") and run.pk not in tested:
             found.add("outcomes without their single tests", _shown(run))
-    events = Counter(Event.objects.filter(kind=Event.Kind.POSTED).values_list("run_id", flat=True))
+    events = Counter(Event.objects.filter(kind=Event.Kind.POSTED).values_list("review_id", flat=True))
+    posts = Counter(VerdictPost.objects.filter(state=VerdictPost.State.POSTED).values_list("review_id", flat=True))
     for pk, count in events.items():
-        if count > 1:
-            found.add("postings written down twice", f"run {pk}: {count} times")
+        if count > posts[pk]:
+            found.add("postings written down twice", f"review {pk}: {count} times for {posts[pk]} posts")
     statuses: dict[int, list[str]] = {}
     for run in runs:
         statuses.setdefault(run.review_id, []).append(run.status)

@@ -7,8 +7,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from core.text import utc
-from integrations.models import OutcomePost
+from core.text import counted, utc
+from integrations.launchpad.reporting import MAX_REFUSALS
+from integrations.models import VerdictPost
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.models import Source
 from testing.models import TestRun
@@ -59,14 +60,20 @@ def check_runs() -> Finding:
 
 
 def check_posting() -> Finding:
-    """Outcomes that should be on Launchpad by now."""
+    """Verdicts that should be on Launchpad by now."""
     if not settings.TESTING_COMMENTS and not Source.objects.filter(comments=Source.Comments.ON).exists():
         return found("posting", facts="switched off")
-    late = OutcomePost.objects.wanted().filter(created_at__lt=timezone.now() - MAX_POST_DELAY)
+    late = VerdictPost.objects.wanted().filter(created_at__lt=timezone.now() - MAX_POST_DELAY)
     if failed := late.exclude(error="").order_by("created_at").first():
-        words = f"{late.count()} outcomes wait to be posted for more than an hour: {failed.error}"
-        return found("posting", Problem(words, "They are tried again every 15 minutes."))
+        words = (
+            f"{counted(late.count(), 'verdict')} could not be posted for more than an hour. The oldest: {failed.error}"
+        )
+        remedy = (
+            "Each is tried again, later and later where Launchpad refuses it, and given up after "
+            f"{MAX_REFUSALS} refusals. The admin lists them under verdict posts, with an action to post them again."
+        )
+        return found("posting", Problem(words, remedy))
     if not settings.LAUNCHPAD_CREDENTIALS_FILE.exists():
-        words = "Outcomes can't be posted: nobody is logged in to Launchpad."
+        words = "Verdicts can't be posted: nobody is logged in to Launchpad."
         return found("posting", Problem(words, "Run: manage.py setup_launchpad_credentials"))
     return found("posting", facts="switched on")

@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from accounts.models import Person, User
 from integrations.launchpad.importing import import_source
-from integrations.models import ImportReport, OutcomePost
+from integrations.models import ImportReport, VerdictPost
 from integrations.sandbox.serving import Fault
 from reviewqueue.operations.health import service_checks
 from reviewqueue.operations.heartbeats import record_heartbeat
@@ -224,12 +224,15 @@ def test_health_shows_schedules_in_words(client, staff, well):
     assert "m/h/dM" not in text
 
 
-def test_outcomes_that_could_not_be_posted(client, staff, well, settings):
+def test_verdicts_that_could_not_be_posted(client, staff, well, settings):
     settings.TESTING_COMMENTS = True
     two_hours_ago = timezone.now() - timedelta(hours=2)
     run = waiting_run(status="pass", finished_at=two_hours_ago)
-    OutcomePost.objects.create(run=run, outcome="pass", created_at=two_hours_ago, error="Launchpad answered 500.")
-    Review.objects.update(source=Source.objects.get(name="charms"))
+    Review.objects.update(source=Source.objects.get(name="charms"), verdict="pass", revision=run.revision)
+    VerdictPost.objects.create(
+        review=run.review, revision=run.revision, verdict="pass", created_at=two_hours_ago,
+        error="Launchpad answered 500.",
+    )  # fmt: skip
     assert "Launchpad answered 500." in page(client)
 
 

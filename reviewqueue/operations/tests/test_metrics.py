@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.models import Person, User
 from core.counters import count
 from integrations.launchpad.webhooks import signature
-from integrations.models import ImportReport, OutcomePost
+from integrations.models import ImportReport, VerdictPost
 from reviewqueue.celery import app
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviews.models import Review, Source
@@ -54,10 +54,14 @@ def run(db):
 
 
 def test_the_queue_in_numbers(scrape, run):
-    failed = TestRun.objects.create(
+    TestRun.objects.create(
         review=run.review, substrate=run.substrate, revision="0", status="fail", finished_at=timezone.now()
     )
-    OutcomePost.objects.create(run=failed, outcome="fail", error="Launchpad answered 500.")
+    Source.objects.filter(name="charms").update(comments="on", active=True)
+    Review.objects.update(source=Source.objects.get(name="charms"), verdict="fail")
+    VerdictPost.objects.create(
+        review=run.review, revision=run.review.revision, verdict="fail", error="Launchpad answered 500."
+    )
     person = Person.objects.create(username="rev")
     Review.objects.update(locked_by=person, locked_at=timezone.now())
     record_heartbeat("worker", "celery@here")
