@@ -6,6 +6,7 @@ name, so it is a function at the top of a module.
 """
 
 import multiprocessing
+import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -64,6 +65,21 @@ def at_once(work: Callable[..., Any], *arguments: Any) -> list[Any]:
             child.join()
             reader.close()
     return answers
+
+
+def until_killed(work: Callable[..., Any], *arguments: Any) -> None:
+    """Call ``work(0, *arguments)`` in a process of its own, which has to kill itself with SIGKILL."""
+    of_the_test = {name: getattr(settings, name) for name in OF_THE_TEST}
+    _, writer = PROCESS_CONTEXT.Pipe(duplex=False)
+    call = (work, 0, *arguments)
+    gate = PROCESS_CONTEXT.Barrier(1)
+    name = connection.settings_dict["NAME"]
+    child = PROCESS_CONTEXT.Process(target=_answer, args=(writer, gate, name, of_the_test, *call))
+    child.start()
+    child.join(TIMEOUT_SECONDS)
+    if child.exitcode != -signal.SIGKILL:
+        child.kill()
+        pytest.fail(f"the process was to be killed, and ended with {child.exitcode}")
 
 
 def _received(reader: Any, child: Any) -> Any:

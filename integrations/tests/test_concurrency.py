@@ -5,16 +5,19 @@ import signal
 import time
 from collections import Counter
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.launchpad import reporting
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import claim_due
 from integrations.launchpad.reporting import publish_results
+from integrations.models import VerdictPost
 from integrations.sandbox.data import many
-from integrations.tests.at_once import TIMEOUT_SECONDS, at_once
+from integrations.tests.at_once import TIMEOUT_SECONDS, at_once, until_killed
 from reviews.models import Event, Review, Source
 from testing.callbacks import apply_callback, callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
@@ -161,6 +164,30 @@ def test_publishers_and_late_callbacks_do_not_wait_for_each_other(sandbox, runs,
         apply_callback(pk, callback_token(pk, 1), "PASS", "")
     TestRun.objects.update(results_due_at=None)
     assert sum(at_once(publish_or_call_back, ids)) == 30
+
+
+def publish_and_die(_, step):
+    """Post verdicts until the step of that name is to begin: there the process is killed."""
+    with mock.patch.object(reporting, step, side_effect=lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)):
+        publish_results()
+
+
+# Claimed, but not looked at; about to be sent; sent, but not written down.
+@pytest.mark.parametrize("step", ["_post_all", "_send", "_mark_posted"])
+def test_a_publisher_that_is_killed_posts_its_verdict_once(sandbox, runs, settings, step):
+    settings.TESTING_COMMENTS = True
+    settings.LAUNCHPAD_CREDENTIALS_FILE.write_text(
+        "[1]\nconsumer_key = review-queue\nconsumer_secret = \naccess_token = sandbox-token\naccess_secret = s3cret\n"
+    )
+    settings.LAUNCHPAD_CREDENTIALS_FILE.chmod(0o600)
+    with transaction.atomic():
+        finish(lock_run(runs[0].pk), Status.FAIL, Trigger.CALLBACK)
+    TestRun.objects.update(results_due_at=None)
+    until_killed(publish_and_die, step)
+    assert publish_results().posted == 0  # the dead process still holds it
+    VerdictPost.objects.update(claimed_until=timezone.now())
+    assert publish_results().posted == 1
+    assert [post["vote"] for post in sandbox.launchpad.posts] == ["Needs Fixing"]
 
 
 def test_each_review_that_is_due_is_refreshed_by_one_process(runs):
