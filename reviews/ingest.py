@@ -224,7 +224,7 @@ def add_comments(
     with transaction.atomic():
         review = Review.objects.select_related("source").select_for_update(of=("self",)).get(pk=review_id)
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
-        if diff:
+        if diff and diff.url == review.diff_marker:  # else a newer one has come since
             _apply_diff(review, diff, now)
             apply_rule([review])
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)

@@ -223,7 +223,7 @@ class Review(models.Model):
     duplicate_of = models.URLField(
         max_length=1000, blank=True, editable=False, help_text="The page of the bug that it is a duplicate of."
     )
-    test_url = models.CharField(max_length=1000, blank=True, help_text="What Jenkins is told to test.")
+    test_url = models.CharField(max_length=1000, blank=True, help_text="What is proposed, as builds are told it.")
     branch = models.CharField(max_length=500, blank=True, help_text="Git path of what is proposed, if it is Git.")
     revision = models.CharField(max_length=255, blank=True, help_text="Tip of what is proposed.")
     diff_marker = models.CharField(max_length=1000, blank=True, editable=False)

@@ -10,6 +10,8 @@ from accounts.models import Person
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
 from reviews.comments import MARKER
+from reviews.facts import DiffFacts
+from reviews.ingest import add_comments
 from reviews.models import Review
 from reviews.tests.factories import make_review
 
@@ -161,3 +163,11 @@ def test_a_hidden_registrant_is_nobody_that_there_is(launchpad, project):
     import_source(project(launchpad.proposal(1, registrant_link="tag:launchpad.net:2008:redacted")))
     owner = Review.objects.get().owner
     assert (str(owner), owner.username == "unknown") == ("hidden by Launchpad", False)
+
+
+def test_a_diff_that_is_not_the_newest_any_more_says_nothing(db):
+    review = make_review(diff_marker="new", conflicts=False)
+    for url, conflicts in (("old", False), ("new", True)):
+        add_comments(review.pk, [], now=timezone.now(), diff=DiffFacts(url, conflicts=True))
+        review.refresh_from_db()
+        assert review.conflicts is conflicts
