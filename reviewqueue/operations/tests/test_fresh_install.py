@@ -104,26 +104,3 @@ def test_nothing_is_imported(fresh):
 def test_health_calls_it_a_first_step_and_no_failure(fresh):
     assert fresh["ok"]
     assert "No source is switched on yet" in fresh["facts"]
-
-
-@pytest.mark.django_db
-def test_the_sandbox_switches_its_own_sources_on(tmp_path):
-    from integrations.sandbox import setup
-    from reviews.models import Source
-
-    Source.objects.update(active=False)
-    setup.prepare(tmp_path)
-    assert not Source.objects.filter(active=False).exists()
-
-
-@pytest.mark.django_db
-def test_a_source_that_staff_switched_off_in_the_sandbox_stays_off(tmp_path):
-    from django.utils import timezone
-
-    from integrations.sandbox import setup
-    from reviews.models import Source
-
-    setup.prepare(tmp_path)
-    Source.objects.filter(name="charms").update(active=False, last_import_at=timezone.now())
-    setup.prepare(tmp_path)
-    assert not Source.objects.get(name="charms").active
