@@ -136,6 +136,10 @@ class Trust(models.Model):
     def __str__(self) -> str:
         return f"trust in {self.person_id}"
 
+    @property
+    def is_in_force(self) -> bool:
+        return self.revoked_at is None
+
 
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the base of ApiToken, has no types
     """Someone who can log in. Joined to the Launchpad person of the same name."""

@@ -16,7 +16,7 @@ from django.http import QueryDict
 from accounts.models import User
 from core.pagination import BoundedPaginator
 from core.text import age
-from reviews.choices import INCOMING_STATES, REVIEWING_STATES
+from reviews.choices import INCOMING_STATES, REVIEWING_STATES, TestsWaitFor
 from reviews.forms import DashboardForm
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review, Series, Source
@@ -64,6 +64,7 @@ class Dashboard:
     sections: list[Section]
     sources: list[ActiveSource]
     series: list[str]  # names to choose from
+    held: int  # how many of all items wait for permission to be tested; 0 for who can't allow it
     silent_for: str  # how long ago an import last succeeded, in words, when that is too long
 
     @property
@@ -82,7 +83,7 @@ class Dashboard:
     def fingerprint(self, now: datetime, *more: Any) -> str:
         """The same for two pages that look the same, given ``more`` that they depend on. Costs no query."""
         shown = [
-            self.query.urlencode(), self.sources, self.series, self.silent_for, more,
+            self.query.urlencode(), self.sources, self.series, self.silent_for, self.held, more,
             [(section.count, section.page.number, section.values) for section in self.sections],
             [age(values[1], now) for section in self.sections for values in section.values],
         ]  # fmt: skip
@@ -95,7 +96,8 @@ class Dashboard:
 
 
 def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboard:
-    """The dashboard by these parameters, for this reader. Four queries; a source among them costs one more."""
+    """The dashboard by these parameters, for this reader. Four queries; a source among them costs one more, and that
+    the reader is a reviewer too."""
     form = DashboardForm(query)
     form.is_valid()
     chosen = form.cleaned_data
@@ -110,9 +112,12 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
         link = page_link(query, slug) + f"{slug}="
         sections.append(Section(name, slug, count, page, list(page.object_list), link, problem))
     sources, series = _sources_and_series()
+    held = 0
+    if user and user.is_reviewer:
+        held = Review.objects.visible_to(user).held(TestsWaitFor.PERMISSION).count()
     last = _last_import_at(sources)
     silent_for = age(last, now) if last and last < now - MAX_SILENCE else ""
-    return Dashboard(form, query, sort, sections, sources, series, silent_for)
+    return Dashboard(form, query, sort, sections, sources, series, held, silent_for)
 
 
 def _filtered(form: DashboardForm, user: User | None) -> ReviewQuerySet:

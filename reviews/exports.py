@@ -20,10 +20,10 @@ from django.utils.feedgenerator import Atom1Feed
 from core.db import query_timeout
 from core.text import shorten
 from reviews.api.reviews import ReviewSerializer
-from reviews.choices import NEXT_ACTOR, Actor, Square, State
+from reviews.choices import NEXT_ACTOR, Actor, State
 from reviews.managers import ReviewQuerySet
 from reviews.tables import MAX_TITLE
-from reviews.texts import EXPLANATIONS
+from reviews.texts import EXPLANATIONS, square_words
 
 MAX_CSV_ROWS = 50_000  # of a CSV
 MAX_JSON_OBJECTS = 10_000  # of a JSON; the API pages through more
@@ -128,7 +128,8 @@ def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
             link=address,
             description=(
                 f"Submitted by {submitter}. {EXPLANATIONS[state]} Who acts next: {Actor(review.next_actor).label}."
-                f" Tests: {Square(review.square).label}. Votes: +{review.positive_votes} −{review.negative_votes}."
+                f" Tests: {square_words(review)}."
+                f" Votes: +{review.positive_votes} −{review.negative_votes}."
             ),
             author_name=submitter,
             unique_id=address,

@@ -8,7 +8,7 @@ from typing import Any
 import django_filters
 from django import forms
 
-from reviews.choices import Actor, Square, State
+from reviews.choices import Actor, Square, State, TestsWaitFor
 from reviews.managers import SORTS, ReviewQuerySet
 from reviews.models import Review, Source
 
@@ -22,8 +22,8 @@ def _with_suggestions(datalist: str) -> forms.TextInput:
 
 class ReviewFilter(django_filters.FilterSet):
     """``state``, ``source``, ``series``, ``kind``, ``submitter``, ``reviewer``, ``locked_by``, ``next_actor``,
-    ``square``, ``from``, ``to`` (days of the last activity, both included), ``q`` (words of title, submitter or URL),
-    ``sort``."""
+    ``square``, ``waits`` (why no test starts by itself: ``permission``, ``conflicts``), ``from``, ``to`` (days of the
+    last activity, both included), ``q`` (words of title, submitter or URL), ``sort``."""
 
     q = django_filters.CharFilter(method="by_text", label="Text", max_length=MAX_TEXT)
     state = django_filters.MultipleChoiceFilter(
@@ -48,6 +48,9 @@ class ReviewFilter(django_filters.FilterSet):
     next_actor = django_filters.ChoiceFilter(
         choices=Actor.choices, method="by_actor", label="Acts next", empty_label="any"
     )
+    waits = django_filters.ChoiceFilter(
+        choices=TestsWaitFor.choices, method="by_wait", label="Tests wait because", empty_label="any"
+    )
     square = django_filters.ChoiceFilter(choices=Square.choices, label="Tests", empty_label="any")
     sort = django_filters.ChoiceFilter(
         choices=[(sign + name, sign + name) for name in SORTS for sign in ("", "-")],
@@ -70,6 +73,9 @@ class ReviewFilter(django_filters.FilterSet):
 
     def by_actor(self, reviews: ReviewQuerySet, name: str, value: str) -> ReviewQuerySet:
         return reviews.next_for(value)
+
+    def by_wait(self, reviews: ReviewQuerySet, name: str, value: str) -> ReviewQuerySet:
+        return reviews.held(value)
 
     def by_order(self, reviews: ReviewQuerySet, name: str, value: str) -> ReviewQuerySet:
         return reviews.sorted_by(value)

@@ -21,7 +21,7 @@ def record(
 
 
 def record_all(events: Iterable[Event]) -> None:
-    """Write many events, made by ``build_event``, at once."""
+    """Write many events, made by ``build_event``, at once; no query for none."""
     Event.objects.bulk_create(events)
 
 

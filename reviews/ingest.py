@@ -382,6 +382,9 @@ def announce(review: Review, before: Before) -> None:
     is_back = before.withdrawn and review.withdrawn_at is None
     if review.revision != before.revision:
         record(review, Event.Kind.REVISION, old=before.revision, new=review.revision)
+    if review.is_open:
+        announce_start([review], {review.pk: before.start})
+    if review.revision != before.revision:
         revision_changed.send(Review, review=review, old=before.revision)
     if review.state != before.state:
         old, new = State(before.state).label, review.get_state_display()
@@ -391,8 +394,6 @@ def announce(review: Review, before: Before) -> None:
             review_closed.send(Review, review=review)
     elif review.state in TESTABLE_STATES and (review.state != before.state or is_back):
         reviews_opened.send(Review, reviews=[review])
-    if review.revision == before.revision:
-        announce_start([review], {review.pk: before.start})
 
 
 def upsert_series(facts: SeriesFacts, now: datetime) -> Series:

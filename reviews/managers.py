@@ -18,7 +18,6 @@ from reviews.choices import (
     SUBMITTER_STATES,
     Actor,
     State,
-    TestsWaitFor,
 )
 
 if TYPE_CHECKING:
@@ -103,9 +102,9 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Their tests may start without anybody being asked; ``reviews.starting`` keeps what this reads."""
         return self.filter(trusted=True, tests_wait_for="")
 
-    def waiting_for_permission(self) -> ReviewQuerySet:
-        """Open ones in the queue whose code runs only when a reviewer allows it."""
-        return self.tracked().open().filter(tests_wait_for=TestsWaitFor.PERMISSION)
+    def held(self, reason: str) -> ReviewQuerySet:
+        """Open ones in the queue whose tests wait for this ``TestsWaitFor``."""
+        return self.tracked().open().filter(tests_wait_for=reason)
 
     # By words.
     def matching(self, text: str) -> ReviewQuerySet:

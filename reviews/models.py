@@ -331,6 +331,7 @@ class Review(models.Model):
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
             models.Index(fields=["api_url"], name="review_api_url"),  # rows from before numbers were kept
             models.Index(fields=["withdrawn_at"], name="review_withdrawn", condition=Q(withdrawn_at__isnull=False)),
+            models.Index(fields=["tests_wait_for"], name="review_held", condition=~Q(tests_wait_for="")),
             models.Index(fields=["looked_at"], name="review_looked_at"),  # how many are missing of those looked at
             models.Index(fields=["updated_at", "id"], name="review_activity"),  # search, newest first
             models.Index(fields=["state", "-updated_at"], name="review_state_activity"),  # search by state
@@ -467,6 +468,7 @@ class Event(models.Model):
         POSTED = "posted", "posted to Launchpad"
         STAFF = "staff", "staff"
         RECHECK = "recheck", "recheck"
+        START = "start", "start of tests"
 
     review = models.ForeignKey(
         Review, on_delete=models.CASCADE, related_name="events", db_index=False

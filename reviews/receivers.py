@@ -20,7 +20,7 @@ def on_source_saved(instance: Source, raw: bool, created: bool, **_: Any) -> Non
     have changed too."""
     if raw or created:
         return
-    update_starting(Review.objects.filter(source=instance))
+    update_starting(Review.objects.filter(source=instance), note=f"The source {instance} was edited.")
     settle_withdrawn()
 
 
@@ -31,4 +31,4 @@ def on_bot_mark_changed(person: Person, **_: Any) -> None:
     spoke_on = Review.objects.open().filter(comments__author=person).distinct().values_list("pk", flat=True)
     with transaction.atomic():
         make_due(list(spoke_on))
-        update_starting(Review.objects.submitted_by(person))
+        update_starting(Review.objects.submitted_by(person), note=f"{person} was marked as a bot, or is none any more.")

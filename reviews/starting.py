@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from accounts.models import Person, TeamMembership
+from reviews.history import build_event, record_all
 from reviews.managers import ReviewQuerySet
-from reviews.models import AllowedRevision, Review, Source, TestsWaitFor
+from reviews.models import AllowedRevision, Event, Review, Source, TestsWaitFor
 from reviews.signals import tests_held, tests_released
 
 
@@ -30,6 +31,15 @@ class Start:
     def of(cls, review: Review) -> Start:
         """As it is kept on the review."""
         return cls(review.trusted, review.tests_wait_for)
+
+    @property
+    def words(self) -> str:
+        """How the history names it."""
+        if self.waits_for == TestsWaitFor.PERMISSION:
+            return "tests wait for permission"
+        if self.waits_for == TestsWaitFor.CONFLICTS:
+            return "tests wait: it conflicts with its target"
+        return "tests start by themselves" if self.trusted else "tests are started by hand"
 
     @property
     def by_itself(self) -> bool:
@@ -57,12 +67,18 @@ def apply_rule(reviews: Sequence[Review]) -> None:
         review.tests_wait_for = _wait_of(review)
 
 
-def update_starting(reviews: ReviewQuerySet, requested_by: Person | None = None) -> list[Review]:
+def update_starting(
+    reviews: ReviewQuerySet,
+    *,
+    actor: Person | None = None,
+    note: str = "",
+    requested_by: Person | None = None,
+) -> list[Review]:
     """Work the rule out again for the open ones of these reviews, after something that it depends on has changed.
 
     Tests that waited start, as asked for by ``requested_by`` (None: by themselves). What runs by itself is cancelled
-    when its code is trusted no more, and what was not sent yet also for conflicts. Returns the reviews that changed.
-    A constant number of queries.
+    when its code is trusted no more, and what was not sent yet also for conflicts. The history says who (``actor``) did
+    what (``note``). Returns the reviews that changed. A constant number of queries.
     """
     with transaction.atomic():
         # In the order of their ids, so that no two of these deadlock.
@@ -76,12 +92,30 @@ def update_starting(reviews: ReviewQuerySet, requested_by: Person | None = None)
             by_start[Start.of(review)].append(review.pk)
         for start, keys in by_start.items():
             Review.objects.filter(pk__in=keys).update(trusted=start.trusted, tests_wait_for=start.waits_for)
-        announce_start(changed, before, requested_by)
+        announce_start(changed, before, actor=actor, note=note, requested_by=requested_by)
     return changed
 
 
-def announce_start(reviews: Iterable[Review], before: dict[int, Start], requested_by: Person | None = None) -> None:
-    """Signals for reviews whose start has changed, in the transaction of the change. ``before`` is by their ids."""
+def announce_start(
+    reviews: Iterable[Review],
+    before: dict[int, Start],
+    *,
+    actor: Person | None = None,
+    note: str = "",
+    requested_by: Person | None = None,
+) -> None:
+    """History and signals for reviews whose start may have changed, in the transaction of the change.
+
+    ``before`` is by their ids.
+    """
+    reviews = [review for review in reviews if Start.of(review) != before[review.pk]]
+    record_all(
+        build_event(
+            review, Event.Kind.START, old=before[review.pk].words, new=Start.of(review).words, actor=actor, note=note
+        )
+        for review in reviews
+        if review.is_open and Start.of(review).words != before[review.pk].words
+    )
     released = [review for review in reviews if Start.of(review).by_itself and not before[review.pk].by_itself]
     held = [review for review in reviews if before[review.pk].by_itself and not Start.of(review).by_itself]
     if held:

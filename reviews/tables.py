@@ -22,10 +22,11 @@ from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import Square, State, TestsWaitFor
 from reviews.models import Review
-from reviews.texts import CONFLICTS, EXPLANATIONS, MARKS, SYMBOLS, Marks, tests_symbol, tests_word
+from reviews.texts import CONFLICTS, EXPLANATIONS, MARKS, SYMBOLS, WAITS, Marks, tests_symbol, tests_word
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
 OUT_OF_REACH = "not shown by Launchpad at present"
+WAITS_FOR_PERMISSION = "tests wait for permission"
 WAITS_FOR_CONFLICTS = f"tests wait: {CONFLICTS}"
 MAX_TITLE = 300  # characters that a row shows; the review's page has them all
 MAX_NAME = 80
@@ -49,10 +50,14 @@ MAX_MARKS = 6  # substrates that a row shows
 
 
 @lru_cache(maxsize=512)
-def square_cell(square: str, verdict: str, marks: Marks) -> SafeString:
-    """What the Square's link holds: a symbol and a word, which is the verdict where there is one."""
+def square_cell(square: str, verdict: str, marks: Marks, waits_for: str = "") -> SafeString:
+    """What the Square's link holds: a symbol and a word, which is the verdict where there is one. Of what is not tested
+    also why it waits, which the note of a row says to who sees it."""
     symbol, word = tests_symbol(square, verdict), tests_word(square, verdict, marks)
-    return format_html('<i aria-hidden="true">{}</i> {}', symbol, word)
+    cell = format_html('<i aria-hidden="true">{}</i> {}', symbol, word)
+    if square == Square.WHITE and waits_for:
+        return format_html('{}<span class="unseen">: {}</span>', cell, WAITS[waits_for])
+    return cell
 
 
 @lru_cache(maxsize=512)
@@ -126,7 +131,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
         who = submitter(username, display_name, people_path)
         noted = notes(source_active, missing_since, conflicts, waits_for)
         marks = marks_of(kept_marks)
-        tests = square_cell(square, verdict, marks)
+        tests = square_cell(square, verdict, marks, waits_for)
         html = ROW_HTML.format(
             id=pk,
             href=f"{review_path}{pk}/",
@@ -174,9 +179,11 @@ def notes(
     source_active: bool | None, missing_since: datetime | None, conflicts: bool | None, waits_for: str
 ) -> SafeString:
     """What is unusual about a review, in words; empty for nearly all."""
-    if source_active is not False and missing_since is None and not conflicts:
+    if source_active is not False and missing_since is None and not conflicts and not waits_for:
         return NO_NOTES
     words = [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None)
+    if waits_for == TestsWaitFor.PERMISSION:
+        words.append(WAITS_FOR_PERMISSION)
     if conflicts:
         words.append(WAITS_FOR_CONFLICTS if waits_for == TestsWaitFor.CONFLICTS else CONFLICTS)
     return format_html_join("", ' <span class="note">{}</span>', ((word,) for word in words))

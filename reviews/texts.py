@@ -100,6 +100,21 @@ def missing_notice(review: Review, now: datetime) -> str:
     )
 
 
+# Why no test starts by itself, as it stands beside the Square.
+WAITS: dict[str, str] = {
+    TestsWaitFor.PERMISSION: "a reviewer has to allow it",
+    TestsWaitFor.CONFLICTS: f"it {CONFLICTS}",
+}
+
+
+def square_words(review: Review) -> str:
+    """What a review's Square says in words; of what is not tested also why."""
+    words = tests_word(review.square, review.verdict, [(name, status, counts) for name, status, counts in review.marks])
+    if review.square == Square.WHITE and review.tests_wait_for:
+        return f"{words}: {WAITS[review.tests_wait_for]}"
+    return words
+
+
 SYMBOLS: dict[str, str] = {Square.WHITE: "–", Square.GREEN: "✓", Square.RED: "✗", Square.BLACK: "…"}
 
 # Marks of substrates: what stands in a review's ``marks``, its symbol, its word.

@@ -242,7 +242,7 @@ def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
     runs = get_runs(review)
     return {
         "review": review,
-        "square": square_cell(review.square, review.verdict, marks_of(review.marks)),
+        "square": square_cell(review.square, review.verdict, marks_of(review.marks), review.tests_wait_for),
         "marks": mark_cells(marks_of(review.marks)),
         "verdict_notes": verdict_notes(review),
         "verdict": verdict_words(review.verdict, marks_of(review.marks)),

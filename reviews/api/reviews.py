@@ -20,6 +20,7 @@ from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 from reviews.tables import marks_of
 from reviews.texts import verdict_words
+from reviews.trust import NotPossible, allow_tests
 
 
 class SubmitterSerializer(serializers.ModelSerializer[Person]):
@@ -81,6 +82,7 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
             "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
             "conflicts", "conflicts_since", "lines_added", "lines_removed", "verdict", "verdict_text", "marks",
+            "trusted", "tests_wait_for",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -110,6 +112,37 @@ class ReviewList(ListAPIView[Review]):
     def get_queryset(self) -> ReviewQuerySet:
         reviews: ReviewQuerySet = Review.objects.visible_to(self.request.user)
         return reviews.for_rows().newest_first()
+
+
+class AllowTestsSerializer(serializers.Serializer[Review]):
+    """What is allowed."""
+
+    revision = serializers.CharField(
+        required=False, max_length=255, help_text="The revision that you looked at; refused when there is a newer one."
+    )
+
+
+class ReviewAllowTests(GenericAPIView[Review]):
+    """Test the current revision once, though its submitter is not trusted. Harmless when repeated. Reviewers only."""
+
+    serializer_class = ReviewSerializer
+    queryset = Review.objects.all()  # for the schema; see get_queryset
+
+    def get_queryset(self) -> ReviewQuerySet:
+        reviews: ReviewQuerySet = Review.objects.visible_to(self.request.user)
+        return reviews.for_rows()
+
+    @extend_schema(request=AllowTestsSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        """Allow it. 409 when there is nothing to allow, or a newer revision than the named one."""
+        user, review = require_reviewer(request), self.get_object()
+        asked = AllowTestsSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            allow_tests(review.pk, asked.validated_data.get("revision"), actor=user.as_person())
+        except NotPossible as reason:
+            raise Conflict(str(reason)) from reason
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 class ReviewLock(GenericAPIView[Review]):

@@ -93,15 +93,16 @@ def test_whom_launchpad_hides_has_no_link(client):
 @pytest.mark.parametrize(
     ("conflicts", "waits_for", "words"),
     [
-        (True, "conflicts", "tests wait: conflicts with its target"),
-        (True, "permission", "conflicts with its target"),
-        (False, "", ""),
-        (None, "", ""),
+        (True, "conflicts", ["tests wait: conflicts with its target"]),
+        (True, "permission", ["tests wait for permission", "conflicts with its target"]),
+        (False, "permission", ["tests wait for permission"]),
+        (False, "", []),
+        (None, "", []),
     ],
 )
-def test_a_conflict_stands_in_the_row(client, conflicts, waits_for, words):
+def test_why_tests_wait_and_conflicts_stand_in_the_row(client, conflicts, waits_for, words):
     make_review(conflicts=conflicts, tests_wait_for=waits_for)
-    assert get_row(client)["notes"] == (f' <span class="note">{words}</span>' if words else "")
+    assert get_row(client)["notes"] == "".join(f' <span class="note">{word}</span>' for word in words)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any, TypedDict
 from urllib.parse import quote
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import Person, User
+from accounts.permissions import require_reviewer
 from core.db import QueryTooSlow
 from reviews.choices import State
 from reviews.known_people import people_known_to
@@ -21,8 +24,10 @@ from reviews.managers import SORTS, Reader, ReviewQuerySet
 from reviews.models import Review
 from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page
 from reviews.tables import column_headers, page_link, person_path
+from reviews.trust import NotPossible, revoke, trust
 
 MAX_SUGGESTIONS = 10
+MAX_TRUSTS = 10  # newest, that a page shows
 LISTS = ("needs", "locked", "submitted", "reviewed")
 
 
@@ -72,6 +77,8 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "person": known,
         "is_own": is_own,
         "standing": _standing(known),
+        "trusts": list(known.trusts.select_related("granted_by", "revoked_by")[:MAX_TRUSTS]),
+        "may_trust": isinstance(request.user, User) and request.user.is_reviewer and not known.is_team,
         "lists": _list_choices(counts, chosen, is_own),
         "list": chosen,
         "states": _state_choices(counts[chosen], chosen, state),
@@ -153,6 +160,31 @@ def _standing(person: Person) -> str:
     if account is not None and account.is_reviewer:
         return "A reviewer: member of the group of reviewers of this queue."
     return "Not a reviewer: in no reviewer team on Launchpad."
+
+
+def trust_person(request: HttpRequest, username: str) -> HttpResponse:
+    """The buttons of a person's page: trust them, or, with ``revoke``, trust them no more.
+
+    Visitors log in first and come back to that page; a GET leads to it too.
+    """
+    page = f"{person_path()}{quote(username, safe='')}/"
+    if not request.user.is_authenticated:
+        return redirect_to_login(page)
+    if request.method != "POST":
+        return redirect(page)
+    user = require_reviewer(request)
+    known = people_known_to(request.user).filter(username=username).first() if "\x00" not in username else None
+    if known is None:
+        raise Http404
+    try:
+        if "revoke" not in request.POST:
+            trust(known, actor=user.as_person())
+            messages.success(request, f"{known} is trusted from now on.")
+        elif revoke(known, actor=user.as_person()):
+            messages.success(request, f"{known} is trusted no more. What is tested of theirs by itself is cancelled.")
+    except NotPossible as reason:
+        messages.error(request, str(reason))
+    return redirect(page)
 
 
 @never_cache

@@ -25,8 +25,9 @@ from reviews.models import Review
 from reviews.panels import panel_scripts, render_panels
 from reviews.refresh import request_refresh
 from reviews.tables import votes
-from reviews.texts import EXPLANATIONS, expected_of_submitter, missing_notice
+from reviews.texts import EXPLANATIONS, expected_of_submitter, missing_notice, why_tests_wait
 from reviews.timeline import get_timeline
+from reviews.trust import NotPossible, allow_tests, trust
 
 BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
@@ -117,4 +118,32 @@ def refresh_review(request: HttpRequest, pk: int) -> HttpResponse:
     review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
     request_refresh([review], user.as_person())
     messages.success(request, "Launchpad is being asked. Reload the page in a few seconds.")
+    return redirect(review)
+
+
+@review_button
+def allow_review_tests(request: HttpRequest, pk: int) -> HttpResponse:
+    """Test this revision once: the one that the page showed, and no newer one."""
+    user = require_reviewer(request)
+    review = get_object_or_404(Review.objects.visible_to(request.user), pk=pk)
+    try:
+        allow_tests(review.pk, request.POST.get("revision", ""), actor=user.as_person())
+    except NotPossible as reason:
+        messages.error(request, str(reason))
+    else:
+        review.refresh_from_db()
+        messages.success(request, f"This revision may be tested. {why_tests_wait(review, timezone.now())}".strip())
+    return redirect(review)
+
+
+@review_button
+def trust_submitter(request: HttpRequest, pk: int) -> HttpResponse:
+    """Trust the submitter from now on."""
+    user = require_reviewer(request)
+    review = get_object_or_404(Review.objects.visible_to(request.user).select_related("owner"), pk=pk)
+    try:
+        trust(review.owner, actor=user.as_person())
+        messages.success(request, f"{review.owner} is trusted from now on.")
+    except NotPossible as reason:
+        messages.error(request, str(reason))
     return redirect(review)
