@@ -59,6 +59,7 @@ SOURCES: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 BROWSERS = ("firefox", "chrome")  # substrates of the second team
 CREDENTIALS = "lp-creds"
+REQUESTS_PER_MINUTE = 1200  # to a Launchpad of one's own; all of it is known and told within the first minutes
 PORTS = (8085, 8086, 8087)  # of the Launchpad, the Jenkins, the second Jenkins
 TIMEOUT = 40  # seconds until a build of the sandbox, which takes ten, counts as lost
 
@@ -87,6 +88,7 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
         "VAR_DIR": str(folder),
         "LAUNCHPAD_SERVICE_ROOT": f"http://127.0.0.1:{launchpad}/",
         "LAUNCHPAD_CREDENTIALS_FILE": os.environ.get("LAUNCHPAD_CREDENTIALS_FILE") or str(folder / CREDENTIALS),
+        "LAUNCHPAD_REQUESTS_PER_MINUTE": os.environ.get("LAUNCHPAD_REQUESTS_PER_MINUTE") or str(REQUESTS_PER_MINUTE),
         "JENKINS_JOB_URL": f"http://127.0.0.1:{jenkins}/job/charm-test",
         "JENKINS_TOKEN": TOKEN,
         "TESTING_TIMEOUT": os.environ.get("TESTING_TIMEOUT") or str(TIMEOUT),

@@ -89,6 +89,13 @@ def test_the_ports_of_the_last_start_are_used_again(tmp_path):
     assert json.loads((tmp_path / "sandbox" / "ports.json").read_text()) == [int(port) for port in first.split()]
 
 
+def test_the_sandboxs_launchpad_is_asked_as_often_as_is_useful(tmp_path, monkeypatch):
+    monkeypatch.delenv("LAUNCHPAD_REQUESTS_PER_MINUTE", raising=False)
+    assert environment(tmp_path, 8000)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "1200"
+    monkeypatch.setenv("LAUNCHPAD_REQUESTS_PER_MINUTE", "7")
+    assert environment(tmp_path, 8000)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "7"
+
+
 def test_ports_of_before_there_was_a_second_jenkins_are_kept(tmp_path):
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "ports.json").write_text("[18085, 18086]")
