@@ -90,7 +90,8 @@ def marks_of(kept: list[list[Any]]) -> Marks:
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
-    "conflicts", "tests_wait_for", "verdict", "marks", "kind", "target", "lines_added", "lines_removed",
+    "conflicts", "conflicts_since", "tests_wait_for", "verdict", "marks", "kind", "target", "lines_added",
+    "lines_removed",
 )  # fmt: skip
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
@@ -125,11 +126,12 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since, conflicts, waits_for, verdict, kept_marks, kind, target, added, removed,
+        source_active, missing_since, conflicts, conflicts_since, waits_for, verdict, kept_marks, kind, target, added,
+        removed,
     ) in values:  # fmt: skip
         title = shorten(title, MAX_TITLE) or "(no title)"
         who = submitter(username, display_name, people_path)
-        noted = notes(source_active, missing_since, conflicts, waits_for)
+        noted = notes(source_active, missing_since, conflicts, conflicts_since, waits_for)
         marks = marks_of(kept_marks)
         tests = square_cell(square, verdict, marks, waits_for)
         html = ROW_HTML.format(
@@ -176,7 +178,11 @@ def change(kind: str, target: str, added: int | None, removed: int | None) -> Sa
 
 
 def notes(
-    source_active: bool | None, missing_since: datetime | None, conflicts: bool | None, waits_for: str
+    source_active: bool | None,
+    missing_since: datetime | None,
+    conflicts: bool | None,
+    conflicts_since: datetime | None,
+    waits_for: str,
 ) -> SafeString:
     """What is unusual about a review, in words; empty for nearly all."""
     if source_active is not False and missing_since is None and not conflicts and not waits_for:
@@ -185,7 +191,8 @@ def notes(
     if waits_for == TestsWaitFor.PERMISSION:
         words.append(WAITS_FOR_PERMISSION)
     if conflicts:
-        words.append(WAITS_FOR_CONFLICTS if waits_for == TestsWaitFor.CONFLICTS else CONFLICTS)
+        since = f" since {conflicts_since:%Y-%m-%d}" if conflicts_since else ""
+        words.append((WAITS_FOR_CONFLICTS if waits_for == TestsWaitFor.CONFLICTS else CONFLICTS) + since)
     return format_html_join("", ' <span class="note">{}</span>', ((word,) for word in words))
 
 

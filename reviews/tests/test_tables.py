@@ -1,5 +1,7 @@
 """Rows and headings of the tables of reviews."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.http import QueryDict
 from django.utils import timezone
@@ -93,15 +95,16 @@ def test_whom_launchpad_hides_has_no_link(client):
 @pytest.mark.parametrize(
     ("conflicts", "waits_for", "words"),
     [
-        (True, "conflicts", ["tests wait: conflicts with its target"]),
-        (True, "permission", ["tests wait for permission", "conflicts with its target"]),
+        (True, "conflicts", ["tests wait: conflicts with its target since 2026-11-02"]),
+        (True, "permission", ["tests wait for permission", "conflicts with its target since 2026-11-02"]),
         (False, "permission", ["tests wait for permission"]),
         (False, "", []),
         (None, "", []),
     ],
 )
 def test_why_tests_wait_and_conflicts_stand_in_the_row(client, conflicts, waits_for, words):
-    make_review(conflicts=conflicts, tests_wait_for=waits_for)
+    since = datetime(2026, 11, 2, 9, tzinfo=UTC) if conflicts else None
+    make_review(conflicts=conflicts, tests_wait_for=waits_for, conflicts_since=since)
     assert get_row(client)["notes"] == "".join(f' <span class="note">{word}</span>' for word in words)
 
 
