@@ -13,7 +13,8 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import Field, Model, TextField
+from django.db.models.functions import Cast
 from encrypted_fields.fields import EncryptedCharField
 
 ENTER_AGAIN = "can't be decrypted, as the key it was encrypted with is gone: enter it again"
@@ -84,3 +85,14 @@ class SecretField(EncryptedCharField):
 
     def clean(self, value: Any, model_instance: Model | None) -> Any:
         return value if isinstance(value, Undecryptable) else Field.clean(self, value, model_instance)
+
+
+def encrypt_anew(model: type[Model], name: str) -> int:
+    """Encrypt with SECRET_KEY what was encrypted with one of SECRET_KEY_FALLBACKS, or not at all. Returns how many."""
+    count = 0
+    stored = model._default_manager.annotate(stored=Cast(name, TextField())).exclude(**{name: None})
+    for row in stored:
+        secret = getattr(row, name)
+        if secret and not is_of_newest_key(row.stored):
+            count += model._default_manager.filter(pk=row.pk, **{f"{name}__isnull": False}).update(**{name: secret})
+    return count

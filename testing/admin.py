@@ -6,9 +6,8 @@ from collections import Counter
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -34,7 +33,8 @@ from core.admin import (
 from core.text import counted, shorten
 from reviews.history import record
 from reviews.models import Event, Review, Source
-from testing.models import Substrate, TestRun
+from testing.forms import JobForm, PlanRowForm, ServerForm
+from testing.models import Job, PlanRow, Server, Substrate, TestRun
 from testing.removal import REMOVAL_SECONDS, SourceIsOn, items_of, remove_items
 from testing.runs import NotAllowed, cancel_run, launch_default_runs, launch_runs, retrigger
 from testing.sweep.outcomes import recover
@@ -66,19 +66,19 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
     """Test runs, with their attempts, single tests and history: retrigger, cancel, recover results."""
 
     list_display = [
-        "id", "status", "shown_attempt", "age", "substrate", "shown_review", "last_error", "console", "next_attempt",
-        "requested_by",
+        "id", "status", "shown_attempt", "age", "substrate", "job", "shown_review", "last_error", "console",
+        "next_attempt", "requested_by",
     ]  # fmt: skip
-    list_filter = ["status", "substrate", ("review__source", SetRelationFilter), "created_at", RequesterFilter]
+    list_filter = ["status", "substrate", "job", ("review__source", SetRelationFilter), "created_at", RequesterFilter]
     search_fields = ["review__title"]
     search_help_text = "Number of the run, or title of the item."
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
-    list_select_related = ["review", "substrate", "requested_by"]
+    list_select_related = ["review", "substrate", "job", "requested_by"]
     actions = ["retrigger_runs", "cancel_runs", "recover_results"]
     fields = [
-        "review", "substrate", "status", "attempt", "refusals", "revision", "requested_by", "console", "result",
-        "error", "created_at", "next_attempt_at", "sent_at", "started_at", "finished_at", "posted_at",
+        "review", "substrate", "job", "counts", "status", "attempt", "refusals", "revision", "requested_by", "console",
+        "result", "error", "created_at", "next_attempt_at", "sent_at", "started_at", "finished_at", "posted_at",
     ]  # fmt: skip
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
@@ -101,7 +101,7 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
 
     @admin.display(description="attempt", ordering="attempt")
     def shown_attempt(self, run: TestRun) -> str:
-        return f"{run.attempt} of {settings.TESTING_MAX_ATTEMPTS}"
+        return f"{run.attempt} of {run.most_attempts}"
 
     @admin.display(description="age", ordering="created_at")
     def age(self, run: TestRun) -> Any:
@@ -323,3 +323,88 @@ class SubstrateAdmin(KeptWhileUsed, QueueModelAdmin):
     used_by, used_words = "test_runs", "items were tested on it"
     list_display = ["name", "active", "default", "order"]
     list_editable = ["active", "default", "order"]
+
+
+@admin.register(Server)
+class ServerAdmin(KeptWhileUsed, QueueModelAdmin):
+    """Servers: a Jenkins each, besides the one that the environment names."""
+
+    used_by, used_words = "jobs", "jobs are on it"
+    secret_fields = ["api_token"]
+    form = ServerForm
+    list_display = ["name", "url", "user", "active", "since", "shown_problem"]
+    list_filter = ["active"]
+    search_fields = ["name", "url"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees no field of a secret."""
+        fields = ["name", "url", "user", "active"]
+        return [*fields, *ServerForm.WRITTEN] if self.has_change_permission(request, obj) else fields
+
+    @admin.display(description="does not answer since", ordering="failing_since")
+    def since(self, server: Server) -> Any:
+        return age_cell(server.failing_since)
+
+    @admin.display(description="problem")
+    def shown_problem(self, server: Server) -> str:
+        return shorten(server.problem, 80)
+
+    def save_model(self, request: HttpRequest, obj: Server, form: Any, change: bool) -> None:
+        obj.failing_since, obj.paused_until, obj.problem = None, None, ""  # it is asked again at once
+        super().save_model(request, obj, form, change)
+        for words in form.warnings:
+            messages.warning(request, words)
+
+
+@admin.register(Job)
+class JobAdmin(KeptWhileUsed, QueueModelAdmin):
+    """Jobs: where on a server builds are asked for, and with which parameters."""
+
+    used_by, used_words = "test_runs", "runs were sent to it"
+    secret_fields = ["token"]
+    form = JobForm
+    list_display = ["name", "server", "path", "used_for"]
+    list_filter = ["server"]
+    list_select_related = ["server"]
+    search_fields = ["name", "path"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees no field of a secret."""
+        fields = ["name", "server", "path", "parameters"]
+        return [*fields, *JobForm.WRITTEN] if self.has_change_permission(request, obj) else fields
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        jobs: Any = super().get_queryset(request)
+        return jobs.annotate(rows=Count("plan_rows"))
+
+    @admin.display(description="rows of the test plan", ordering="rows")
+    def used_for(self, job: Any) -> int:
+        return int(job.rows)
+
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        for words in form.warnings:
+            messages.warning(request, words)
+
+
+@admin.register(PlanRow)
+class PlanRowAdmin(QueueModelAdmin):
+    """The test plan: which job tests items of a source on a substrate."""
+
+    form = PlanRowForm
+    list_display = ["shown_source", "shown_substrate", "shown_job", "default", "counts", "timeout", "attempts"]
+    list_display_links = ["shown_source", "shown_substrate"]
+    list_filter = ["source", "substrate", "job"]
+    list_select_related = ["source", "substrate", "job"]
+
+    @admin.display(description="source", ordering="source")
+    def shown_source(self, row: PlanRow) -> str:
+        return str(row.source or "every source")
+
+    @admin.display(description="substrate", ordering="substrate")
+    def shown_substrate(self, row: PlanRow) -> str:
+        return str(row.substrate or "every substrate")
+
+    @admin.display(description="job", ordering="job")
+    def shown_job(self, row: PlanRow) -> str:
+        return str(row.job or "of the environment")

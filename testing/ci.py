@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -72,6 +72,16 @@ class JobAccess:
     api_token: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     problem: str = ""  # why it can't be used at all, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is wrong with a job or server and what to do, and what is only worth knowing."""
+
+    problems: list[str]
+    notes: list[str] = field(default_factory=list)
+    paste: str = ""  # lines to paste into the job, so that it declares what it has to
+    reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +258,14 @@ class CIBackend(ABC):
         The engine may call itself by another scheme, host, port or prefix than we do: the path below the job counts.
         Only such a build is ever asked about, read or stopped. Asks nobody and raises nothing.
         """
+
+    def diagnose(self, extra: Iterable[str] = ()) -> Diagnosis:
+        """What is wrong with the job, in words: one request. ``extra``: its own parameters, to be declared as well."""
+        return Diagnosis([])
+
+    def diagnose_server(self) -> Diagnosis:
+        """Whether the server can be reached and lets us in, in words: one request."""
+        return Diagnosis([])
 
     def is_part_of_build(self, url: str) -> bool:
         """Whether the URL lies below the configured job but is only a part of a build of it, as a matrix job's cell.

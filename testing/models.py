@@ -100,7 +100,7 @@ class PlanRow(models.Model):
         help_text="Empty: every source.",
     )
     substrate = models.ForeignKey(
-        Substrate, null=True, blank=True, on_delete=models.CASCADE, related_name="plan_rows",
+        Substrate, null=True, blank=True, on_delete=models.PROTECT, related_name="plan_rows",
         help_text="Empty: every substrate.",
     )  # fmt: skip
     job = models.ForeignKey(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from testing.models import Job, PlanRow, Substrate
 
+MAX_TIMEOUT = 7 * 24 * 3600  # seconds: the longest timeout of a row
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:

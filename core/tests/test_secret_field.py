@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from core.secret_field import Undecryptable
+from reviewqueue.operations.pruning import prune
 from reviews.models import Source
 
 pytestmark = pytest.mark.django_db
@@ -53,3 +54,10 @@ def test_an_empty_secret_is_null(source):
     source.save()
     assert stored(source) is None
     assert Source.objects.get(pk=source.pk).webhook_secret == ""
+
+
+def test_the_nightly_pruning_encrypts_with_the_newest_key(source, settings):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEW_KEY, [OLD_KEY]
+    prune(days=365)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert Source.objects.get(pk=source.pk).webhook_secret == "hunter2-hunter2"

@@ -7,7 +7,7 @@ asked but below the configured Jenkins, and every answer is bounded in bytes and
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TypeVar
 
 from django.conf import settings
@@ -24,6 +24,7 @@ from testing.ci import (
     Change,
     CIBackend,
     ConfigurationError,
+    Diagnosis,
     JobAccess,
     Results,
     TemporaryError,
@@ -55,16 +56,6 @@ REFUSALS: dict[int, str] = {
     405: "Jenkins wants a POST (405): {token} is not the job's token. Set it as the job has it.",
     409: "The job is disabled in Jenkins (409). Enable it.",
 }
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What is wrong with the job and what to do, and what is only worth knowing."""
-
-    problems: list[str]
-    notes: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)  # names of parameters that the job does not declare
-    reachable: bool = True
 
 
 class Jenkins(CIBackend):
@@ -301,7 +292,23 @@ class Jenkins(CIBackend):
             )
         elif job.url and job.url.rstrip("/") != self.job.url:
             notes.append(f"Jenkins calls the job {job.url}: its builds report that address, and are read at ours")
-        return Diagnosis(problems, notes, missing)
+        return Diagnosis(problems, notes, declaration(missing))
+
+    def diagnose_server(self) -> Diagnosis:
+        try:
+            answer = self._send("GET", self.job.root + "api/json", params={"tree": "mode"})
+        except TemporaryError as error:
+            return Diagnosis(
+                [f"{error} Check {self.server_address}, the network and that Jenkins runs."], reachable=False
+            )
+        if answer.status in (401, 403):
+            return Diagnosis([f"{self.name} does not let us in ({answer.status}). Check the user and the API token."])
+        if answer.status != 200:
+            words = f"{self.name} answered {answer.status}. Check {self.server_address} and its own log."
+            return Diagnosis([words], reachable=answer.status < 500)
+        if read_answer(Answer, answer.body) is None:
+            return Diagnosis([f"What answers at {self.server_address} is not a Jenkins: it does not answer with JSON."])
+        return Diagnosis([])
 
     def _read(
         self, model: type[AnswerType], url: str, tree: str = "", limit: int = LARGEST_ANSWER
@@ -334,6 +341,18 @@ class Jenkins(CIBackend):
             raise TemporaryError(words, may_have_happened=error.sent) from None
         except HttpError as error:
             raise TemporaryError(f"{self.name} can't be reached: {error}", may_have_happened=error.sent) from None
+
+
+def declaration(names: list[str]) -> str:
+    """What to paste into a job that does not declare these parameters; empty when it declares all."""
+    if not names:
+        return ""
+    lines = "".join(f"\n    string(name: '{name}', defaultValue: '', trim: true)" for name in names)
+    return (
+        f"In a Jenkinsfile:\nparameters {{{lines}\n}}\n\n"
+        "In a freestyle job: tick “This project is parameterized”, and add a “String Parameter” with an empty default "
+        f"for each of {', '.join(names)}."
+    )
 
 
 class AnswerTooLarge(TemporaryError):

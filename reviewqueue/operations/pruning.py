@@ -16,16 +16,19 @@ import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, Max, Model, OuterRef, QuerySet
 from django.utils import timezone
 
+from core.secret_field import encrypt_anew
 from integrations.models import ImportReport, WebhookDelivery
 from reviewqueue.operations.models import Heartbeat
-from reviews.models import PRUNED_TEXT, Comment, Event, QueueSample, Review
-from testing.models import Attempt, TestResult, TestRun
+from reviews.models import PRUNED_TEXT, Comment, Event, QueueSample, Review, Source
+from testing.models import Attempt, Job, Server, TestResult, TestRun
 
 logger = structlog.get_logger(__name__)
 
+# What is encrypted anew each night, so that an old key can be taken out of SECRET_KEY_FALLBACKS the day after.
+SECRETS: tuple[tuple[type[Model], str], ...] = ((Server, "api_token"), (Job, "token"), (Source, "webhook_secret"))
 BATCH_SIZE = 1000  # rows of one transaction
 KEPT_EVENTS = (Event.Kind.IMPORTED, Event.Kind.STATE)  # the statistics read them
 NIGHTLY_SECONDS = 300.0  # what is left after that is done the next night
@@ -48,6 +51,8 @@ def prune(
         if report:
             report(words, pruned[words])
     if not dry_run:
+        for model, name in SECRETS:
+            encrypt_anew(model, name)
         expire_logins(days)
     return pruned
 

@@ -35,6 +35,7 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
     review = serializers.IntegerField(source="review_id", read_only=True)
     substrate = serializers.CharField(source="substrate.name", read_only=True)
     requested_by = serializers.CharField(source="requested_by.username", default=None, read_only=True, allow_null=True)
+    job = serializers.CharField(source="job.name", default=None, read_only=True, allow_null=True)
     outdated = serializers.BooleanField(read_only=True)
     tests = SingleTestSerializer(source="shown_results", many=True, read_only=True)
 
@@ -43,7 +44,7 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
         fields = [
             "id", "review", "substrate", "status", "attempt", "revision", "outdated", "target_revision", "build_url",
             "result_url", "error", "requested_by", "next_attempt_at", "created_at", "started_at", "finished_at",
-            "posted_at", "tests",
+            "posted_at", "tests", "job", "counts",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -78,6 +79,8 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
                 }
                 for test in getattr(instance, "shown_results", ())
             ],
+            "job": instance.job.name if instance.job else None,
+            "counts": instance.counts,
         }
 
 
@@ -89,7 +92,7 @@ def shown_results(max_tests: int | None = None) -> Prefetch[Any]:
 
 def complete_runs(max_tests: int | None = MAX_TESTS) -> TestRunQuerySet:
     """Runs with all that their JSON shows, newest first. Two queries."""
-    runs: TestRunQuerySet = TestRun.objects.select_related("review", "substrate", "requested_by").newest_first()
+    runs: TestRunQuerySet = TestRun.objects.select_related("review", "substrate", "requested_by", "job").newest_first()
     return runs.prefetch_related(shown_results(max_tests))
 
 

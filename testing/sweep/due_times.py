@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from testing.managers import TestRunQuerySet
 from testing.models import ON_ENGINE, Attempt, Status, TestRun
+from testing.plan import MAX_TIMEOUT
 from testing.sweep.claims import LONGEST_PAUSE, lease
 
 logger = structlog.get_logger(__name__)
@@ -33,7 +34,10 @@ def misdated_runs() -> TestRunQuerySet:
     """Runs that are due later than any rule allows."""
     now = timezone.now()
     sending = Q(status=Status.RETRY, next_attempt_at__gt=now + longest_pause())
-    building = Q(status__in=ON_ENGINE, next_attempt_at__gt=now + longest_build())
+    building = Q(status__in=ON_ENGINE, timeout=None, next_attempt_at__gt=now + longest_build())
+    # A run with a timeout of its own; the plan allows no longer one.
+    longest = timedelta(seconds=MAX_TIMEOUT) + longest_pause()
+    building |= Q(status__in=ON_ENGINE, timeout__isnull=False, next_attempt_at__gt=now + longest)
     collecting = Q(results_due_at__gt=now + longest_pause())
     runs: TestRunQuerySet = TestRun.objects.filter(sending | building | collecting)
     return runs
@@ -53,7 +57,9 @@ def set_back() -> int:
     now = timezone.now()
     runs = misdated_runs()
     count = _set_back(runs.to_send(), now)
-    count += _set_back(runs.on_engine(), now + timedelta(seconds=settings.TESTING_TIMEOUT))
+    for timeout in set(runs.on_engine().order_by().values_list("timeout", flat=True)):
+        due = now + timedelta(seconds=timeout or settings.TESTING_TIMEOUT)
+        count += _set_back(runs.on_engine().filter(timeout=timeout), due)
     count += runs.finished().update(results_due_at=now)
     attempts, latest = misdated_attempts(), now + longest_pause()
     count += attempts.filter(stop_due_at__gt=latest).update(stop_due_at=now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from reviewqueue.operations.health.findings import Finding, Problem, found
 
 Check = Callable[[], Finding]
+MAX_THREADS = 32
 
 
 @dataclass
@@ -37,11 +38,15 @@ class BackgroundChecks:
         self._pool: ThreadPoolExecutor | None = None
         self._answers: dict[str, Answer] = {}
 
-    def run(self, timeout: float, *, fresh: bool = False, version: str = "") -> list[Finding]:
+    def run(
+        self, timeout: float, *, fresh: bool = False, version: str = "", more: Mapping[str, Check] | None = None
+    ) -> list[Finding]:
         """What each check finds; waits at most ``timeout`` seconds in all. A check that takes longer is *not known*,
-        and its answer is there for the next who asks. ``fresh`` and another ``version`` ask again."""
+        and its answer is there for the next who asks. ``fresh`` and another ``version`` ask again. ``more`` checks are
+        those of this time; one with the name of a usual one takes its place."""
         deadline = time.monotonic() + timeout
-        answers = {name: self._ask(name, fresh, version) for name in self.checks}
+        checks = {**self.checks, **(more or {})}
+        answers = {name: self._ask(name, check, fresh, version) for name, check in checks.items()}
         findings = []
         for name, answer in answers.items():
             try:
@@ -50,13 +55,13 @@ class BackgroundChecks:
                 findings.append(Finding(name, facts="No answer yet. Load this page again in a moment.", known=False))
         return findings
 
-    def _ask(self, name: str, fresh: bool, version: str) -> Answer:
+    def _ask(self, name: str, check: Check, fresh: bool, version: str) -> Answer:
         with self._lock:
             answer = self._answers.get(name)
             kept_seconds = 0.0 if fresh else self.kept_seconds
             if answer is None or answer.version != version or not answer.is_fresh(kept_seconds):
-                self._pool = self._pool or ThreadPoolExecutor(2 * len(self.checks), thread_name_prefix="check")
-                answer = Answer(self._pool.submit(_run, name, self.checks[name]), version)
+                self._pool = self._pool or ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="check")
+                answer = Answer(self._pool.submit(_run, name, check), version)
                 self._answers[name] = answer
             return answer
 

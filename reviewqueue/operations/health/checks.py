@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import astuple
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -15,11 +16,14 @@ from reviewqueue.operations.health.launchpad import check_missing_items, check_r
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
 from reviewqueue.operations.health.queue import check_posting, check_runs, check_sources
 from reviewqueue.operations.health.services import (
+    ServerCheck,
     check_broker,
     check_database,
     check_jenkins,
     check_launchpad,
+    check_secrets,
     check_settings,
+    server_checks,
 )
 
 KEPT_SECONDS = 30.0  # that an answer from outside is shown again
@@ -36,6 +40,7 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "reviewers": check_reviewers,
     "missing items": check_missing_items,
     "clocks": check_clocks,
+    "secrets": check_secrets,
 }
 service_checks = BackgroundChecks(
     {"broker": check_broker, "Launchpad": check_launchpad, "Jenkins": check_jenkins}, kept_seconds=KEPT_SECONDS
@@ -54,10 +59,15 @@ def check_all(timeout: float, *, fresh: bool = False) -> list[Finding]:
         except DatabaseError:
             if all(finding.ok for finding in findings if finding.name == "database"):  # else that says it once for all
                 findings.append(found(name, Problem("This check failed: the database does not answer it.")))
-    return findings + service_checks.run(timeout, fresh=fresh, version=_version_of_settings())
+    try:
+        servers = server_checks()
+    except DatabaseError:  # which another line says
+        servers = {}
+    version = _version_of_settings(servers)
+    return findings + service_checks.run(timeout, fresh=fresh, version=version, more=servers)
 
 
-def _version_of_settings() -> str:
+def _version_of_settings(servers: dict[str, Callable[[], Finding]]) -> str:
     """Changes with whatever the outside checks depend on; no secret can be read from it."""
     path = settings.LAUNCHPAD_CREDENTIALS_FILE
     values = [
@@ -65,4 +75,7 @@ def _version_of_settings() -> str:
         settings.JENKINS_TOKEN, settings.JENKINS_USER, settings.JENKINS_API_TOKEN,
         path.stat().st_mtime_ns if path.exists() else 0,
     ]  # fmt: skip
+    for check in servers.values():
+        if isinstance(check, ServerCheck):
+            values += [(*astuple(access), parameters) for access, parameters in check.jobs]
     return hashlib.sha256(repr(values).encode()).hexdigest()

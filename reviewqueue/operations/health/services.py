@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from core.concurrency import ask_all
+from core.secret_field import ENTER_AGAIN, Undecryptable
+from core.text import utc
 from integrations.jenkins.backend import Jenkins
 from integrations.launchpad.client import get_launchpad
 from integrations.launchpad.errors import ConfigurationError, LaunchpadError
 from reviewqueue.celery import app
 from reviewqueue.operations.checks import check_settings as run_settings_checks
 from reviewqueue.operations.health.findings import Finding, Problem, found
+from reviews.models import Source
+from testing.ci import CIError, Diagnosis, JobAccess
+from testing.engines import Engines, access_of
+from testing.models import Job, Server
 
 BROKER_TIMEOUT_SECONDS = 3
+JOBS_AT_ONCE = 8  # requests to a server
 
 
 def check_settings() -> Finding:
@@ -75,9 +87,71 @@ def check_launchpad() -> Finding:
 
 
 def check_jenkins() -> Finding:
-    """Whether it is configured, can be reached, accepts builds, and has a job that calls back."""
+    """Whether the environment's job is configured, can be reached, accepts builds, and calls back."""
     jenkins = Jenkins()
     diagnosis = jenkins.diagnose()
     problems = [Problem(words) for words in diagnosis.problems]
-    facts = ". ".join([f"{jenkins.job_url()}, all required parameters declared", *diagnosis.notes])
+    facts = ". ".join([f"{jenkins.job_url()}, all parameters declared", *diagnosis.notes])
     return found("Jenkins", *problems, facts="" if problems else facts)
+
+
+@dataclass(frozen=True)
+class ServerCheck:
+    """The same of the jobs of a server that staff entered. It holds all that it needs: it runs in a thread."""
+
+    name: str
+    jobs: tuple[tuple[JobAccess, tuple[str, ...]], ...]  # with the names of their own parameters
+    failing_since: datetime | None
+
+    def __call__(self) -> Finding:
+        problems, facts = [], []
+        answers = ask_all(self.jobs, diagnose_job, at_once=JOBS_AT_ONCE, problem=CIError)
+        for (access, _), diagnosis in answers:
+            if isinstance(diagnosis, CIError):
+                problems.append(Problem(f"{access.job}: {diagnosis}"))
+                continue
+            problems += [Problem(f"{access.job}: {words}") for words in diagnosis.problems]
+            facts.append(". ".join([f"{access.job}: all parameters declared", *diagnosis.notes]))
+        if problems and self.failing_since:
+            problems.append(Problem(f"It has not answered builds since {utc(self.failing_since)}; its runs wait."))
+        return found(self.name, *problems, facts="" if problems else "; ".join(facts))
+
+
+def diagnose_job(job: tuple[JobAccess, tuple[str, ...]]) -> Diagnosis:
+    """What is wrong with a job that staff entered; touches no row."""
+    access, parameters = job
+    return Jenkins(access).diagnose(parameters)
+
+
+def no_jenkins_needed() -> Finding:
+    """What is said of the environment's Jenkins where there is none, and the test plan has jobs."""
+    return found("Jenkins", facts="none in the environment; the servers that staff entered are used")
+
+
+def server_checks() -> dict[str, Callable[[], Finding]]:
+    """A check for each active server with jobs. One query."""
+    engines = Engines()
+    checks: dict[str, Callable[[], Finding]] = {}
+    if engines.jobs and not settings.JENKINS_JOB_URL:
+        checks["Jenkins"] = no_jenkins_needed
+    for server in engines.servers.values():
+        if server.active:
+            name = f"server {server.name}"
+            jobs = tuple((access_of(job), tuple(job.parameters)) for job in engines.jobs_of(server))
+            checks[name] = ServerCheck(name, jobs, server.failing_since)
+    return checks
+
+
+def check_secrets() -> Finding:
+    """Secrets that can't be decrypted any more, as a key was lost."""
+    problems = [
+        Problem(f"The {words} {row} {ENTER_AGAIN}.", "Or bring the key back in SECRET_KEY_FALLBACKS.")
+        for rows, name, words in (
+            (Server.objects.all(), "api_token", "API token of the server"),
+            (Job.objects.all(), "token", "token of the job"),
+            (Source.objects.all(), "webhook_secret", "webhook secret of the source"),
+        )
+        for row in rows
+        if isinstance(getattr(row, name), Undecryptable)
+    ]
+    return found("secrets", *problems)

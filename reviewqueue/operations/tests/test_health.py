@@ -16,12 +16,13 @@ from accounts.models import Person, User
 from integrations.launchpad.importing import import_source
 from integrations.models import ImportReport, VerdictPost
 from integrations.sandbox.serving import Fault
-from reviewqueue.operations.health import service_checks
+from reviewqueue.operations.health import check_all, service_checks
+from reviewqueue.operations.health.services import check_secrets
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
 from reviewqueue.operations.probes import DatabaseProbe, readiness
 from reviews.models import Review, Source
-from testing.models import Substrate, TestRun
+from testing.models import Job, Server, Substrate, TestRun
 
 
 @pytest.fixture(autouse=True)
@@ -239,7 +240,7 @@ def test_verdicts_that_could_not_be_posted(client, staff, well, settings):
 def test_health_costs_the_same_however_much_there_is(client, staff, well, django_assert_max_num_queries):
     ImportReport.objects.create(source=Source.objects.get(name="charms"), finished_at=timezone.now(), ok=True)
     page(client)
-    with django_assert_max_num_queries(30) as few:
+    with django_assert_max_num_queries(34) as few:  # four read servers, jobs and secrets
         client.get("/admin/health/")
     for number in range(20):
         source = Source.objects.create(name=f"more-{number}", kind="project", target=f"more-{number}")
@@ -331,3 +332,17 @@ def test_probes_over_http_with_many_at_once(live_server):
     [thread.join() for thread in threads]
     assert answers == [200] * 8
     assert json.loads(requests.get(live_server.url + "/readyz/", timeout=120).text)["ready"] is True
+
+
+def test_each_server_has_a_line_of_its_own(admin_client, jenkins, settings):
+    down = Server.objects.create(name="lab", url="http://127.0.0.1:1/", user="queue", api_token="t")
+    Job.objects.create(name="arm", server=down, path="job/arm")
+    names = {finding.name: finding for finding in check_all(20, fresh=True)}
+    assert "the connection was refused" in str(names["server lab"].problems[0])
+
+
+def test_a_secret_that_can_not_be_decrypted_is_said(db, settings):
+    server = Server.objects.create(name="lab", url="http://127.0.0.1:1/", user="queue", api_token="t")
+    settings.SECRET_KEY = "another-key-than-the-one-before-" + "z" * 40
+    [problem] = check_secrets().problems
+    assert str(problem).startswith(f"The API token of the server {server} can't be decrypted")
