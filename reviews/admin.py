@@ -186,6 +186,22 @@ class ReviewAdmin(ReadOnly, QueueModelAdmin):
         report(request, f"{len(locked)} released", skipped)
 
 
+class TeamNames(forms.CharField):
+    """Names of teams, with spaces or commas between; addresses on Launchpad may be pasted. Its value is a list."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return " ".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def clean(self, value: Any) -> list[str]:
+        names = [_PATHS.sub("", name).lstrip("~") for name in super().clean(value).replace(",", " ").split()]
+        if wrong := [name for name in names if not re.fullmatch(_NAME, name)]:
+            raise ValidationError(f"“{shorten(wrong[0], 40)}” is no name of a team, as charmers.")
+        return list(dict.fromkeys(names))
+
+
 class SourceForm(forms.ModelForm):
     """A source whose target has the form of its kind. The webhook secret is written here and never shown again."""
 
@@ -204,21 +220,34 @@ class SourceForm(forms.ModelForm):
         error_messages={"invalid": 'Write a list of tags, as ["not-a-charm"].'},
     )  # fmt: skip
 
+    reviewer_teams = TeamNames(
+        required=False,
+        help_text="Names of teams on Launchpad that review it, spaces between; empty: REVIEWER_TEAMS.",
+    )
+    trusted_teams = TeamNames(
+        required=False, help_text="Names of teams on Launchpad whose members' code is tested without asking."
+    )
+
     class Meta:
         model = Source
         fields = [
             "name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
-            "webhook_secret",
+            "webhook_secret", "starts_tests", "reviewer_teams", "trusted_teams",
         ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["starts_tests"].required = False
         self.secret_before = self.instance.webhook_secret
         self.initial.pop("webhook_secret", None)
 
     def clean_target(self) -> str:
         """Launchpad addresses may be pasted."""
         return _PATHS.sub("", self.cleaned_data["target"].strip()).strip("/")
+
+    def clean_starts_tests(self) -> str:
+        """Left out, it stays as it is; a new source asks."""
+        return self.cleaned_data["starts_tests"] or self.instance.starts_tests
 
     def clean_excluded_tags(self) -> list[str]:
         tags = self.cleaned_data["excluded_tags"] or []
@@ -269,7 +298,7 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
-                "build_url"]  # fmt: skip
+                "build_url", "starts_tests", "trusted_teams", "reviewer_teams"]  # fmt: skip
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]
         secret = obj.webhook_secret if obj else ""

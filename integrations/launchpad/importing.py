@@ -18,7 +18,7 @@ from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.entries import ListedItem, Proposal, Task, get_state, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
 from integrations.launchpad.resolve import Item, resolve_items
-from integrations.launchpad.reviewers import sync_reviewers
+from integrations.launchpad.reviewers import sync_teams
 from integrations.launchpad.sources import READERS
 from integrations.models import ImportReport
 from reviews.ingest import ingest, ingest_new, is_believable, takes_private
@@ -207,7 +207,7 @@ def import_source(
         launchpad = get_launchpad()
         requests_before = launchpad.requests
         if not dry_run:
-            sync_reviewers(launchpad)
+            sync_teams(launchpad)
         since = None if include_closed else run.get_start()
         reader = READERS[source.kind](
             launchpad, source, include_closed=include_closed, since=since, skipped=run.part_failed

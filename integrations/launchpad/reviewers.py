@@ -1,4 +1,4 @@
-"""Who is a reviewer: the participants of the reviewer teams."""
+"""Who is in which team: the reviewer teams, and the teams that sources trust."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Person
+from accounts.models import Person, TeamMembership
 from core.text import utc
 from integrations.launchpad.client import Launchpad
 from integrations.launchpad.entries import PersonEntry, parse
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible, TemporaryError
 from integrations.models import TeamSync
 from reviews.facts import PersonFacts
+from reviews.models import Review, Source
 from reviews.people import upsert_people
+from reviews.starting import update_starting
 
 logger = structlog.get_logger(__name__)
 
@@ -31,38 +33,75 @@ USERNAME = re.compile(r"[a-z0-9][a-z0-9+.\-]*")  # what a name on Launchpad look
 SYNC_FIELDS = ("tried_at", "synced_at", "problem", "failing_since")
 
 
-def sync_reviewers(launchpad: Launchpad) -> None:
-    """Make the participants of the reviewer teams reviewers, and nobody else (docs/specification.md, section 6).
+def reviewer_teams() -> list[str]:
+    """Names of all reviewer teams: ``REVIEWER_TEAMS``, and those that active sources name. One query."""
+    return named_teams()[0]
 
-    At most once an hour, one request a team. While one of the teams can't be read, nobody loses the role; but who is in
-    a team that Launchpad has not shown for a week is a reviewer no more, unless another team says so.
+
+def named_teams() -> tuple[list[str], list[str]]:
+    """Names of all reviewer teams, and of these and the trusted teams of active sources. One query."""
+    named = list(Source.objects.active().values_list("reviewer_teams", "trusted_teams"))
+    reviewing = list(dict.fromkeys([*settings.REVIEWER_TEAMS, *(team for teams, _ in named for team in teams)]))
+    return reviewing, list(dict.fromkeys([*reviewing, *(team for _, teams in named for team in teams)]))
+
+
+def sync_teams(launchpad: Launchpad) -> None:
+    """Keep who is in the reviewer teams and in the trusted teams (docs/specification.md, sections 5 and 6).
+
+    At most once an hour, one request a team. A team that can't be read keeps its members; but who is in one that
+    Launchpad has not shown for a week is in it no more. Who is in a reviewer team is a reviewer, and nobody else.
     """
     now = timezone.now()
-    teams: list[str] = settings.REVIEWER_TEAMS
+    reviewing, teams = named_teams()
     syncs = {sync.team: sync for sync in TeamSync.objects.all()}
     if set(syncs) == set(teams) and not any(_is_due(sync, now) for sync in syncs.values()):
         return
-    people: dict[str, PersonFacts] = {}
-    may_lose_role = True
+    members: dict[str, dict[str, PersonFacts]] = {}  # of the teams that were read, or are gone
     for team in teams:
         sync = syncs.get(team) or TeamSync(team=team)
         sync.tried_at = now
         try:
-            people |= _read_participants(launchpad, team)
+            members[team] = _read_participants(launchpad, team)
             sync.synced_at, sync.problem, sync.failing_since = now, "", None
         except LaunchpadError as problem:
-            logger.warning("reviewer team not read", team=team, reason=str(problem))
+            logger.warning("team not read", team=team, reason=str(problem))
             sync.problem, sync.failing_since = str(problem), sync.failing_since or now
-            is_gone = isinstance(problem, NotAccessible) and sync.failing_since <= now - GRACE
-            may_lose_role = may_lose_role and is_gone
+            if isinstance(problem, NotAccessible) and sync.failing_since <= now - GRACE:
+                members[team] = {}
         # Another import may do the same at this moment.
         TeamSync.objects.update_or_create(team=team, defaults={name: getattr(sync, name) for name in SYNC_FIELDS})
     TeamSync.objects.exclude(team__in=teams).delete()
-    upsert_people(people.values(), now)
+    people = upsert_people((facts for found in members.values() for facts in found.values()), now)
+    read = {team: {people[name].pk for name in found} for team, found in members.items()}
     with transaction.atomic():
-        if may_lose_role:
-            Person.objects.filter(is_reviewer=True).exclude(username__in=people).update(is_reviewer=False)
-        Person.objects.filter(is_reviewer=False, username__in=people).update(is_reviewer=True)
+        if changed := _keep_members(reviewing, teams, read):
+            theirs = Review.objects.filter(owner__in=changed)
+            update_starting(theirs, note="Members of teams on Launchpad have changed.")
+
+
+def _keep_members(reviewing: list[str], teams: list[str], read: dict[str, set[int]]) -> set[int]:
+    """Keep the members of the teams that were read, and who is a reviewer. Returns the ids of the people concerned.
+
+    Nobody loses the role of a reviewer while the members of one of the reviewer teams have never been kept.
+    """
+    before = set(TeamMembership.objects.order_by().values_list("team", "person_id"))
+    after = {(team, person) for team, person in before if team in teams and team not in read}
+    after |= {(team, person) for team, people in read.items() for person in people}
+    left, came = before - after, after - before
+    for team in {team for team, _ in left}:
+        gone = [person for of, person in left if of == team]
+        TeamMembership.objects.filter(team=team, person__in=gone).delete()
+    new = [TeamMembership(team=team, person_id=person) for team, person in sorted(came)]
+    TeamMembership.objects.bulk_create(new, ignore_conflicts=True)
+    reviewers = set(Person.objects.filter(is_reviewer=True).order_by().values_list("pk", flat=True))
+    members = {person for team, person in after if team in reviewing}
+    known = set(read) | {team for team, _ in before}
+    lost = reviewers - members if set(reviewing) <= known else set()
+    if members - reviewers:
+        Person.objects.filter(pk__in=members - reviewers).update(is_reviewer=True)
+    if lost:
+        Person.objects.filter(pk__in=lost).update(is_reviewer=False)
+    return {person for _, person in left | came} | (members - reviewers) | lost
 
 
 def _is_due(sync: TeamSync, now: datetime) -> bool:
@@ -88,10 +127,10 @@ def _read_participants(launchpad: Launchpad, team: str) -> dict[str, PersonFacts
 
 
 def team_problems() -> list[str]:
-    """What is wrong with the reviewer teams, a sentence each that names the team; for Health and ``check_queue``."""
-    failing = TeamSync.objects.filter(team__in=settings.REVIEWER_TEAMS).exclude(problem="")
+    """What is wrong with the teams, a sentence each that names the team; for Health and ``check_queue``."""
+    failing = TeamSync.objects.exclude(problem="")
     return [
         f"The team {sync.team} could not be read since {utc(sync.failing_since or sync.tried_at or timezone.now())}: "
-        f"{sync.problem} Nobody loses the role within {GRACE.days} days."
+        f"{sync.problem} Its members stay what they are within {GRACE.days} days."
         for sync in failing.order_by("team")
     ]

@@ -91,3 +91,21 @@ def test_a_review_says_why_it_is_abandoned_and_since_when_it_is_missing(client, 
     page = client.get(f"/admin/reviews/review/{item.pk}/change/").content.decode()
     assert "Gone from Launchpad." in page
     assert "Missing looks" in page
+
+
+def test_whose_code_runs_is_chosen_in_the_admin(client, staff):
+    source = Source.objects.create(name="team", kind="project", target="team")
+    data = {
+        "name": "team", "kind": "project", "target": "team", "active": "on", "comments": "default",
+        "private_items": "no", "excluded_tags": "[]", "starts_tests": "trusted",
+        "trusted_teams": "~insiders, https://launchpad.net/~friends", "reviewer_teams": "",
+    }  # fmt: skip
+    client.post(f"/admin/reviews/source/{source.pk}/change/", data)
+    source.refresh_from_db()
+    assert (source.starts_tests, source.trusted_teams) == ("trusted", ["insiders", "friends"])
+
+
+def test_what_is_no_name_of_a_team_is_refused_at_the_field(client, staff):
+    source = Source.objects.create(name="team", kind="project", target="team")
+    page = client.post(f"/admin/reviews/source/{source.pk}/change/", {"trusted_teams": "../people"}).content.decode()
+    assert "is no name of a team" in page

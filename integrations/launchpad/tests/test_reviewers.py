@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.models import Person
+from accounts.models import Person, TeamMembership
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.reviewers import GRACE, team_problems
 from integrations.models import TeamSync
+from reviews.models import Source
+from reviews.starting import is_trusted
 
 
 def reviewers():
@@ -112,3 +114,28 @@ def test_a_time_in_the_future_does_not_put_the_reading_off(launchpad, project, s
     launchpad.collection("~charmers/participants", [member("ann")])
     import_source(project())
     assert reviewers() == {"ann"}
+
+
+def test_members_of_a_sources_reviewer_team_are_reviewers(launchpad, sync):
+    Source.objects.filter(name="mysql").update(reviewer_teams=["mysql-reviewers"])
+    launchpad.collection("~mysql-reviewers/participants", [member("zoe")])
+    sync()
+    assert reviewers() == {"rev", "zoe"}
+
+
+def test_members_of_a_trusted_team_are_no_reviewers_but_their_code_runs(launchpad, sync):
+    Source.objects.filter(name="mysql").update(trusted_teams=["insiders"])
+    launchpad.collection("~insiders/participants", [member("zoe")])
+    sync()
+    assert reviewers() == {"rev"}
+    assert is_trusted(Person.objects.get(username="zoe"), Source.objects.get(name="mysql"))
+
+
+def test_a_trusted_team_that_can_not_be_read_costs_nobody_anything(launchpad, sync):
+    Source.objects.filter(name="mysql").update(trusted_teams=["insiders"])
+    launchpad.collection("~insiders/participants", [member("zoe")])
+    sync()
+    launchpad.answers["/devel/~insiders/participants"] = (503, {}, b"")
+    sync()
+    assert reviewers() == {"rev"}
+    assert TeamMembership.objects.filter(team="insiders", person__username="zoe").exists()

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from reviewqueue.operations.health.background import BackgroundChecks
 from reviewqueue.operations.health.clocks import check_clocks
 from reviewqueue.operations.health.findings import Finding, Problem, found
-from reviewqueue.operations.health.launchpad import check_missing_items, check_reviewers
+from reviewqueue.operations.health.launchpad import check_missing_items, check_reviewers, check_whose_code_runs
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
 from reviewqueue.operations.health.queue import check_posting, check_runs, check_sources
 from reviewqueue.operations.health.services import (
@@ -39,6 +39,7 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "posting": check_posting,
     "reviewers": check_reviewers,
     "missing items": check_missing_items,
+    "whose code runs": check_whose_code_runs,
     "clocks": check_clocks,
     "secrets": check_secrets,
 }

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-
 from accounts.models import Person
-from integrations.launchpad.reviewers import team_problems
+from integrations.launchpad.reviewers import reviewer_teams, team_problems
 from integrations.models import TeamSync
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.missing import summarize_missing
+from reviews.models import Source
 
 
 def check_reviewers() -> Finding:
     """Whether each reviewer team could be read, and whether there is any reviewer."""
     remedy = "Check REVIEWER_TEAMS: was the team renamed, is it private, is anybody in it?"
     problems = [Problem(words, remedy) for words in team_problems()]
-    was_read = TeamSync.objects.filter(team__in=settings.REVIEWER_TEAMS, synced_at__isnull=False).exists()
+    teams = reviewer_teams()
+    was_read = TeamSync.objects.filter(team__in=teams, synced_at__isnull=False).exists()
     reviewers = Person.objects.filter(is_reviewer=True).count()
     if was_read and not reviewers and not problems:
-        words = f"Nobody is in the reviewer teams ({', '.join(settings.REVIEWER_TEAMS)})."
+        words = f"Nobody is in the reviewer teams ({', '.join(teams)})."
         problems.append(Problem(words, remedy))
     return found("reviewers", *problems, facts=f"{reviewers} by their team" if was_read else "not read yet")
+
+
+def check_whose_code_runs() -> Finding:
+    """Which sources test the code of people whom nobody knows. A choice that staff made, so no problem."""
+    everybodys = Source.objects.active().filter(starts_tests=Source.StartsTests.EVERYBODY)
+    names = ", ".join(everybodys.order_by("name").values_list("name", flat=True))
+    if not names:
+        return found("whose code runs", facts="trusted people's, or what a reviewer allows")
+    words = "whoever proposes something there runs programs on your test machines, with what these can reach"
+    return found("whose code runs", facts=f"everybody's in {names}: {words}. Sources in the admin can ask first.")
 
 
 def check_missing_items() -> Finding:

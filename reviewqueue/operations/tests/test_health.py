@@ -17,6 +17,7 @@ from integrations.launchpad.importing import import_source
 from integrations.models import ImportReport, VerdictPost
 from integrations.sandbox.serving import Fault
 from reviewqueue.operations.health import check_all, service_checks
+from reviewqueue.operations.health.launchpad import check_whose_code_runs
 from reviewqueue.operations.health.services import check_secrets
 from reviewqueue.operations.heartbeats import record_heartbeat
 from reviewqueue.operations.models import Heartbeat
@@ -346,3 +347,9 @@ def test_a_secret_that_can_not_be_decrypted_is_said(db, settings):
     settings.SECRET_KEY = "another-key-than-the-one-before-" + "z" * 40
     [problem] = check_secrets().problems
     assert str(problem).startswith(f"The API token of the server {server} can't be decrypted")
+
+
+def test_health_names_the_sources_that_run_everybodys_code(db):
+    Source.objects.create(name="asking", kind="project", target="asking")
+    facts = check_whose_code_runs().facts
+    assert ("charmers" in facts, "asking" in facts) == (True, False)
