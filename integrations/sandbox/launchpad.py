@@ -100,6 +100,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         if path.endswith("/landing_candidates"):
             target = path.removesuffix("/landing_candidates")
             return self._collection(self._proposals_into(target, UNFINISHED), request, path)
+        if path.endswith("/super_teams") and path.removesuffix("/super_teams") in self.entries:
+            return self._collection(self.teams_of(path.removesuffix("/super_teams")), request, path)
         if path in self.collections:
             return self._collection(self.collections[path], request, path)
         entry = self.entries.get(path)

@@ -153,6 +153,10 @@ class LaunchpadWorld:
         members = self.members.get(team, set())
         return name in members or any(self.takes_part(name, member) for member in members)
 
+    def teams_of(self, path: str) -> list[str]:
+        """The teams that a person or team is in, directly or by other teams, by their paths."""
+        return ["~" + team for team in self.members if self.takes_part(path.removeprefix("~"), team)]
+
     def add_series(self, distribution: str, name: str, *, active: bool) -> str:
         """A series of a distribution; returns the path."""
         self._add_distribution(distribution)

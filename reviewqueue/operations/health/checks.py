@@ -12,7 +12,12 @@ from django.db import DatabaseError
 from reviewqueue.operations.health.background import BackgroundChecks
 from reviewqueue.operations.health.clocks import check_clocks
 from reviewqueue.operations.health.findings import Finding, Problem, found
-from reviewqueue.operations.health.launchpad import check_missing_items, check_reviewers, check_whose_code_runs
+from reviewqueue.operations.health.launchpad import (
+    check_account,
+    check_missing_items,
+    check_reviewers,
+    check_whose_code_runs,
+)
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
 from reviewqueue.operations.health.queue import check_posting, check_runs, check_sources
 from reviewqueue.operations.health.services import (
@@ -65,7 +70,13 @@ def check_all(timeout: float, *, fresh: bool = False) -> list[Finding]:
     except DatabaseError:  # which another line says
         servers = {}
     version = _version_of_settings(servers)
-    return findings + service_checks.run(timeout, fresh=fresh, version=version, more=servers)
+    findings += service_checks.run(timeout, fresh=fresh, version=version, more=servers)
+    for account in [finding.account for finding in findings if finding.account]:
+        try:
+            findings.append(check_account(account))
+        except DatabaseError:  # which another line says
+            continue
+    return findings
 
 
 def _version_of_settings(servers: dict[str, Callable[[], Finding]]) -> str:

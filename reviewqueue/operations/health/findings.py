@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from integrations.launchpad.account import Account
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -24,6 +26,7 @@ class Finding:
     problems: tuple[Problem, ...] = ()
     facts: str = ""
     known: bool = True
+    account: Account | None = None  # that the queue acts as on Launchpad, from the check that asks there
 
     @property
     def ok(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accounts.models import Person
+from integrations.launchpad.account import REMEDY, Account, casts_votes, describe_harmful_teams
 from integrations.launchpad.reviewers import reviewer_teams, team_problems
 from integrations.models import TeamSync
 from reviewqueue.operations.health.findings import Finding, Problem, found
@@ -40,3 +41,11 @@ def check_missing_items() -> Finding:
         remedy = "Open some of them on Launchpad. If they are really gone, raise MISSING_BRAKE for a day."
         return found("missing items", Problem(summary.words, remedy))
     return found("missing items", facts=summary.words)
+
+
+def check_account(account: Account) -> Finding:
+    """Whether the account that the queue acts as takes part in a team that reviews; a problem only once it votes."""
+    words = describe_harmful_teams(account)
+    if words and casts_votes():
+        return found("account", Problem(words, REMEDY))
+    return found("account", facts=f"{words} It casts no votes now." if words else f"{account.name}, in no such team")

@@ -14,6 +14,7 @@ from core.concurrency import ask_all
 from core.secret_field import ENTER_AGAIN, Undecryptable
 from core.text import utc
 from integrations.jenkins.backend import Jenkins
+from integrations.launchpad.account import read_account
 from integrations.launchpad.client import get_launchpad
 from integrations.launchpad.errors import ConfigurationError, LaunchpadError
 from reviewqueue.celery import app
@@ -69,9 +70,11 @@ def check_launchpad() -> Finding:
     try:
         launchpad = get_launchpad()
         launchpad.reach()
-        if launchpad.anonymous:
+        account = read_account(launchpad)
+        if account is None:
             return found("Launchpad", facts="read anonymously")
-        return found("Launchpad", facts=f"acts as {launchpad.me()}, by the credentials in {path.name}")
+        facts = f"acts as {account.name}, by the credentials in {path.name}"
+        return Finding("Launchpad", facts=facts, account=account)
     except ConfigurationError as refusal:
         if not refusal.status:
             return found("Launchpad", Problem(str(refusal)))

@@ -353,3 +353,25 @@ def test_health_names_the_sources_that_run_everybodys_code(db):
     Source.objects.create(name="asking", kind="project", target="asking")
     facts = check_whose_code_runs().facts
     assert ("charmers" in facts, "asking" in facts) == (True, False)
+
+
+@pytest.fixture
+def bot_in_a_team(well, settings):
+    """The posting account takes part in the reviewer team, through another team."""
+    log_in(well, settings, "sandbox-token")
+    well.launchpad.add_team("robots", "Robots", ["queue-bot"])
+    well.launchpad.add_team("makers", "Makers", ["robots"])
+    settings.REVIEWER_TEAMS = ["makers"]
+
+
+def test_an_account_that_votes_and_is_in_a_reviewer_team_is_a_problem(client, staff, bot_in_a_team):
+    Source.objects.update(comments=Source.Comments.ON)
+    text = page(client)
+    assert "The account queue-bot takes part in the team makers." in text
+    assert "Keep the account out of such teams" in text
+    assert "All is well" not in text
+
+
+def test_an_account_that_casts_no_votes_may_be_in_a_reviewer_team(client, staff, bot_in_a_team):
+    Source.objects.update(comments=Source.Comments.ON, vote_policy=Source.VotePolicy.NONE)
+    assert "It casts no votes now." in page(client)
