@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from core.enqueue import enqueue_now
+from core.enqueue import enqueue_now, enqueue_on_commit
 from integrations.launchpad import importing, refreshing, reporting
 from reviews.models import Source
 from reviews.withdrawal import settle_withdrawn
@@ -15,8 +15,9 @@ def import_from_launchpad(source_id: int | None = None) -> None:
     """Import every active source, or one."""
     settle_withdrawn()
     sources = Source.objects.filter(pk=source_id) if source_id else Source.objects.active()
-    for source in sources:
-        importing.import_source(source)
+    added = sum(importing.import_source(source).added for source in sources)
+    if added:  # their comments, and what their diffs conflict with, are not known yet
+        enqueue_on_commit(refresh_active.name)
 
 
 @shared_task(name="integrations.tasks.refresh_active")
