@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from django_celery_beat.models import PeriodicTask
 
 from core.text import duration
+from integrations.launchpad.client import web_root
 from integrations.launchpad.entries import PROPOSAL_STATES, TASK_STATES
 from reviewqueue.stats import get_figures
 from reviews import stats
@@ -73,6 +74,7 @@ def about(request: HttpRequest) -> HttpResponse:
         "schedules": list(PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
                           .exclude(task__startswith="celery.").order_by("name")),
         "teams": settings.REVIEWER_TEAMS,
+        "launchpad": web_root(),
         "attempts": settings.TESTING_MAX_ATTEMPTS,
         "missing_looks": settings.MISSING_LOOKS,
         "missing_hours": f"{settings.MISSING_HOURS:g}",

@@ -240,6 +240,11 @@ def api_root() -> str:
     return f"{service_root.removesuffix('/' + VERSION).removesuffix('/1.0')}/{VERSION}/"
 
 
+def web_root() -> str:
+    """The URL below which Launchpad's pages lie, as ``https://launchpad.net/``. No request."""
+    return str(uris.web_root_for_service_root(settings.LAUNCHPAD_SERVICE_ROOT))
+
+
 _local = threading.local()
 
 

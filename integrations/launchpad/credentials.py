@@ -10,11 +10,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 from django.conf import settings
-from launchpadlib import uris
 from launchpadlib.credentials import AccessToken, Credentials
 
 from core import http
-from integrations.launchpad.client import APPLICATION
+from integrations.launchpad.client import APPLICATION, web_root
 from integrations.launchpad.errors import ConfigurationError, LaunchpadError, TemporaryError
 
 POLL_SECONDS = 2.0  # between two looks whether access was granted
@@ -29,17 +28,17 @@ def obtain(
 
     Raises LaunchpadError when access is denied, not granted in time, or Launchpad can't be asked.
     """
-    web_root = str(uris.web_root_for_service_root(settings.LAUNCHPAD_SERVICE_ROOT))
+    pages = web_root()
     signature = {"oauth_consumer_key": APPLICATION, "oauth_signature_method": "PLAINTEXT"}
-    response = _post(web_root, "+request-token", {**signature, "oauth_signature": "&"})
+    response = _post(pages, "+request-token", {**signature, "oauth_signature": "&"})
     if response.status != 200:
         raise TemporaryError(f"Launchpad answered {response.status}.")
     token, secret = _token_of(response)
-    show(f"{web_root}+authorize-token?oauth_token={quote(token)}")
+    show(f"{pages}+authorize-token?oauth_token={quote(token)}")
     signature |= {"oauth_token": token, "oauth_signature": "&" + secret}
     deadline = time.monotonic() + grant_seconds
     while time.monotonic() < deadline:
-        response = _post(web_root, "+access-token", signature)
+        response = _post(pages, "+access-token", signature)
         if response.status == 200:
             credentials = Credentials(APPLICATION)
             credentials.access_token = AccessToken(*_token_of(response))
@@ -52,10 +51,10 @@ def obtain(
     raise LaunchpadError(f"Nobody granted access within {grant_seconds / 60:g} minutes.")
 
 
-def _post(web_root: str, page: str, fields: Mapping[str, str]) -> http.Response:
+def _post(root: str, page: str, fields: Mapping[str, str]) -> http.Response:
     try:
         return http.send(
-            "POST", web_root + page, headers={"Referer": web_root}, data=fields,
+            "POST", root + page, headers={"Referer": root}, data=fields,
             timeout=settings.LAUNCHPAD_TIMEOUT, limit=MAX_BYTES,
         )  # fmt: skip
     except http.HttpError as error:

@@ -38,3 +38,16 @@ def test_about_says_that_nothing_is_tested_by_default(client):
 def test_about_names_the_limits_of_this_queue(client, settings):
     settings.MISSING_LOOKS, settings.MISSING_HOURS = 7, 1.5
     assert "in 7 checks in a row over at least 1.5 hours" in client.get("/about/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("service_root", "team"),
+    [
+        ("production", "https://launchpad.net/~charmers"),
+        ("staging", "https://staging.launchpad.net/~charmers"),
+        ("http://127.0.0.1:8085/", "http://127.0.0.1:8085/~charmers"),
+    ],
+)
+def test_about_links_teams_on_the_launchpad_that_is_asked(client, settings, service_root, team):
+    settings.LAUNCHPAD_SERVICE_ROOT, settings.REVIEWER_TEAMS = service_root, ["charmers"]
+    assert f'href="{team}"' in client.get("/about/").content.decode()
