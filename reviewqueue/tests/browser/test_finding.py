@@ -50,3 +50,14 @@ def test_a_visitor_is_offered_nothing_that_would_be_refused(page, make_review):
         page.goto(path)
         assert page.locator("main form[method=post]").count() == 0, path
         assert page.locator("a[href^='/admin']").count() == 0, path
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_the_api_documentation_is_dark_for_a_dark_reader_and_leads_back(window, script):
+    page = window(java_script_enabled=script, color_scheme="dark")
+    page.goto("/api/docs/")
+    header = page.get_by_role("banner")
+    expect(header).to_have_css("background-color", "rgb(27, 31, 36)")
+    expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)" if script else "rgb(20, 23, 27)")
+    header.get_by_role("link", name="Back to the queue").click()
+    expect(page).to_have_title("Review Queue")
