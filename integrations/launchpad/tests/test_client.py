@@ -12,6 +12,7 @@ from integrations.launchpad.errors import (
     InvalidEntry,
     LaunchpadError,
     NotAccessible,
+    Refused,
     TemporaryError,
     TooMuchAsked,
 )
@@ -209,12 +210,18 @@ def test_a_post_is_one_request_and_says_what_was_made(logged_in):
     assert logged_in.asked[0]["parameters"] == {"ws.op": "createComment", "content": '"hello ü"'}
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 500, 502, 503])
+@pytest.mark.parametrize("status", [301, 302, 400, 408, 429, 500, 502, 503])
 def test_a_post_is_never_sent_twice(logged_in, status):
     logged_in.answers["/devel/x"] = (status, {"Location": logged_in.root + "y"}, b"")
-    with pytest.raises(TemporaryError, match=f"answered {status}"):
+    with pytest.raises(LaunchpadError, match=str(status)):
         get_launchpad().post("x", "createComment", {})
     assert [asked["path"] for asked in logged_in.asked] == ["/devel/x"]
+
+
+def test_what_launchpad_refuses_is_no_trouble_that_passes(logged_in):
+    logged_in.answers["/devel/x"] = (400, {"content-type": "text/plain"}, b"content: too long")
+    with pytest.raises(Refused, match="content: too long"):
+        get_launchpad().post("x", "createComment", {})
 
 
 def test_a_page_is_no_answer_to_a_post(logged_in):
