@@ -10,10 +10,15 @@ from reviews.models import Comment, Review, Source
 pytestmark = pytest.mark.django_db
 
 
-def test_comments_and_conflicts_of_what_is_new_are_read_at_once(
-    sandbox, monkeypatch, django_capture_on_commit_callbacks
-):
-    monkeypatch.setattr(app.conf, "task_always_eager", True)
+@pytest.fixture
+def eager():
+    """What is enqueued is done at once."""
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+def test_comments_and_conflicts_of_what_is_new_are_read_at_once(sandbox, eager, django_capture_on_commit_callbacks):
     many(sandbox.launchpad, proposals=1)
     [path] = sandbox.launchpad.proposals
     sandbox.launchpad.push(path, conflicts="Text conflict in hooks/install")

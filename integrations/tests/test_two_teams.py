@@ -94,13 +94,6 @@ class TwoTeams:
         comments = [self.launchpad.entries[comment] for comment in self.launchpad.collections[path + "/all_comments"]]
         return [each["content"].splitlines()[0] for each in comments if each["author_link"].endswith("~queue-bot")]
 
-    def reports(self, path):
-        """The status reports on the proposal's commits, oldest first: title and result."""
-        entry = self.launchpad.entries[path]
-        repository = self.launchpad.path_of(entry["source_git_repository_link"])
-        reports = [self.launchpad.entries[report] for report in self.launchpad.reports_on(repository)]
-        return [(report["title"], report["result"]) for report in reports]
-
 
 @pytest.fixture
 def teams(sandbox, live_server, settings, client):
@@ -133,6 +126,20 @@ def teams(sandbox, live_server, settings, client):
     return TwoTeams(sandbox, client)
 
 
+def test_each_item_goes_its_teams_way(teams):
+    charm, widget = teams.propose("charms", "stranger"), teams.propose("gui", "friend")
+    import_from_launchpad()
+    assert (teams.build("charms"), len(teams.servers["gui"].builds)) == (["aws", "lxc"], 1)
+    for team, substrate in (("charms", "lxc"), ("charms", "aws"), ("gui", "firefox")):
+        teams.end(team, substrate, "SUCCESS")
+    # Approve where the team's policy is to say so; whom the team asked is asked still.
+    assert teams.table(charm) == {"charms-team": None}
+    assert teams.table(widget) == {"gui-team": None, "queue-bot": "Approve"}
+    assert [len(teams.said(path)) for path in (charm, widget)] == [1, 1]
+    build = teams.servers["gui"].builds[1].parameters
+    assert (build["envs"], build["target_branch"], build["title"]) == ("firefox", "master", "Fix gui")
+
+
 def test_a_failure_is_one_needs_fixing_whatever_passes_after_it_and_is_taken_back(teams):
     path = teams.propose("charms", "ada")
     import_from_launchpad()
@@ -151,3 +158,34 @@ def test_a_failure_is_one_needs_fixing_whatever_passes_after_it_and_is_taken_bac
     teams.end("charms", "lxc", "SUCCESS")
     assert teams.table(path) == {"charms-team": None, "queue-bot": "Abstain"}
     assert (len(teams.said(path)), teams.review(path).verdict) == (2, "pass")
+
+
+def test_a_strangers_code_is_sent_only_as_far_as_a_reviewer_allowed_it(teams):
+    path = teams.propose("gui", "stranger")
+    jenkins = teams.servers["gui"]
+    import_from_launchpad()
+    assert teams.build("gui") == []
+    assert (len(jenkins.builds), teams.review(path).tests_wait_for) == (0, "permission")
+
+    allowed = teams.review(path).revision
+    assert teams.post("rev-gui", path, "allow-tests", revision=allowed).status_code == 200
+    assert teams.build("gui") == ["firefox"]
+    assert [build.parameters["revision"] for build in jenkins.builds.values()] == [allowed]
+
+    teams.launchpad.push(path)
+    teams.look(path)
+    assert teams.build("gui") == []
+    assert (len(jenkins.builds), teams.review(path).tests_wait_for) == (1, "permission")
+    assert (
+        teams.post("rev-gui", path, "allow-tests", revision=allowed).status_code == 409
+    )  # what the reviewer looked at is old
+    assert teams.build("gui") == []
+
+
+def test_a_server_that_is_down_holds_up_its_own_team_only(teams):
+    charm, widget = teams.propose("charms", "ada"), teams.propose("gui", "friend")
+    import_from_launchpad()
+    teams.servers["gui"].stop()
+    assert teams.build("charms") == ["aws", "lxc"]
+    assert set(teams.review(charm).test_runs.values_list("status", flat=True)) == {"pending"}
+    assert teams.review(widget).test_runs.get().status == "retry"
