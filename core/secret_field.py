@@ -93,6 +93,6 @@ def encrypt_anew(model: type[Model], name: str) -> int:
     stored = model._default_manager.annotate(stored=Cast(name, TextField())).exclude(**{name: None})
     for row in stored:
         secret = getattr(row, name)
-        if secret and not is_of_newest_key(row.stored):
+        if secret and not is_of_newest_key(getattr(row, "stored")):  # noqa: B009 (the query's own column)
             count += model._default_manager.filter(pk=row.pk, **{f"{name}__isnull": False}).update(**{name: secret})
     return count

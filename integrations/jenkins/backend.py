@@ -65,6 +65,7 @@ class Jenkins(CIBackend):
         super().__init__(access)
         self.name = f"Jenkins {access.server}" if access else "Jenkins"
         self.job = JobAddress(access.url if access else settings.JENKINS_JOB_URL)
+        self.token: str
         user, api_token, self.token = (
             (access.user, access.api_token, access.token)
             if access
