@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError, connection
 
 from reviews.models import Source
 
@@ -63,3 +64,14 @@ def test_teams_that_can_not_be_read_are_said_in_words(bot, capsys):
     bot.launchpad.hidden["~queue-bot/super_teams"] = 404
     said = warning(capsys)
     assert "The teams that queue-bot takes part in could not be read: Launchpad answered 404" in said
+
+
+def test_before_the_database_is_ready_the_account_is_named_all_the_same(bot, capsys):
+    def refuse(*_):
+        raise OperationalError("no such table")
+
+    with connection.execute_wrapper(refuse):
+        call_command("setup_launchpad_credentials", "--check")
+    said = capsys.readouterr()
+    assert "acts on Launchpad as queue-bot" in said.out
+    assert "Its teams were not checked: the database is not ready. Run: manage.py migrate" in said.err
