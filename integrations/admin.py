@@ -15,7 +15,14 @@ from core.enqueue import enqueue_each_on_commit, enqueue_on_commit
 from core.signals import is_worker_alive
 from core.text import counted
 from integrations.launchpad.reporting import plan_post
-from integrations.models import ImportReport, VerdictPost, WebhookDelivery, allows_posts
+from integrations.models import (
+    ImportReport,
+    ReportRefusal,
+    StatusReport,
+    VerdictPost,
+    WebhookDelivery,
+    allows_posts,
+)
 from reviews.managers import visibility
 from reviews.models import Review, Source
 from reviews.refresh import request_refresh
@@ -71,6 +78,35 @@ class VerdictPostAdmin(ReadOnly, QueueModelAdmin):
         """Without the posts of items that this reader may not know of."""
         posts: QuerySet[VerdictPost] = super().get_queryset(request)
         return posts.filter(visibility(request.user, "review__"))
+
+
+@admin.register(StatusReport)
+class StatusReportAdmin(ReadOnly, QueueModelAdmin):
+    """Revision status reports on Launchpad, and what it has of each."""
+
+    list_display = ["review", "revision", "run", "result", "summary", "written_at", "tries", "due_at", "error"]
+    list_filter = ["result", ("review__source", SetRelationFilter)]
+    search_fields = ["=review__id", "=run__id", "revision"]
+    search_help_text = "Number of the review or run, or its revision."
+    date_hierarchy = "created_at"
+    list_select_related = ["review", "run"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StatusReport]:
+        """Without the reports on items that this reader may not know of."""
+        reports: QuerySet[StatusReport] = super().get_queryset(request)
+        return reports.filter(visibility(request.user, "review__"))
+
+
+@admin.register(ReportRefusal)
+class ReportRefusalAdmin(ReadOnly, QueueModelAdmin):
+    """Repositories on which Launchpad lets us report nothing."""
+
+    list_display = ["repository", "until", "words"]
+    search_fields = ["repository"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: ReportRefusal | None = None) -> bool:
+        """Deleting one has its repository tried again at once."""
+        return request.user.has_perm("integrations.delete_reportrefusal")
 
 
 @action("Try to post again now", permission="integrations.change_verdictpost")

@@ -1,15 +1,19 @@
-"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, verdicts to post."""
+"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, verdicts and status reports."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from reviews.models import Review, Source, Verdict
+from testing.models import OUTCOMES, Status, TestRun
+
+MAX_WAIT_FOR_TESTS = timedelta(minutes=10)  # for which a status report waits for the single tests that explain it
 
 
 class ImportReport(models.Model):
@@ -173,6 +177,177 @@ class VerdictPost(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} of review {self.review_id}: {self.state}"
+
+
+class StatusReportQuerySet(models.QuerySet["StatusReport"]):
+    """``StatusReport.objects``."""
+
+    def of_runs(self) -> StatusReportQuerySet:
+        """Reports on single runs; without those of which nobody needs to hear: cancelled before they were made."""
+        return self.filter(run__isnull=False).exclude(remote_id=None, run__status=Status.CANCELED)
+
+    def of_verdicts(self) -> StatusReportQuerySet:
+        return self.filter(run=None)
+
+    def out_of_step(self) -> StatusReportQuerySet:
+        """Those of which Launchpad does not have what is known here, as ``wanted``, where the source reports.
+
+        Verdicts are reported after all the runs of their revision: Launchpad reads the last report on a commit.
+        """
+        same_revision = StatusReport.objects.filter(review=OuterRef("review"), revision=OuterRef("revision"))
+        runs = TestRun.objects.filter(review=OuterRef("review"), revision=OuterRef("revision"), counts=True)
+        newer = same_revision.of_verdicts().filter(number__gt=OuterRef("number"))
+        is_over = ~Q(revision=F("review__revision")) | Q(is_superseded=True)
+        of_verdict = Case(
+            When(is_over & Q(result__in=StatusReport.FINAL), then=F("result")),
+            When(is_over, then=Value(StatusReport.Result.CANCELLED)),
+            When(review__verdict=Verdict.PASS, then=Value(StatusReport.Result.SUCCEEDED)),
+            When(review__verdict__in=[Verdict.FAIL, Verdict.ERROR], then=Value(StatusReport.Result.FAILED)),
+            When(
+                Exists(runs.unfinished()) & Exists(runs.filter(status__in=[Status.RUNNING, *OUTCOMES])),
+                then=Value(StatusReport.Result.RUNNING),
+            ),
+            When(Exists(runs.unfinished()), then=Value(StatusReport.Result.WAITING)),
+            default=Value(StatusReport.Result.CANCELLED),
+            output_field=models.CharField(),
+        )
+        of_run = [When(run__status=status, then=Value(result)) for status, result in RESULTS.items()]
+        # The name is the attribute that the model declares.
+        reports = self.annotate(is_superseded=Exists(newer)).annotate(**{"wanted": Case(*of_run, default=of_verdict)})
+        made = Q(remote_id__isnull=False)
+        # One that was perhaps made is looked for, whatever has become of its run.
+        can_be_made = Q(revision=F("review__revision")) & (
+            Q(run__isnull=False) & ~Q(run__status=Status.CANCELED)
+            | Q(run=None, is_superseded=False)
+            & Exists(same_revision.of_runs().filter(remote_id__isnull=False))
+            & ~Exists(same_revision.of_runs().filter(remote_id=None))
+        )
+        collecting = Q(run__results_due_at__isnull=False, run__finished_at__gte=timezone.now() - MAX_WAIT_FOR_TESTS)
+        return (
+            reports.filter(reported_reviews("review__"))
+            .filter((made & ~Q(result=F("wanted"))) | (~made & (can_be_made | Q(tries__gt=0))))
+            .exclude(collecting & made)
+        )
+
+    def due(self) -> StatusReportQuerySet:
+        """Those of ``out_of_step`` whose next try has come, on repositories that have not refused lately."""
+        now = timezone.now()
+        refused = ReportRefusal.objects.in_force().values("repository")
+        free = Q(claimed_until=None) | Q(claimed_until__lte=now)  # its process died
+        return self.out_of_step().filter(free, due_at__lte=now).exclude(repository__in=refused)
+
+
+class StatusReport(models.Model):
+    """A revision status report on Launchpad: what became of one run, or the verdict, on a proposed commit.
+
+    ``result``, ``url`` and ``summary`` are what Launchpad has, as far as is known.
+    """
+
+    class Result(models.TextChoices):
+        """As Launchpad spells them."""
+
+        WAITING = "Waiting", "waiting"
+        RUNNING = "Running", "running"
+        SUCCEEDED = "Succeeded", "succeeded"
+        FAILED = "Failed", "failed"
+        CANCELLED = "Cancelled", "cancelled"
+
+    FINAL: ClassVar[tuple[str, ...]] = (Result.SUCCEEDED, Result.FAILED, Result.CANCELLED)
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="status_reports", db_index=False)
+    revision = models.CharField(max_length=255)
+    repository = models.CharField(max_length=1000, help_text="The repository that it is on, by its address in the API.")
+    run = models.OneToOneField(
+        TestRun, null=True, blank=True, on_delete=models.CASCADE, related_name="status_report",
+        help_text="Empty: it is on the verdict.",
+    )  # fmt: skip
+    number = models.PositiveIntegerField(default=1, help_text="Which report on the verdict it is, from 1.")
+    remote_id = models.BigIntegerField(null=True, blank=True, help_text="Launchpad's number; empty: not made yet.")
+    place = models.CharField(max_length=100, blank=True, help_text="Where it is on Launchpad, below its repository.")
+    result = models.CharField(max_length=16, choices=Result.choices, blank=True)
+    url = models.CharField(max_length=1000, blank=True)
+    summary = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    written_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad last took something of it.")
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next, if there is news.")
+    claimed_until = models.DateTimeField(null=True, blank=True, help_text="A process writes it; then another one may.")
+    tries = models.PositiveIntegerField(default=0, help_text="Since Launchpad last took something of it.")
+    error = models.TextField(blank=True, help_text="Why the last try failed.")
+
+    objects: ClassVar = StatusReportQuerySet.as_manager()
+
+    wanted: str  # the result that it should have; set on rows that ``out_of_step`` reads
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["review", "revision", "number"], condition=Q(run=None), name="one_report_per_verdict"
+            ),
+            models.CheckConstraint(
+                condition=Q(remote_id=None, place="", result="") | Q(remote_id__isnull=False) & ~Q(place=""),
+                name="made_report_has_a_place",
+            ),
+        ]  # fmt: skip
+        indexes = [
+            models.Index(fields=["review", "revision"], name="report_of_revision"),
+            models.Index(fields=["-created_at", "-id"], name="report_newest"),  # admin list
+        ]
+
+    def __str__(self) -> str:
+        what = f"run {self.run_id}" if self.run_id else "the verdict"
+        return f"{what} on {self.revision[:12]}: {self.result or 'not made'}"
+
+
+# What a run's status is called in its report.
+RESULTS: dict[str, str] = {
+    Status.RETRY: StatusReport.Result.WAITING,
+    Status.PENDING: StatusReport.Result.WAITING,
+    Status.RUNNING: StatusReport.Result.RUNNING,
+    Status.PASS: StatusReport.Result.SUCCEEDED,
+    Status.FAIL: StatusReport.Result.FAILED,
+    Status.ERROR: StatusReport.Result.FAILED,
+    Status.CANCELED: StatusReport.Result.CANCELLED,
+}
+
+
+class ReportRefusalQuerySet(models.QuerySet["ReportRefusal"]):
+    """``ReportRefusal.objects``."""
+
+    def in_force(self) -> ReportRefusalQuerySet:
+        """Those of which the day is not over."""
+        return self.filter(until__gt=timezone.now())
+
+
+class ReportRefusal(models.Model):
+    """A repository on which Launchpad lets us report nothing; it is left alone for a day."""
+
+    repository = models.CharField(max_length=1000, unique=True, help_text="By its address in Launchpad's API.")
+    until = models.DateTimeField(help_text="When it is tried again.")
+    words = models.TextField(help_text="What Launchpad answered.")
+
+    objects: ClassVar = ReportRefusalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["repository"]
+
+    def __str__(self) -> str:
+        return self.repository
+
+
+def reported_reviews(path: str = "") -> Q:
+    """A condition on the review that ``path`` leads to: it is a Git proposal of a source that reports the status of
+    revisions, neither hidden here nor out of reach on Launchpad."""
+    return Q(
+        **{
+            f"{path}source__active": True, f"{path}source__status_reports": True, f"{path}missing_since": None,
+            f"{path}kind": Review.Kind.UPDATE,
+        }
+    ) & ~(
+        Q(**{f"{path}branch": ""})
+        | Q(**{f"{path}revision": ""})
+        | Q(**{f"{path}private": True, f"{path}source__private_items": Source.PrivateItems.NO})
+    )  # fmt: skip
 
 
 def posting_sources(path: str) -> Q:

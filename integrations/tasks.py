@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from core.enqueue import enqueue_now, enqueue_on_commit
-from integrations.launchpad import importing, refreshing, reporting
+from integrations.launchpad import importing, refreshing, reporting, status_reports
 from reviews.models import Source
 from reviews.withdrawal import settle_withdrawn
 
@@ -44,5 +44,6 @@ def import_item(source_id: int, path: str) -> None:
 
 @shared_task(name="integrations.tasks.publish_results")
 def publish_results() -> None:
-    """Post the verdicts that were not posted yet."""
+    """Post the verdicts that were not posted yet, and bring the status reports up to date."""
     reporting.publish_results()
+    status_reports.send_reports()

@@ -9,10 +9,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from core.text import counted
 from integrations.launchpad.reporting import PlannedPost, plan_posts, publish_results
+from integrations.launchpad.status_reports import send_reports
 
 
 class Command(BaseCommand):
-    help = "Post the verdicts that are not on Launchpad yet, as the periodic task does."
+    help = "Post the verdicts and status reports that are not on Launchpad yet, as the periodic task does."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Show what would be posted, and post nothing.")
@@ -25,9 +26,14 @@ class Command(BaseCommand):
         done = [f"{counted(report.posted, 'verdict')} posted"] if report.posted else []
         done += [f"{report.failed} not"] if report.failed else []
         self.stdout.write(f"{', '.join(done)}." if done else "No verdict waits to be posted.")
-        for problem in report.problems:
+        reports = send_reports()
+        if reports.written or reports.failed:
+            steps = f"{counted(reports.written, 'step')} of status reports sent"
+            self.stdout.write(f"{steps}, {reports.failed} not." if reports.failed else f"{steps}.")
+        problems = [*report.problems, *reports.problems]
+        for problem in problems:
             self.stderr.write(problem)
-        if report.problems:
+        if problems:
             raise CommandError("Not everything could be posted; see above.")
 
     def _show(self, posts: list[PlannedPost]) -> None:

@@ -16,6 +16,7 @@ from reviewqueue.operations.health.launchpad import (
     check_account,
     check_missing_items,
     check_reviewers,
+    check_status_reports,
     check_whose_code_runs,
 )
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
@@ -42,6 +43,7 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "sources": check_sources,
     "test runs": check_runs,
     "posting": check_posting,
+    "status reports": check_status_reports,
     "reviewers": check_reviewers,
     "missing items": check_missing_items,
     "whose code runs": check_whose_code_runs,

@@ -1,14 +1,22 @@
-"""Checks of what the last imports learned from Launchpad: reviewer teams, items that it does not show."""
+"""Checks of the work with Launchpad: reviewer teams, items that it does not show, status reports, our account."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from accounts.models import Person
+from core.text import counted
 from integrations.launchpad.account import REMEDY, Account, casts_votes, describe_harmful_teams
 from integrations.launchpad.reviewers import reviewer_teams, team_problems
-from integrations.models import TeamSync
+from integrations.models import ReportRefusal, StatusReport, TeamSync
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.missing import summarize_missing
 from reviews.models import Source
+
+MAX_NAMED = 5  # repositories
+MAX_REPORT_DELAY = timedelta(hours=1)
 
 
 def check_reviewers() -> Finding:
@@ -32,6 +40,29 @@ def check_whose_code_runs() -> Finding:
         return found("whose code runs", facts="trusted people's, or what a reviewer allows")
     words = "whoever proposes something there runs programs on your test machines, with what these can reach"
     return found("whose code runs", facts=f"everybody's in {names}: {words}. Sources in the admin can ask first.")
+
+
+def check_status_reports() -> Finding:
+    """Whether Launchpad takes the status reports of the sources that make them; each refusal is said for a day."""
+    if not Source.objects.active().filter(status_reports=True).exists():
+        return found("status reports", facts="switched off")
+    problems = []
+    refusals = ReportRefusal.objects.in_force()
+    if refused := [refusal.repository.partition("/~")[2] for refusal in refusals]:
+        shown = ", ".join(f"~{name}" for name in refused[:MAX_NAMED])
+        more = f" and {len(refused) - MAX_NAMED} more" if len(refused) > MAX_NAMED else ""
+        problems.append(
+            Problem(
+                f"Launchpad refuses status reports on {shown}{more}. They are left alone for a day; others are sent.",
+                "Give our account edit rights on them, or switch status reports off in their source.",
+            )
+        )
+    late = StatusReport.objects.out_of_step().filter(created_at__lt=timezone.now() - MAX_REPORT_DELAY)
+    late = late.exclude(repository__in=refusals.values("repository")).exclude(error="")
+    if failed := late.order_by("created_at").first():
+        words = f"{counted(late.count(), 'status report')} could not be sent. The oldest: {failed.error}"
+        problems.append(Problem(words, "Each is tried again, later and later. The admin lists them."))
+    return found("status reports", *problems, facts="switched on")
 
 
 def check_missing_items() -> Finding:
