@@ -38,7 +38,7 @@ MEANINGS: dict[str, str] = {
     Status.RETRY: "waits to be sent",
     Status.PENDING: "accepted, waits for a machine",
     Status.RUNNING: "in progress",
-    Status.PASS: "every test passed",
+    Status.PASS: "no test failed",
     Status.FAIL: "a test failed",
     Status.ERROR: "no usable outcome",
     Status.CANCELED: "not needed any more",

@@ -405,3 +405,20 @@ def test_the_runs_say_that_they_wait_for_conflicts_and_since_when(client):
 def test_a_reviewer_is_told_that_a_test_can_be_started_all_the_same(client, reviewer):
     review = make(1, conflicts=True, tests_wait_for="conflicts")
     assert "Waits: conflicts with its target. You can start a test all the same." in words(page_of(client, review))
+
+
+@pytest.mark.django_db
+def test_a_run_of_another_plan_shows_what_its_plan_says(client):
+    review = make(1)
+    make_run(review, counts=False, max_attempts=2)
+    page = words(page_of(client, review))
+    assert "does not count for the verdict" in page
+    assert "attempt 1 of 2" in page
+
+
+@pytest.mark.django_db
+def test_why_nothing_was_tested_is_said_in_one_place(client):
+    review = make(1, tests_wait_for="conflicts", conflicts=True)
+    page = page_of(client, review)
+    assert "Waits: conflicts with its target" in page
+    assert "Not tested yet" not in page
