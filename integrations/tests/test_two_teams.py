@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 CREDENTIALS = "[1]\nconsumer_key = review-queue\nconsumer_secret = \naccess_token = sandbox-token\naccess_secret = s\n"
 DAY = datetime(2026, 11, 1, 10, tzinfo=UTC)
+VERDICT = "Tests: the verdict"  # the title of its status report
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL"}
 
 
@@ -94,6 +95,13 @@ class TwoTeams:
         comments = [self.launchpad.entries[comment] for comment in self.launchpad.collections[path + "/all_comments"]]
         return [each["content"].splitlines()[0] for each in comments if each["author_link"].endswith("~queue-bot")]
 
+    def reports(self, path):
+        """The status reports on the proposal's commits, oldest first: title and result."""
+        entry = self.launchpad.entries[path]
+        repository = self.launchpad.path_of(entry["source_git_repository_link"])
+        reports = [self.launchpad.entries[report] for report in self.launchpad.reports_on(repository)]
+        return [(report["title"], report["result"]) for report in reports]
+
 
 @pytest.fixture
 def teams(sandbox, live_server, settings, client):
@@ -136,6 +144,10 @@ def test_each_item_goes_its_teams_way(teams):
     assert teams.table(charm) == {"charms-team": None}
     assert teams.table(widget) == {"gui-team": None, "queue-bot": "Approve"}
     assert [len(teams.said(path)) for path in (charm, widget)] == [1, 1]
+    reports = teams.reports(charm)
+    assert sorted(reports[:2]) == [("Tests on aws", "Succeeded"), ("Tests on lxc", "Succeeded")]
+    assert [result for _, result in reports[2:]] == ["Succeeded"]  # the verdict's
+    assert teams.reports(widget) == []  # its source reports none
     build = teams.servers["gui"].builds[1].parameters
     assert (build["envs"], build["target_branch"], build["title"]) == ("firefox", "master", "Fix gui")
 
@@ -158,6 +170,28 @@ def test_a_failure_is_one_needs_fixing_whatever_passes_after_it_and_is_taken_bac
     teams.end("charms", "lxc", "SUCCESS")
     assert teams.table(path) == {"charms-team": None, "queue-bot": "Abstain"}
     assert (len(teams.said(path)), teams.review(path).verdict) == (2, "pass")
+
+
+def test_status_reports_are_one_a_run_and_the_verdicts_is_the_last(teams):
+    path = teams.propose("charms", "ada")
+    import_from_launchpad()
+    teams.build("charms")
+    publish_results()
+    assert sorted(teams.reports(path)) == [(title, "Waiting") for title in ("Tests on aws", "Tests on lxc", VERDICT)]
+    teams.end("charms", "lxc", "UNSTABLE")
+    assert teams.reports(path)[-1] == (VERDICT, "Running")
+    teams.end("charms", "aws", "SUCCESS")
+    first = teams.reports(path)
+    assert sorted(first) == [("Tests on aws", "Succeeded"), ("Tests on lxc", "Failed"), (VERDICT, "Failed")]
+    assert first[-1] == (VERDICT, "Failed")  # what Launchpad takes for the commit's
+
+    teams.post("rev-charms", path, "test-runs", substrates=["lxc"])
+    teams.build("charms")
+    teams.end("charms", "lxc", "SUCCESS")
+    publish_results()
+    assert teams.reports(path) == [*first, ("Tests on lxc", "Succeeded"), (VERDICT, "Succeeded")]
+    writes = [tuple(sorted(write.items())) for write in teams.launchpad.report_writes]
+    assert len(writes) == len(set(writes))  # each once
 
 
 def test_a_strangers_code_is_sent_only_as_far_as_a_reviewer_allowed_it(teams):
