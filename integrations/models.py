@@ -184,10 +184,11 @@ class StatusReportQuerySet(models.QuerySet["StatusReport"]):
 
     def of_runs(self) -> StatusReportQuerySet:
         """Reports on single runs; without those of which nobody needs to hear: cancelled before they were made."""
-        return self.filter(run__isnull=False).exclude(remote_id=None, run__status=Status.CANCELED)
+        return self.filter(number=0).exclude(remote_id=None, run__status=Status.CANCELED)
 
     def of_verdicts(self) -> StatusReportQuerySet:
-        return self.filter(run=None)
+        """Reports on verdicts. Asked by number: SQLite would go through all those without a run."""
+        return self.filter(number__gt=0)
 
     def out_of_step(self) -> StatusReportQuerySet:
         """Those of which Launchpad does not have what is known here, as ``wanted``, where the source reports.
@@ -261,7 +262,7 @@ class StatusReport(models.Model):
         TestRun, null=True, blank=True, on_delete=models.CASCADE, related_name="status_report",
         help_text="Empty: it is on the verdict.",
     )  # fmt: skip
-    number = models.PositiveIntegerField(default=1, help_text="Which report on the verdict it is, from 1.")
+    number = models.PositiveIntegerField(default=0, help_text="From 1 for reports on the verdict; 0: on a run.")
     remote_id = models.BigIntegerField(null=True, blank=True, help_text="Launchpad's number; empty: not made yet.")
     place = models.CharField(max_length=100, blank=True, help_text="Where it is on Launchpad, below its repository.")
     result = models.CharField(max_length=16, choices=Result.choices, blank=True)
