@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -38,8 +39,9 @@ CSV_FIELDS = (
 CSV_HEADINGS = (
     "id", "kind", "title", "state", "square", "url", "api_url", "source", "series", "revision", "owner",
     "owner_display_name", "votes_positive", "votes_negative", "locked_by", "created_at", "updated_at", "synced_at",
-    "next_actor",
+    "next_actor", "link",
 )  # fmt: skip
+BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
 _FORMULA = re.compile(r"^\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|^[\t\r\n]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -67,9 +69,12 @@ def csv_response(reviews: ReviewQuerySet) -> StreamingHttpResponse:
     """The reviews as a file for spreadsheets, streamed; at most ``MAX_CSV_ROWS``. Raises QueryTooSlow."""
     writer = csv.writer(_Echo())
     rows = _started(reviews.values_list(*CSV_FIELDS)[:MAX_CSV_ROWS])
-    lines = ([*map(cell, row), NEXT_ACTOR[row[3]]] for row in rows)
+    page = settings.BASE_URL + reverse("review", args=[0]).removesuffix("0/")
+    lines = ([*map(cell, row), NEXT_ACTOR[row[3]], f"{page}{row[0]}/"] for row in rows)
     body = (writer.writerow(line) for line in chain([CSV_HEADINGS], lines))
-    response = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8; header=present")
+    response = StreamingHttpResponse(
+        chain([BYTE_ORDER_MARK], body), content_type="text/csv; charset=utf-8; header=present"
+    )
     response["Content-Disposition"] = 'attachment; filename="reviews.csv"'
     return response
 
@@ -99,7 +104,9 @@ def _json(found: Iterable[Any]) -> Iterator[str]:
 
 
 def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
-    """A feed of the ``MAX_FEED_ENTRIES`` reviews of latest activity. A review's id stays the same.
+    """A feed of the ``MAX_FEED_ENTRIES`` reviews of latest activity.
+
+    An entry is of a review in a state: when the state changes it is a new one, which a feed reader shows as unread.
 
     Raises QueryTooSlow.
     """
@@ -110,7 +117,7 @@ def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
     with query_timeout():
         found = list(newest)
     feed = Atom1Feed(
-        title="Review Queue",
+        title=_feed_title(query),
         link=search + plain,
         description="",
         subtitle="Reviews that match a search, newest activity first.",
@@ -132,7 +139,7 @@ def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
                 f" Votes: +{review.positive_votes} −{review.negative_votes}."
             ),
             author_name=submitter,
-            unique_id=address,
+            unique_id=f"{address}#{state.value}",
             pubdate=review.created_at,
             updateddate=review.updated_at,
             categories=[state.value],
@@ -140,6 +147,12 @@ def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
     response = HttpResponse(content_type="application/atom+xml; charset=utf-8")
     feed.write(response, "utf-8")
     return response
+
+
+def _feed_title(query: str) -> str:
+    """``Review Queue: state new, submitter ada``: what tells two feeds apart in a list of them."""
+    chosen = [f"{name.replace('_', ' ')} {value}" for name, value in parse_qsl(query)]
+    return _xml(shorten(": ".join(["Review Queue", ", ".join(chosen)] if chosen else ["Review Queue"]), MAX_TITLE))
 
 
 def _xml(text: str) -> str:

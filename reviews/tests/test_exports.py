@@ -29,10 +29,21 @@ def test_csv_holds_the_same_search(client, items):
     assert answer["Content-Type"].startswith("text/csv")
     assert answer["Content-Disposition"] == 'attachment; filename="reviews.csv"'
     assert answer.streaming
-    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode("utf-8-sig"))))
     assert [(row["title"], row["owner"], row["next_actor"], row["source"]) for row in rows] == [
         ("Fix mysql", "ada", "reviewer", "charmers")
     ]
+
+
+def test_csv_begins_with_a_byte_order_mark(client, items):
+    assert b"".join(client.get("/search/?format=csv")).startswith(b"\xef\xbb\xbfid,")
+
+
+def test_csv_links_to_the_queue(client, settings):
+    settings.BASE_URL = "https://queue.example.com"
+    review = make_review("Fix mysql")
+    row = next(csv.DictReader(io.StringIO(b"".join(client.get("/search/?format=csv")).decode("utf-8-sig"))))
+    assert row["link"] == f"https://queue.example.com/reviews/{review.pk}/"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +52,7 @@ def test_csv_holds_the_same_search(client, items):
 )
 def test_csv_is_no_formula(client, title):
     make_review(title)
-    row = next(csv.DictReader(io.StringIO(b"".join(client.get("/search/?format=csv")).decode(), newline="")))
+    row = next(csv.DictReader(io.StringIO(b"".join(client.get("/search/?format=csv")).decode("utf-8-sig"), newline="")))
     assert row["title"] == "'" + title
 
 
@@ -62,7 +73,7 @@ def test_json_says_when_it_is_cut(client, items, monkeypatch):
     assert empty == {"results": [], "complete": True}
 
 
-def test_atom_is_valid_and_its_ids_are_stable(client, items, settings):
+def test_atom_is_valid_and_its_ids_stay_while_the_state_does(client, items, settings):
     settings.BASE_URL = "https://queue.example.com"
     make_review("\x0b<script> & \ufffe", days=0)
     answer = client.get("/search/?format=atom&submitter=ada&q=")
@@ -90,3 +101,23 @@ def test_an_export_with_parameters_that_are_not_valid_is_refused_by_field(client
     answer = client.get(f"/search/?format={wanted}&state=mended")
     assert answer.status_code == 400
     assert "state" in answer.json()
+
+
+def entry_id(client):
+    return ElementTree.fromstring(client.get("/search/?format=atom").content).find("a:entry/a:id", ATOM).text
+
+
+def test_an_entry_of_the_feed_is_a_new_one_when_the_state_changes(client):
+    review = make_review("Fix mysql")
+    before = entry_id(client)
+    Review.objects.filter(pk=review.pk).update(state=State.READY)
+    assert entry_id(client) != before
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [("", "Review Queue"), ("state=new&locked_by=ada&q=", "Review Queue: state new, locked by ada")],
+)
+def test_the_title_of_a_feed_says_the_search(client, query, title):
+    feed = ElementTree.fromstring(client.get(f"/search/?{query}&format=atom").content)
+    assert feed.find("a:title", ATOM).text == title
