@@ -18,7 +18,7 @@ from reviewqueue.stats import get_figures
 from reviews import stats
 from reviews.choices import NEXT_ACTOR, Actor, Square, State
 from reviews.tables import SQUARE_CELLS, STATE_CELLS
-from reviews.texts import EXPLANATIONS
+from reviews.texts import MEANINGS
 from testing.models import UNFINISHED, Status, Substrate
 
 CACHE_SECONDS = 300  # that figures are kept
@@ -62,7 +62,7 @@ def about(request: HttpRequest) -> HttpResponse:
     substrates = list(Substrate.objects.filter(active=True))
     context = {
         "states": [
-            (STATE_CELLS[state], EXPLANATIONS[state], Actor(NEXT_ACTOR[state]).label, dict.fromkeys(statuses[state]),
+            (STATE_CELLS[state], MEANINGS[state], Actor(NEXT_ACTOR[state]).label, dict.fromkeys(statuses[state]),
              settings.REFRESH_MINUTES.get(state, settings.REFRESH_DEFAULT_MINUTES))
             for state in State.values
         ],

@@ -21,10 +21,11 @@ from django.utils.feedgenerator import Atom1Feed
 from core.db import query_timeout
 from core.text import shorten
 from reviews.api.reviews import ReviewSerializer
-from reviews.choices import NEXT_ACTOR, Actor, State
+from reviews.choices import Actor, State
 from reviews.managers import ReviewQuerySet
 from reviews.tables import MAX_TITLE
-from reviews.texts import EXPLANATIONS, square_words
+from reviews.texts import square_words
+from reviews.turns import TurnFacts, next_actor
 
 MAX_CSV_ROWS = 50_000  # of a CSV
 MAX_JSON_OBJECTS = 10_000  # of a JSON; the API pages through more
@@ -42,6 +43,7 @@ CSV_HEADINGS = (
     "next_actor", "link",
 )  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet takes UTF-8 for another encoding
+TURN_FIELDS = ("verdict", "conflicts", "objections")  # what else says who acts next
 _FORMULA = re.compile(r"^\s*[=+\-@\uff0b\uff0d\uff1d\uff20]|^[\t\r\n]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -68,15 +70,21 @@ def cell(value: Any) -> Any:
 def csv_response(reviews: ReviewQuerySet) -> StreamingHttpResponse:
     """The reviews as a file for spreadsheets, streamed; at most ``MAX_CSV_ROWS``. Raises QueryTooSlow."""
     writer = csv.writer(_Echo())
-    rows = _started(reviews.values_list(*CSV_FIELDS)[:MAX_CSV_ROWS])
+    rows = _started(reviews.values_list(*CSV_FIELDS, *TURN_FIELDS)[:MAX_CSV_ROWS])
     page = settings.BASE_URL + reverse("review", args=[0]).removesuffix("0/")
-    lines = ([*map(cell, row), NEXT_ACTOR[row[3]], f"{page}{row[0]}/"] for row in rows)
+    lines = ([*map(cell, row[: len(CSV_FIELDS)]), next_actor(_facts_of(row)), f"{page}{row[0]}/"] for row in rows)
     body = (writer.writerow(line) for line in chain([CSV_HEADINGS], lines))
     response = StreamingHttpResponse(
         chain([BYTE_ORDER_MARK], body), content_type="text/csv; charset=utf-8; header=present"
     )
     response["Content-Disposition"] = 'attachment; filename="reviews.csv"'
     return response
+
+
+def _facts_of(row: tuple[Any, ...]) -> TurnFacts:
+    """Whose turn the item of a row is, as far as the actor goes."""
+    verdict, conflicts, objections = row[len(CSV_FIELDS) :]
+    return TurnFacts(row[CSV_FIELDS.index("state")], verdict=verdict, conflicts=conflicts, objections=objections)
 
 
 def json_response(reviews: ReviewQuerySet) -> StreamingHttpResponse:
@@ -134,8 +142,8 @@ def atom_response(reviews: ReviewQuerySet, query: str) -> HttpResponse:
             title=f"{state.label}: {_xml(shorten(review.title, MAX_TITLE)) or '(no title)'}",
             link=address,
             description=(
-                f"Submitted by {submitter}. {EXPLANATIONS[state]} Who acts next: {Actor(review.next_actor).label}."
-                f" Tests: {square_words(review)}."
+                f"Submitted by {submitter}. Who acts next: {Actor(review.next_actor).label}; "
+                f"{_xml(review.next_reason)}. Tests: {square_words(review)}."
                 f" Votes: +{review.positive_votes} −{review.negative_votes}."
             ),
             author_name=submitter,

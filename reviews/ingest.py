@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Person
+from reviews.choices import Actor
 from reviews.comments import SyncedComments, sync_comments
 from reviews.facts import CommentFacts, DiffFacts, ItemFacts, SeriesFacts
 from reviews.history import build_event, record, record_all
@@ -55,11 +56,22 @@ class Before:
     private: bool
     withdrawn: bool
     start: Start
+    next_actor: str
+    was_read: bool  # comments included
 
     @classmethod
     def of(cls, review: Review) -> Before:
         withdrawn = review.withdrawn_at is not None
-        return cls(review.state, review.updated_at, review.revision, review.private, withdrawn, Start.of(review))
+        return cls(
+            review.state,
+            review.updated_at,
+            review.revision,
+            review.private,
+            withdrawn,
+            Start.of(review),
+            review.next_actor,
+            review.synced_at is not None,
+        )
 
 
 def ingest(
@@ -122,12 +134,14 @@ def _ingest(
     said = None
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
+    if said is not None or review.revision != before.revision:
         count_votes(review)
     review.state, review.state_reason = _refine_state(review, state), reason
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if _apply_activity(review, item, said, before, by_status=state, now=now):
         release(review, "Released: the item changed on Launchpad.")
     apply_rule([review])
+    _set_turn(review, before, now, is_read=said is not None)
     if said is not None:
         review.synced_at = now
         review.due_at = due_after(review.state, now)
@@ -181,6 +195,7 @@ def ingest_new(
             _apply_facts(review, item, people[item.owner.username], of_series, now)
             # One that was closed when first seen did not close today: its last activity is the best that is known.
             review.closed_at = review.updated_at if state in CLOSED_STATES else None
+            review.turn_since = review.closed_at or created
             reviews.append(review)
         apply_rule(reviews)
         Review.objects.bulk_create(reviews)
@@ -234,6 +249,7 @@ def add_comments(
             review.updated_at = max(review.updated_at, min(said.last_at, now))
         if said.by_others(review.locked_by_id, since):
             release(review, "Released: the item changed on Launchpad.")
+        _set_turn(review, before, now, is_read=True)
         review.synced_at = review.looked_at = now
         review.sync_error, review.due_at = "", due_after(review.state, now)
         review.save()
@@ -255,6 +271,7 @@ def leave(review: Review, reason: str, *, now: datetime) -> None:
     """Make a review ABANDONED; the caller holds its row, saves it, and announces it."""
     review.state, review.state_reason, review.synced_at = State.ABANDONED, reason, now
     review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
+    review.turn_since = review.closed_at
     review.tests_wait_for = ""
     release(review, f"Released: {reason}")
 
@@ -297,6 +314,8 @@ def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series 
         setattr(review, name, getattr(item, name) or getattr(review, name))
     review.source_url = review.test_url
     is_new_revision = bool(item.revision) and item.revision != review.revision
+    if is_new_revision and review.revision:
+        review.revision_at = now
     if item.revision:
         review.revision, review.diff_marker = item.revision, item.diff_marker
     if item.diff:
@@ -335,6 +354,24 @@ def _refine_state(review: Review, state: str) -> str:
     if state == State.FOLLOW_UP and review.kind == Review.Kind.NEW and _answered_by_us(review):
         return State.FOLLOW_UP if _submitter_spoke_last(review) else State.REVIEWED
     return state
+
+
+def _set_turn(review: Review, before: Before, now: datetime, *, is_read: bool) -> None:
+    """Since when it is whose turn: since the fact that made it so. Set when somebody else acts next than before, and
+    when an item's comments are read for the first time."""
+    actor = review.next_actor
+    if actor == before.next_actor and (before.was_read or not is_read):
+        return
+    began: datetime | None = None
+    if actor == Actor.SUBMITTER:
+        obstacles = [review.objected_at, review.conflicts_since if review.conflicts else None]
+        began = max((at for at in obstacles if at), default=None)
+    elif actor == Actor.REVIEWER:
+        began = review.answered_at
+    if before.was_read:
+        review.turn_since = min(began or now, now)
+    else:
+        review.turn_since = min(began or review.created_at, now)
 
 
 def is_believable(moment: datetime, now: datetime | None = None) -> bool:

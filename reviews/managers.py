@@ -15,9 +15,9 @@ from reviews.choices import (
     CLOSED_STATES,
     NEXT_ACTOR,
     OPEN_STATES,
-    SUBMITTER_STATES,
     Actor,
     State,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +61,16 @@ def may_see_private(user: Reader) -> bool:
     return user.is_staff or user.is_reviewer
 
 
+def turn_of(actor: str) -> Q:
+    """The condition of ``ReviewQuerySet.next_for``."""
+    by_state = Q(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
+    reviewing = Q(state__in=[state for state, who in NEXT_ACTOR.items() if who == Actor.REVIEWER])
+    obstacle = Q(verdict=Verdict.FAIL) | Q(conflicts=True) | Q(objections__gt=0)
+    if actor == Actor.SUBMITTER:
+        return by_state | (reviewing & obstacle)
+    return by_state & ~obstacle if actor == Actor.REVIEWER else by_state
+
+
 class ReviewQuerySet(models.QuerySet["Review"]):
     """What can be asked about reviews; each method narrows or orders, and costs no query unless it says so."""
 
@@ -94,8 +104,8 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.in_queue().filter(state__in=WAITING_STATES)
 
     def next_for(self, actor: str) -> ReviewQuerySet:
-        """Those whose next step is this ``Actor``'s."""
-        return self.filter(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
+        """Those whose next step is this ``Actor``'s: ``Review.next_actor`` says the same of one."""
+        return self.filter(turn_of(actor))
 
     # By whose code runs.
     def starting_by_itself(self) -> ReviewQuerySet:
@@ -146,14 +156,15 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def waiting_for(self, reviewer: Person | None) -> ReviewQuerySet:
         """What a reviewer can take up now: a reviewer's turn, nobody else holds it, and it is not their own."""
+        waiting = self.waiting().next_for(Actor.REVIEWER)
         if reviewer is None:
-            return self.waiting().unlocked()
-        return self.waiting().filter(Q(locked_by__isnull=True) | Q(locked_by=reviewer)).exclude(owner=reviewer)
+            return waiting.unlocked()
+        return waiting.filter(Q(locked_by__isnull=True) | Q(locked_by=reviewer)).exclude(owner=reviewer)
 
     def needs(self, person: Person) -> ReviewQuerySet:
         """Open ones in the queue that wait for them: their own that the submitter has to move, those that they have
         locked, and those that they have reviewed whose submitter has answered."""
-        own = Q(owner=person, state__in=SUBMITTER_STATES)
+        own = Q(owner=person) & turn_of(Actor.SUBMITTER)
         answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
         return self.in_queue().open().filter(own | Q(locked_by=person) | answered)
 

@@ -30,6 +30,7 @@ from reviews.choices import (
     Verdict,
 )
 from reviews.managers import CommentQuerySet, Reader, ReviewQuerySet, SourceQuerySet, may_see_private
+from reviews.turns import TurnFacts, counted_marks, next_actor, reason
 
 __all__ = [
     "CLOSED_STATES",
@@ -305,6 +306,22 @@ class Review(models.Model):
     )  # fmt: skip
     positive_votes = models.PositiveIntegerField(default=0, editable=False)
     negative_votes = models.PositiveIntegerField(default=0, editable=False)
+    objections = models.PositiveIntegerField(
+        default=0, editable=False,
+        help_text="People whose latest vote asks for changes of the current revision, with no answer since.",
+    )  # fmt: skip
+    objected_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the last of them did.")
+    answered_at = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="When the submitter first answered what others said last; empty: not answered.",
+    )  # fmt: skip
+    revision_at = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="When the current revision was first seen; empty: it is the first one.",
+    )  # fmt: skip
+    turn_since = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="Since when it is the turn of whoever acts next."
+    )
     first_reviewed_at = models.DateTimeField(null=True, blank=True, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -349,9 +366,33 @@ class Review(models.Model):
         return reverse("review", args=[self.pk])
 
     @property
+    def turn(self) -> TurnFacts:
+        """What says whose turn it is."""
+        return TurnFacts(
+            state=self.state,
+            is_proposal=self.kind == self.Kind.UPDATE,
+            launchpad_status=self.launchpad_status,
+            state_reason=self.state_reason,
+            verdict=self.verdict,
+            marks=counted_marks(self.marks),
+            conflicts=self.conflicts,
+            objections=self.objections,
+            negative_votes=self.negative_votes,
+            positive_votes=self.positive_votes,
+            is_reviewed=self.first_reviewed_at is not None,
+            is_answered=self.answered_at is not None,
+            tests_wait_for=self.tests_wait_for,
+        )
+
+    @property
     def next_actor(self) -> str:
-        """Who has to act next (docs/specification.md, section 3)."""
-        return NEXT_ACTOR[self.state]
+        """Who has to act next (docs/specification.md, section 3). ``ReviewQuerySet.next_for`` asks the same."""
+        return next_actor(self.turn)
+
+    @property
+    def next_reason(self) -> str:
+        """Why, in a sentence without a full stop."""
+        return reason(self.turn)
 
     def is_visible_to(self, user: Reader) -> bool:
         """As ``Review.objects.visible_to``; asks who the reader is only if the item is private."""

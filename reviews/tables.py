@@ -22,7 +22,9 @@ from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import Square, State, TestsWaitFor
 from reviews.models import Review
-from reviews.texts import CONFLICTS, EXPLANATIONS, MARKS, SYMBOLS, WAITS, Marks, tests_symbol, tests_word
+from reviews.texts import CONFLICTS, MARKS, SYMBOLS, WAITS, Marks, tests_symbol, tests_word
+from reviews.turns import TurnFacts, counted_marks
+from reviews.turns import reason as next_reason
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
 OUT_OF_REACH = "not shown by Launchpad at present"
@@ -36,12 +38,8 @@ NO_NOTES = SafeString("")
 
 # What the cell of a state or a Square holds.
 STATE_CELLS: dict[str, SafeString] = {
-    state: format_html(
-        '<span class="badge badge-{}">{}</span><span class="why">{}</span>',
-        state, State(state).label, EXPLANATIONS[state],
-    )
-    for state in State.values
-}  # fmt: skip
+    state: format_html('<span class="badge badge-{}">{}</span>', state, State(state).label) for state in State.values
+}
 SQUARE_CELLS: dict[str, SafeString] = {
     square: format_html('<i aria-hidden="true">{}</i> {}', SYMBOLS[square], Square(square).label)
     for square in Square.values
@@ -90,14 +88,14 @@ def marks_of(kept: list[list[Any]]) -> Marks:
 ROW_FIELDS = (
     "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
     "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
-    "conflicts", "conflicts_since", "tests_wait_for", "verdict", "marks", "kind", "target", "lines_added",
-    "lines_removed",
+    "conflicts", "conflicts_since", "tests_wait_for", "launchpad_status", "state_reason", "objections",
+    "first_reviewed_at", "answered_at", "verdict", "marks", "kind", "target", "lines_added", "lines_removed",
 )  # fmt: skip
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
 ROW_HTML = """<tr id="r{id}" data-href="{href}">
 <td class="c-age"><time datetime="{stamp}Z" title="{stamp} UTC">{age}</time></td>
-<td class="c-state">{state}</td>
+<td class="c-state">{state}<span class="why">{reason}</span></td>
 <td class="c-title"><a class="title" href="{href}"><bdi>{title}</bdi></a> <a class="out" href="{out}" rel="noopener nofollow">on Launchpad</a>{change}{notes}</td>
 <td class="c-who">{submitter}</td>
 <td class="c-votes">{votes}</td>
@@ -126,20 +124,26 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     rows: list[Row] = []
     for (
         pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since, conflicts, conflicts_since, waits_for, verdict, kept_marks, kind, target, added,
-        removed,
+        source_active, missing_since, conflicts, conflicts_since, waits_for, launchpad_status, state_reason,
+        objections, reviewed_at, answered_at, verdict, kept_marks, kind, target, added, removed,
     ) in values:  # fmt: skip
         title = shorten(title, MAX_TITLE) or "(no title)"
         who = submitter(username, display_name, people_path)
         noted = notes(source_active, missing_since, conflicts, conflicts_since, waits_for)
         marks = marks_of(kept_marks)
         tests = square_cell(square, verdict, marks, waits_for)
+        facts = TurnFacts(
+            state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, marks=counted_marks(marks),
+            conflicts=conflicts, objections=objections, negative_votes=negative, positive_votes=positive,
+            is_reviewed=reviewed_at is not None, is_answered=answered_at is not None, tests_wait_for=waits_for,
+        )  # fmt: skip
         html = ROW_HTML.format(
             id=pk,
             href=f"{review_path}{pk}/",
             stamp=updated_at.isoformat(" ")[:16],  # exact time, UTC
             age=age(updated_at, now),
             state=STATE_CELLS[state],
+            reason=escape(shorten(next_reason(facts), MAX_TITLE)),
             title=escape(title),
             out=escape(url),  # its page on Launchpad
             change=change(kind, target, added, removed),

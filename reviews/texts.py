@@ -1,4 +1,4 @@
-"""What is expected of whom, in plain words, by kind and state of a review (docs/specification.md, section 3)."""
+"""What pages say of a review's tests and of its absence, in plain words (docs/specification.md, sections 3 and 5)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,54 +10,6 @@ from reviews.choices import Square, State, TestsWaitFor, Verdict
 from reviews.models import Review
 
 CONFLICTS = "conflicts with its target"
-_TESTED = "Nothing for now. If a test fails below, push a fix: the new revision is tested by itself."
-
-# What the submitter has to do, by state and kind.
-EXPECTED_OF_SUBMITTER: dict[tuple[str, str], str] = {
-    (State.NEW, Review.Kind.NEW): _TESTED,
-    (State.NEW, Review.Kind.UPDATE): _TESTED,
-    (State.PENDING, Review.Kind.NEW): _TESTED,
-    (State.PENDING, Review.Kind.UPDATE): _TESTED,
-    (State.REVIEWED, Review.Kind.NEW):
-        "Read the review below, push what it asks for to your branch, then answer in a comment on the bug on "
-        "Launchpad. Your comment brings it back to the reviewers.",
-    (State.REVIEWED, Review.Kind.UPDATE):
-        "Read the review below, push what it asks for to your branch, then answer in a comment on the proposal on "
-        "Launchpad. Your comment brings it back to the reviewers.",
-    (State.IN_PROGRESS, Review.Kind.NEW):
-        "Finish your work, push it, and set the bug on Launchpad to New or Confirmed: then it is back in the queue.",
-    (State.IN_PROGRESS, Review.Kind.UPDATE):
-        "Finish your work, push it, and set the proposal on Launchpad to Needs review: then it is back in the queue.",
-    (State.FOLLOW_UP, Review.Kind.NEW): "Nothing for now: you have answered, and a reviewer looks at it again.",
-    (State.FOLLOW_UP, Review.Kind.UPDATE):
-        "Nothing for now: a reviewer looks at it again. If merging failed on a conflict, merge the target into yours.",
-    (State.READY, Review.Kind.NEW): "Nothing: it is accepted, and a reviewer publishes it.",
-    (State.READY, Review.Kind.UPDATE): "Nothing: it is approved, and a reviewer merges it.",
-    (State.MERGED, Review.Kind.NEW): "Nothing: it is merged. Thank you.",
-    (State.MERGED, Review.Kind.UPDATE): "Nothing: it is merged. Thank you.",
-    (State.CLOSED, Review.Kind.NEW): "Nothing: it is done. If you think otherwise, set the bug on Launchpad to New.",
-    (State.CLOSED, Review.Kind.UPDATE): "Nothing: it is done.",
-    (State.ABANDONED, Review.Kind.NEW):
-        "Nothing. If it should live on, push your work and set the bug on Launchpad to New.",
-    (State.ABANDONED, Review.Kind.UPDATE):
-        "Nothing. If it should live on, push your work and propose it again on Launchpad.",
-}  # fmt: skip
-
-
-def expected_of_submitter(review: Review) -> str:
-    """What the submitter has to do now, if anything, in words."""
-    words = EXPECTED_OF_SUBMITTER[State(review.state), Review.Kind(review.kind)]
-    if words == _TESTED and not review.is_in_queue:
-        return "Nothing for now: nothing is tested while its source is switched off."
-    if words == _TESTED and review.tests_wait_for:
-        return EXPECTED_WHILE_TESTS_WAIT[TestsWaitFor(review.tests_wait_for)]
-    return words
-
-
-EXPECTED_WHILE_TESTS_WAIT: dict[str, str] = {
-    TestsWaitFor.PERMISSION: "Nothing for now: a reviewer has to allow its tests.",
-    TestsWaitFor.CONFLICTS: "Merge the target into your branch, resolve the conflicts and push: then it is tested.",
-}
 
 
 def why_tests_wait(review: Review, now: datetime) -> str:
@@ -70,13 +22,14 @@ def why_tests_wait(review: Review, now: datetime) -> str:
     return f"Waits: {CONFLICTS}" + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
 
 
-EXPLANATIONS: dict[str, str] = {
-    State.NEW: "Nobody has looked at it yet.",
-    State.PENDING: "It waits for a reviewer.",
-    State.REVIEWED: "It was reviewed; the submitter has to answer.",
+# What the states mean, for those who learn how the queue works. What is so of one item says ``reviews.turns``.
+MEANINGS: dict[str, str] = {
+    State.NEW: "A bug that is New, and never was anything else.",
+    State.PENDING: "It waits for a review.",
+    State.REVIEWED: "It was reviewed, and waits for the submitter's answer.",
     State.IN_PROGRESS: "The submitter is working on it.",
-    State.FOLLOW_UP: "The submitter has answered; a reviewer has to look again.",
-    State.READY: "It is approved and waits to be merged.",
+    State.FOLLOW_UP: "It was reviewed, and is to be looked at again.",
+    State.READY: "It is approved and waits to be merged or released.",
     State.MERGED: "It is merged.",
     State.CLOSED: "It is done.",
     State.ABANDONED: "Nobody works on it any more.",

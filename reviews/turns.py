@@ -6,10 +6,16 @@ facts is, never because of the state alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.text import join_words
 from reviews.choices import NEXT_ACTOR, Actor, State, TestsWaitFor, Verdict
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from reviews.models import Review
 
 UNFINISHED = {"retry", "pending", "running"}  # statuses of a mark that say that tests are under way
 FAILED_TO_MERGE = "Code failed to merge"
@@ -48,6 +54,11 @@ class TurnFacts:
     def has_failed(self) -> bool:
         """Tests of the current revision failed, and it may be the item's fault."""
         return self.verdict == Verdict.FAIL and not self.excused
+
+
+def counted_marks(marks: Iterable[tuple[str, str, bool]]) -> tuple[tuple[str, str], ...]:
+    """Of ``Review.marks`` those that count for the verdict, as ``TurnFacts.marks`` has them."""
+    return tuple((substrate, status) for substrate, status, counts in marks if counts)
 
 
 def next_actor(facts: TurnFacts) -> str:
@@ -166,3 +177,23 @@ def todo(facts: TurnFacts) -> str:
         ready = "Needs review" if facts.is_proposal else "New or Confirmed"
         steps.append(f"When it is ready, set the {place} on Launchpad to {ready}: then a reviewer acts next.")
     return " ".join(steps)
+
+
+def turn_sentence(review: Review, user: User | None) -> str:
+    """Whose turn it is and why, for this reader, with a full stop."""
+    facts = review.turn
+    why = f"{reason(facts)}."
+    actor = next_actor(facts)
+    if actor == Actor.NONE:
+        return f"Nobody has to act: {why}"
+    if actor == Actor.SUBMITTER:
+        is_own = user is not None and user.person_id == review.owner_id
+        return f"{'Your turn' if is_own else f'The turn of {review.owner}'}: {why}"
+    return f"{'Your turn as a reviewer' if _may_take(review, user) else 'A reviewer’s turn'}: {why}"
+
+
+def _may_take(review: Review, user: User | None) -> bool:
+    """Whether the reader is a reviewer who can take it up: not their own, and not locked by somebody else."""
+    if user is None or not user.is_reviewer or user.person_id == review.owner_id:
+        return False
+    return review.locked_by_id is None or review.locked_by_id == user.person_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from reviews.models import Comment, Review
 
@@ -137,11 +138,35 @@ def _has_vote(pattern: re.Pattern[str], words: str) -> bool:
 
 
 def count_votes(review: Review) -> None:
-    """Set the review's counts: each person's latest vote, in Launchpad's order. One query; the caller saves it."""
-    latest: dict[int, str] = {}
-    said = review.comments.replies().order_by("position", "id").values_list("author_id", "vote", "sentiment")
-    for author_id, vote, meaning in said:
+    """Set what people's votes and words say: the counts, who objects, and whether the submitter has answered.
+
+    Each person's latest vote counts, in Launchpad's order. One query; the caller saves the review.
+    """
+    latest: dict[int, tuple[str, datetime]] = {}
+    answered_at: datetime | None = None  # the submitter's first words after what others said last
+    others_at: datetime | None = None  # when others said something last
+    answers_after: dict[int, bool] = {}  # by person: whether the submitter spoke after their vote
+    said = review.comments.replies().order_by("position", "id")
+    for author_id, vote, meaning, at in said.values_list("author_id", "vote", "sentiment", "created_at"):
+        if author_id == review.owner_id:
+            answered_at = answered_at or at
+            answers_after = dict.fromkeys(answers_after, True)
+        else:
+            answered_at, others_at = None, at
         if vote or meaning != Sentiment.NEUTRAL:  # Abstain takes a vote back; words that are no vote don't
-            latest[author_id] = meaning
-    votes = list(latest.values())
+            latest[author_id] = (meaning, at)
+            answers_after[author_id] = False
+    votes = [meaning for meaning, _ in latest.values()]
     review.positive_votes, review.negative_votes = votes.count(Sentiment.POSITIVE), votes.count(Sentiment.NEGATIVE)
+    objections = [
+        at
+        for author_id, (meaning, at) in latest.items()
+        if meaning == Sentiment.NEGATIVE
+        and author_id != review.owner_id
+        and not answers_after[author_id]
+        and (review.revision_at is None or at >= review.revision_at)
+    ]
+    review.objections, review.objected_at = len(objections), max(objections, default=None)
+    if answered_at is None and others_at and review.revision_at and review.revision_at > others_at:
+        answered_at = review.revision_at  # a push answers as well
+    review.answered_at = answered_at if others_at else None

@@ -9,6 +9,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Now
+
+from reviews.choices import NEXT_ACTOR, Actor
 from reviews.models import Review, Square, Verdict
 from testing.models import UNFINISHED, Status, TestRun
 
@@ -67,6 +71,14 @@ def verdict_of(marks: Iterable[Mark]) -> str:
     return next(verdict for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.PASS) if verdict in counted)
 
 
+def turn_after(verdict: str) -> Case:
+    """Since when it is whose turn: since now, where this verdict passes the turn on, or gives it back."""
+    reviewing = Q(state__in=[state for state, actor in NEXT_ACTOR.items() if actor == Actor.REVIEWER])
+    unobjected = Q(objections=0) & (Q(conflicts=None) | Q(conflicts=False))
+    changes = ~Q(verdict=Verdict.FAIL) if verdict == Verdict.FAIL else Q(verdict=Verdict.FAIL)
+    return Case(When(reviewing & unobjected & changes, then=Now()), default=F("turn_since"))
+
+
 def update_verdicts(review_ids: Collection[int]) -> None:
     """Work out what the runs of these reviews say, and keep it there.
 
@@ -82,4 +94,6 @@ def update_verdicts(review_ids: Collection[int]) -> None:
         reviews_of[Summary.of(found)].append(review_id)
     for summary, ids in reviews_of.items():
         marks = [[mark.substrate, mark.status, mark.counts] for mark in summary.marks]
-        Review.objects.filter(pk__in=ids).update(square=summary.square, verdict=summary.verdict, marks=marks)
+        Review.objects.filter(pk__in=ids).update(
+            square=summary.square, verdict=summary.verdict, marks=marks, turn_since=turn_after(summary.verdict)
+        )

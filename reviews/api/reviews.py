@@ -50,6 +50,7 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     """A review, fetched by ``Review.objects.for_rows()``."""
 
     next_actor = serializers.ChoiceField(choices=Actor.choices, read_only=True)
+    next_reason = serializers.CharField(read_only=True, help_text="Why they act next, in a few words.")
     source = serializers.CharField(source="source.name", default=None, read_only=True, allow_null=True)  # type: ignore[assignment]
     series = serializers.CharField(source="series.name", default=None, read_only=True, allow_null=True)
     owner = SubmitterSerializer(read_only=True)
@@ -78,7 +79,8 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     class Meta:
         model = Review
         fields = [
-            "id", "kind", "title", "state", "next_actor", "square", "url", "api_url", "source", "series", "revision",
+            "id", "kind", "title", "state", "next_actor", "next_reason", "turn_since", "square", "url", "api_url",
+            "source", "series", "revision",
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
             "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
             "conflicts", "conflicts_since", "lines_added", "lines_removed", "verdict", "verdict_text", "marks",

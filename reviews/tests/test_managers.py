@@ -1,5 +1,7 @@
 """Who finds what: the questions about reviews."""
 
+from itertools import product
+
 import pytest
 from django.utils import timezone
 
@@ -85,3 +87,12 @@ def test_the_reverse_of_an_order_is_its_opposite():
         make_review(title)
     assert [review.title for review in Review.objects.sorted_by("title")] == ["a", "b", "c"]
     assert [review.title for review in Review.objects.sorted_by("-title")] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("actor", ["reviewer", "submitter", "none"])
+def test_whose_turn_it_is_is_the_same_asked_of_many_and_of_one(db, actor):
+    cases = product(State.values, ["", "pass", "fail"], [None, True, False], [0, 1])
+    for number, (state, verdict, conflicts, objections) in enumerate(cases):
+        make_review(f"item {number}", state=state, verdict=verdict, conflicts=conflicts, objections=objections)
+    by_one = {review.pk for review in Review.objects.all() if review.next_actor == actor}
+    assert set(Review.objects.next_for(actor).values_list("pk", flat=True)) == by_one

@@ -27,7 +27,7 @@ def test_one_sentence_says_what_it_is_and_who_acts_next(client):
     )  # fmt: skip
     page = get_page(client, review)
     for words in (
-        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "It waits for a reviewer.", "A reviewer acts next.",
+        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "A reviewer’s turn: no review yet.",
         "Nobody holds the lock.", "charmers", "rev-2", "4 min ago", "in 6 min",
         "Not up to date: Launchpad is down.", f'href="{review.url}"',
     ):  # fmt: skip
@@ -45,12 +45,12 @@ def test_times_nearer_than_a_minute_are_not_zero_minutes(client):
 @pytest.mark.parametrize(
     ("state", "kind", "expected"),
     [
-        ("new", "new", "the new revision is tested by itself"),
+        ("new", "new", "Nothing for now: a reviewer acts next."),
         ("reviewed", "new", "answer in a comment on the bug"),
         ("in-progress", "update", "set the proposal on Launchpad to Needs review"),
         ("in-progress", "new", "set the bug on Launchpad to New"),
-        ("follow-up", "new", "a reviewer looks at it again"),
-        ("ready", "update", "a reviewer merges it"),
+        ("follow-up", "new", "Nothing for now: a reviewer acts next."),
+        ("ready", "update", "Nothing for now: a reviewer acts next."),
         ("abandoned", "update", "propose it again"),
     ],
 )
@@ -242,7 +242,7 @@ def test_an_item_that_launchpad_shows_says_nothing_of_that(client):
 
 def test_the_reason_of_a_state_is_shown_in_words(client):
     review = make_review(state=State.ABANDONED, state_reason="It has a tag that its source excludes.")
-    assert "Nobody works on it any more. It has a tag that its source excludes." in get_page(client, review)
+    assert "Nobody has to act: it has a tag that its source excludes." in get_page(client, review)
 
 
 DUPLICATE = {
@@ -260,7 +260,7 @@ def test_a_duplicate_leads_to_the_other_item(client):
 def test_a_duplicate_of_what_is_not_here_leads_to_launchpad(client):
     make_review("A proposal of that number", kind="update", number=77)
     page = get_page(client, make_review(**DUPLICATE))
-    assert 'It is a duplicate of <a href="https://bugs.launchpad.net/bugs/77"' in page
+    assert 'it is a duplicate of <a href="https://bugs.launchpad.net/bugs/77"' in page
 
 
 def test_a_duplicate_does_not_give_a_private_item_away(client):

@@ -40,9 +40,9 @@ def test_an_empty_title_is_said(client):
     assert get_row(client)["title"] == "(no title)"
 
 
-def test_the_state_says_in_words_what_it_means(client):
+def test_a_row_says_why_it_is_whose_turn(client):
     make_review()
-    assert "It waits for a reviewer." in get_row(client)["state"]
+    assert '<span class="why">no review yet</span>' in get_row(client)["html"]
 
 
 def test_the_square_is_a_symbol_and_words(client):

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
+from core.text import ago
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, lock, unlock
 from reviews.managers import ReviewQuerySet
@@ -25,9 +26,10 @@ from reviews.models import Review
 from reviews.panels import panel_scripts, render_panels
 from reviews.refresh import request_refresh
 from reviews.tables import votes
-from reviews.texts import EXPLANATIONS, expected_of_submitter, missing_notice, why_tests_wait
+from reviews.texts import missing_notice, why_tests_wait
 from reviews.timeline import get_timeline
 from reviews.trust import NotPossible, allow_tests, trust
+from reviews.turns import todo, turn_sentence
 
 BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
@@ -58,11 +60,12 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     before, after = neighbours(review, user)
     context = {
         "review": review,
-        "explanation": EXPLANATIONS[review.state],
+        "turn": turn_sentence(review, user),
+        "turn_age": ago(review.turn_since, now),
         "duplicate": _duplicate(review, user),
         "missing": missing_notice(review, now),
         "votes": votes(review.positive_votes, review.negative_votes),
-        "expected": expected_of_submitter(review),
+        "expected": todo(review.turn),
         "timeline": get_timeline(review),
         "panels": render_panels(request, review),
         "scripts": panel_scripts(),
