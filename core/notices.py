@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 NoticeProvider = Callable[[], str]  # the notice in words, empty for none; asked at every page, so it must be cheap
 
@@ -21,6 +23,6 @@ def get_notices() -> list[str]:
     return [notice for provider in _providers if (notice := provider())]
 
 
-def notices(request: HttpRequest) -> dict[str, list[str]]:
-    """Context processor: ``site_notices``."""
-    return {"site_notices": get_notices()}
+def notices(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: ``site_notices``, asked for once a page, by the template that shows them."""
+    return {"site_notices": SimpleLazyObject(get_notices)}

@@ -169,7 +169,8 @@ def test_staff_refresh_now(client, boss, django_capture_on_commit_callbacks):
     assert review.events.get(kind="staff").actor.username == "boss"
 
 
-def test_ten_queries_at_most(client, reviewer, django_assert_max_num_queries):
+def test_ten_queries_at_most(client, reviewer, settings, django_assert_max_num_queries):
+    settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = "http://ci.example.com/job/charms/", "token"
     review = make_review()
     client.post(f"/reviews/{review.pk}/test-runs/", {"substrates": ["all"]})
     with django_assert_max_num_queries(10):

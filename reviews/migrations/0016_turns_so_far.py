@@ -9,5 +9,5 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0013_turns")]
+    dependencies = [("reviews", "0015_turns")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

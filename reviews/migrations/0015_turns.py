@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reviews', '0012_encrypted_webhook_secrets'),
+        ("reviews", "0014_start_of_tests"),
     ]
 
     operations = [
