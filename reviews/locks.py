@@ -16,14 +16,28 @@ class LockedByOther(Exception):
         self.holder = holder
 
 
+class NotInQueue(Exception):
+    """The item is of a source that is switched off, so that nobody is to review it; ``str()`` says so, for a person."""
+
+    def __init__(self, review: Review) -> None:
+        super().__init__(
+            f"The source {review.source} is switched off: its items are not reviewed until it is on again."
+        )
+
+
 def lock(review_id: int, person: Person) -> Review:
-    """Claim a review; harmless when they hold it already. Raises LockedByOther, or Review.DoesNotExist."""
+    """Claim a review; harmless when they hold it already.
+
+    Raises LockedByOther, NotInQueue, or Review.DoesNotExist.
+    """
     with transaction.atomic():
-        review = Review.objects.select_for_update(of=("self",)).get(pk=review_id)
+        review = Review.objects.select_related("source").select_for_update(of=("self",)).get(pk=review_id)
         if review.locked_by_id == person.pk:
             return review
         if review.locked_by:
             raise LockedByOther(review.locked_by)
+        if not review.is_in_queue:
+            raise NotInQueue(review)
         review.locked_by, review.locked_at = person, timezone.now()
         review.save(update_fields=["locked_by", "locked_at"])
         record(review, Event.Kind.LOCK, new=person.username, actor=person)

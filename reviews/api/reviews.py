@@ -15,7 +15,7 @@ from core.api.errors import Conflict
 from core.api.pagination import ApiPagination
 from reviews.choices import Actor, Verdict
 from reviews.filters import ReviewFilter
-from reviews.locks import LockedByOther, lock, unlock
+from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 from reviews.tables import marks_of
@@ -160,12 +160,14 @@ class ReviewLock(GenericAPIView[Review]):
 
     @extend_schema(request=None)
     def post(self, request: Request, pk: int) -> Response:
-        """Take the lock. 409 when somebody else has it."""
+        """Take the lock. 409 when somebody else has it, or the item's source is switched off."""
         user, review = require_reviewer(request), self.get_object()
         try:
             lock(review.pk, user.as_person())
         except LockedByOther as other:
             raise Conflict(f"{other.holder} holds the lock.") from other
+        except NotInQueue as reason:
+            raise Conflict(str(reason)) from reason
         return self._answer()
 
     @extend_schema(responses={200: ReviewSerializer})

@@ -44,6 +44,21 @@ def test_a_lock_that_somebody_else_has_is_a_conflict(client, reviewer):
     assert locker(review) == "eve"
 
 
+def test_an_item_of_a_source_that_is_switched_off_is_not_locked(client, reviewer):
+    review = make_review(source=Source.objects.create(name="asleep", kind="project", target="asleep", active=False))
+    answer = client.post(lock_url(review))
+    words = "The source asleep is switched off: its items are not reviewed until it is on again."
+    assert (answer.status_code, answer.json()) == (409, {"detail": words})
+    assert locker(review) is None
+
+
+def test_a_lock_from_before_its_source_was_switched_off_is_given_back(client, reviewer):
+    source = Source.objects.create(name="asleep", kind="project", target="asleep", active=False)
+    review = make_review(source=source, locked_by=reviewer.person, locked_at=timezone.now())
+    assert client.delete(lock_url(review)).status_code == 200
+    assert locker(review) is None
+
+
 def test_a_reviewer_gives_the_lock_back(client, reviewer, review):
     client.post(lock_url(review))
     answer = client.delete(lock_url(review))

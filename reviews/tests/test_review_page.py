@@ -148,6 +148,20 @@ def test_locking_what_somebody_else_holds_names_the_holder(client, reviewer):
     assert b"Eve was faster" in client.post(f"/reviews/{review.pk}/lock/", follow=True).content
 
 
+@pytest.mark.parametrize(("active", "offered"), [(True, 1), (False, 0)], ids=["on", "off"])
+def test_locking_is_offered_while_the_source_is_switched_on(client, reviewer, active, offered):
+    review = make_review(source=Source.objects.create(name="team", kind="project", target="team", active=active))
+    assert get_page(client, review).count(f'action="/reviews/{review.pk}/lock/"') == offered
+
+
+def test_an_item_of_a_source_that_is_switched_off_is_not_locked(client, reviewer):
+    review = make_review(source=Source.objects.create(name="asleep", kind="project", target="asleep", active=False))
+    page = client.post(f"/reviews/{review.pk}/lock/", follow=True).content
+    assert b"Not locked. The source asleep is switched off" in page
+    review.refresh_from_db()
+    assert review.locked_by is None
+
+
 def test_only_staff_release_the_lock_of_another(client, reviewer):
     review = make_review(locked_by=make_person("eve", "Eve"), locked_at=timezone.now())
     assert b"Eve holds the lock. Staff" in client.post(f"/reviews/{review.pk}/unlock/", follow=True).content

@@ -20,7 +20,7 @@ from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from core.text import ago
 from reviews.dashboard import neighbours
-from reviews.locks import LockedByOther, lock, unlock
+from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review
 from reviews.panels import panel_scripts, render_panels
@@ -97,6 +97,8 @@ def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
         lock(review.pk, user.as_person())
     except LockedByOther as other:
         messages.error(request, f"Not locked: {other.holder} was faster.")
+    except NotInQueue as reason:
+        messages.error(request, f"Not locked. {reason}")
     return redirect(review)
 
 
