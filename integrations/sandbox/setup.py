@@ -78,8 +78,11 @@ def is_wanted() -> bool:
     return not any(os.environ.get(name) for name in ("LAUNCHPAD_SERVICE_ROOT", "JENKINS_JOB_URL"))
 
 
-def environment(var_dir: Path, port: int) -> dict[str, str]:
-    """The environment of a queue that works with the sandbox; its ports stay the same from start to start."""
+def environment(var_dir: Path, base_url: str) -> dict[str, str]:
+    """The environment of a queue that works with the sandbox; its ports stay the same from start to start.
+
+    ``base_url`` is where its pages are, unless BASE_URL says something else.
+    """
     folder = var_dir / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     launchpad, jenkins, second_jenkins = _ports(folder / "ports.json")
@@ -92,7 +95,7 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
         "JENKINS_JOB_URL": f"http://127.0.0.1:{jenkins}/job/charm-test",
         "JENKINS_TOKEN": TOKEN,
         "TESTING_TIMEOUT": os.environ.get("TESTING_TIMEOUT") or str(TIMEOUT),
-        "BASE_URL": os.environ.get("BASE_URL") or f"http://127.0.0.1:{port}",
+        "BASE_URL": os.environ.get("BASE_URL") or base_url,
     }
 
 

@@ -11,6 +11,8 @@ from reviews.models import Source
 from testing.models import Job, Substrate
 from testing.plan import TestPlan
 
+BASE_URL = "http://127.0.0.1:8000"
+
 pytestmark = pytest.mark.django_db
 
 
@@ -84,22 +86,22 @@ def test_passwords_stay_the_same_and_only_their_owner_reads_them(tmp_path):
 
 
 def test_the_ports_of_the_last_start_are_used_again(tmp_path):
-    first = environment(tmp_path, 8000)["REVIEW_QUEUE_SANDBOX"]
-    assert environment(tmp_path, 8000)["REVIEW_QUEUE_SANDBOX"] == first
+    first = environment(tmp_path, BASE_URL)["REVIEW_QUEUE_SANDBOX"]
+    assert environment(tmp_path, BASE_URL)["REVIEW_QUEUE_SANDBOX"] == first
     assert json.loads((tmp_path / "sandbox" / "ports.json").read_text()) == [int(port) for port in first.split()]
 
 
 def test_the_sandboxs_launchpad_is_asked_as_often_as_is_useful(tmp_path, monkeypatch):
     monkeypatch.delenv("LAUNCHPAD_REQUESTS_PER_MINUTE", raising=False)
-    assert environment(tmp_path, 8000)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "1200"
+    assert environment(tmp_path, BASE_URL)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "1200"
     monkeypatch.setenv("LAUNCHPAD_REQUESTS_PER_MINUTE", "7")
-    assert environment(tmp_path, 8000)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "7"
+    assert environment(tmp_path, BASE_URL)["LAUNCHPAD_REQUESTS_PER_MINUTE"] == "7"
 
 
 def test_ports_of_before_there_was_a_second_jenkins_are_kept(tmp_path):
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "ports.json").write_text("[18085, 18086]")
-    launchpad, jenkins, second = environment(tmp_path, 8000)["REVIEW_QUEUE_SANDBOX"].split()
+    launchpad, jenkins, second = environment(tmp_path, BASE_URL)["REVIEW_QUEUE_SANDBOX"].split()
     assert (launchpad, jenkins) == ("18085", "18086")
     assert second not in (launchpad, jenkins)
 

@@ -1,6 +1,7 @@
 """Commands say in words what is wrong, and end with a status that scripts read (docs/specification.md, section 9)."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -48,3 +49,37 @@ def test_an_import_of_nothing_is_no_success():
     Source.objects.update(active=False)
     with pytest.raises(CommandError, match="No source is active"):
         call_command("import_reviews")
+
+
+@pytest.fixture
+def busy_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def test_the_pages_are_served_where_the_settings_of_the_web_say(monkeypatch, busy_port):
+    monkeypatch.setenv("WEB_BIND", f"127.0.0.1:{busy_port}")
+    with pytest.raises(CommandError, match=f"Port {busy_port} is in use"):
+        call_command("runqueue")
+
+
+def test_the_port_of_the_command_line_goes_before_that_of_the_settings(monkeypatch, busy_port):
+    monkeypatch.setenv("WEB_BIND", "127.0.0.1:1")
+    with pytest.raises(CommandError, match=f"Port {busy_port} is in use"):
+        call_command("runqueue", "--port", str(busy_port))
+
+
+@pytest.mark.parametrize(
+    "bind", ["unix:/run/queue.sock", "127.0.0.1:8000,127.0.0.1:8001", "127.0.0.1:http", "[::1:8000"]
+)
+def test_pages_that_can_not_be_served_there_are_refused_in_words(monkeypatch, bind):
+    monkeypatch.setenv("WEB_BIND", bind)
+    with pytest.raises(CommandError, match="runqueue listens at one host and port") as refusal:
+        call_command("runqueue")
+    assert bind in str(refusal.value)
+
+
+def test_a_host_that_is_not_of_this_machine_is_said_in_words(monkeypatch):
+    monkeypatch.setenv("WEB_BIND", "192.0.2.1:8000")
+    with pytest.raises(CommandError, match=r"can't be served at 192\.0\.2\.1, port 8000: .+\. Check WEB_BIND\."):
+        call_command("runqueue")

@@ -40,15 +40,16 @@ def first_steps(tmp_path_factory):
     outside = f"http://127.0.0.1:{asked.getsockname()[1]}"
     (folder / "env").write_text(
         f"SECRET_KEY={secrets.token_urlsafe(50)}\nLAUNCHPAD_SERVICE_ROOT={outside}/\n"
+        f"WEB_BIND=127.0.0.1:{port}\n"
         f"JENKINS_JOB_URL={outside}/job/charm-test\nJENKINS_TOKEN=the-token-of-the-job\nREVIEWER_TEAMS=my-team\n"
     )
-    unset = ("DEBUG", "SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL")
+    unset = ("WEB_BIND", "DEBUG", "SECRET_KEY", "DATABASE_URL", "CELERY_BROKER_URL")
     environment = {name: value for name, value in os.environ.items() if name not in unset} | {
         "DJANGO_SETTINGS_MODULE": "reviewqueue.settings", "ENV_FILE": str(folder / "env"), "VAR_DIR": str(folder),
         "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
     child = subprocess.Popen(
-        [sys.executable, "manage.py", "runqueue", "--port", str(port)], cwd=settings.BASE_DIR, env=environment,
+        [sys.executable, "manage.py", "runqueue"], cwd=settings.BASE_DIR, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     said = []
