@@ -216,7 +216,7 @@ class SourceForm(forms.ModelForm):
         required=False, label="Remove the secret", help_text="Webhooks of this source are refused then."
     )
     excluded_tags = forms.JSONField(
-        required=False, help_text='Bugs with one of these tags are ABANDONED, as ["not-a-charm"].',
+        required=False, initial=list, help_text='Bugs with one of these tags are ABANDONED, as ["not-a-charm"].',
         error_messages={"invalid": 'Write a list of tags, as ["not-a-charm"].'},
     )  # fmt: skip
 
@@ -232,12 +232,12 @@ class SourceForm(forms.ModelForm):
         model = Source
         fields = [
             "name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
-            "webhook_secret", "starts_tests", "reviewer_teams", "trusted_teams",
+            "webhook_secret", "starts_tests", "reviewer_teams", "trusted_teams", "vote_policy", "status_reports",
         ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["starts_tests"].required = False
+        self.fields["starts_tests"].required = self.fields["vote_policy"].required = False
         self.secret_before = self.instance.webhook_secret
         self.initial.pop("webhook_secret", None)
 
@@ -248,6 +248,10 @@ class SourceForm(forms.ModelForm):
     def clean_starts_tests(self) -> str:
         """Left out, it stays as it is; a new source asks."""
         return self.cleaned_data["starts_tests"] or self.instance.starts_tests
+
+    def clean_vote_policy(self) -> str:
+        """Left out, it stays as it is."""
+        return self.cleaned_data["vote_policy"] or self.instance.vote_policy
 
     def clean_excluded_tags(self) -> list[str]:
         tags = self.cleaned_data["excluded_tags"] or []
@@ -298,7 +302,8 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
-                "build_url", "starts_tests", "trusted_teams", "reviewer_teams"]  # fmt: skip
+                "vote_policy", "status_reports", "build_url", "starts_tests", "trusted_teams",
+                "reviewer_teams"]  # fmt: skip
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]
         secret = obj.webhook_secret if obj else ""

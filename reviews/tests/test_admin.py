@@ -109,3 +109,12 @@ def test_what_is_no_name_of_a_team_is_refused_at_the_field(client, staff):
     source = Source.objects.create(name="team", kind="project", target="team")
     page = client.post(f"/admin/reviews/source/{source.pk}/change/", {"trusted_teams": "../people"}).content.decode()
     assert "is no name of a team" in page
+
+
+def test_how_verdicts_are_reported_is_chosen_in_the_admin(client, staff):
+    assert b"vote_policy" in client.get("/admin/reviews/source/add/").content
+
+    client.post("/admin/reviews/source/add/", source_form(vote_policy="both", status_reports="on"))
+
+    source = Source.objects.get(name="mine")
+    assert (source.vote_policy, source.status_reports) == ("both", True)
