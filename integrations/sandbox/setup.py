@@ -78,6 +78,15 @@ def is_wanted() -> bool:
     return not any(os.environ.get(name) for name in ("LAUNCHPAD_SERVICE_ROOT", "JENKINS_JOB_URL"))
 
 
+def is_running(var_dir: Path) -> bool:
+    """Whether ``runqueue`` shows the sandbox from this folder now: something listens where its Launchpad would."""
+    ports = var_dir / "sandbox" / "ports.json"
+    if not ports.exists():
+        return False
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", json.loads(ports.read_text())[0])) == 0
+
+
 def environment(var_dir: Path, base_url: str) -> dict[str, str]:
     """The environment of a queue that works with the sandbox; its ports stay the same from start to start.
 

@@ -51,6 +51,24 @@ def test_an_import_of_nothing_is_no_success():
         call_command("import_reviews")
 
 
+def check_queue(folder, port, *options):
+    """The doctor's first line, in a folder whose sandbox listens, or would, at this port."""
+    (folder / "sandbox").mkdir(exist_ok=True)
+    (folder / "sandbox" / "ports.json").write_text(f"[{port}, 1, 1]")
+    return manage(folder, "check_queue", *options, ENV_FILE=os.devnull).stdout.split("\n")[0]
+
+
+def test_the_doctor_checks_the_sandbox_while_it_runs(tmp_path, busy_port):
+    said = check_queue(tmp_path, busy_port)
+    assert said == f"Checking the sandbox that runqueue shows, with its files in {tmp_path / 'sandbox'}."
+
+
+@pytest.mark.parametrize("options", [[], ["--no-sandbox"]], ids=["not running", "not wanted"])
+def test_the_doctor_checks_the_settings_queue_otherwise(tmp_path, busy_port, options):
+    said = check_queue(tmp_path, busy_port if options else 1, *options)
+    assert said == f"Checking the queue that the settings describe, with its files in {tmp_path}."
+
+
 @pytest.fixture
 def busy_port():
     with socket.create_server(("127.0.0.1", 0)) as taken:
