@@ -22,6 +22,33 @@ def test_the_pages_are_accessible_and_fit_a_phone(window, look, make_review, acc
         assert overflow(page) == 0, path
 
 
+PLACES = """() => {
+  const place = (element) => {
+    const { x, y, height } = element.getBoundingClientRect();
+    return { x: Math.round(x), y: Math.round(y), height: Math.round(height) };
+  };
+  const all = (what) => [...document.querySelectorAll(`form.search ${what}`)].map(place);
+  return {
+    columns: [...new Set(all(".field :is(input, select)").map(({x}) => x))],
+    heights: [...new Set(all(".field :is(input, select)").map(({height}) => height))],
+    lines: [...new Set(all(".field > label").map(({y}) => y))].length,
+    rows: [...new Set(all(".field :is(input, select)").map(({y}) => y))].length,
+    others: [...new Set([...all("[type=checkbox]"), ...all(".primary"), ...all("legend")].map(({x}) => x))],
+  };
+}"""
+
+
+@pytest.mark.parametrize(("width", "columns", "rows"), [(1280, 6, 3), (360, 2, 8)], ids=["desktop", "phone"])
+def test_fields_states_and_buttons_of_the_search_stand_on_one_grid(window, width, columns, rows):
+    page = window(viewport={"width": width, "height": 900})
+    page.goto("/search/?from=nonsense")
+    places = page.evaluate(PLACES)
+    assert len(places["columns"]) == columns
+    assert set(places["others"]) <= set(places["columns"])
+    assert len(places["heights"]) == 1
+    assert (places["lines"], places["rows"]) == (rows, rows)
+
+
 def test_a_search_is_taken_along_as_csv(page, make_review):
     make_review("=cmd()"), make_review("Apache"), make_review("Squid", state="ready")
     page.goto("/search/")
