@@ -22,7 +22,7 @@ Work = TypeVar("Work")
 Answer = TypeVar("Answer")
 
 FIRST = 8  # requests to a server that has not answered yet; as many failures in a row mean that it is down
-WRITE_SECONDS = 0.05  # how long answers are gathered before they are written down together
+WRITE_SECONDS = 0.05  # for how long at most answers are gathered, to be written down together
 ENOUGH_FAILURES = 3  # in a row, after which a server is left alone whatever it was asked for
 LONGEST_SERVER_PAUSE = 600  # seconds
 
@@ -144,6 +144,7 @@ def run_step(step: Step[Any, Any], places: list[Place], until: float) -> None:
             for place in places
             if not place.is_paused
         ]  # fmt: skip
+        gathered_until = time.monotonic() + WRITE_SECONDS
         while True:
             if time.monotonic() < until:
                 for lane in lanes:
@@ -151,7 +152,9 @@ def run_step(step: Step[Any, Any], places: list[Place], until: float) -> None:
             asking = [future for lane in lanes for future in lane.asking]
             if not asking:
                 break
-            wait(asking, timeout=WRITE_SECONDS)
+            # Writing takes time as well, in which answers have been gathered already.
+            wait(asking, timeout=max(0.0, gathered_until - time.monotonic()))
+            gathered_until = time.monotonic() + WRITE_SECONDS
             for lane in lanes:
                 lane.write_down(step)
         for lane in lanes:

@@ -121,17 +121,17 @@ def record_acceptances(accepted: list[tuple[Claim, BuildRef]]) -> None:
             if as_sent and not builds[run.pk].build_url:
                 together.append(run)
         accept_all(together)
-        attempts = []
+        now, attempts = timezone.now(), []
         for run in together:
-            attempt = sent[run.pk].attempt
-            if attempt:
-                attempt.queue_url = builds[run.pk].queue_url
+            if attempt := sent[run.pk].attempt:
+                attempt.outcome, attempt.queue_url = AttemptOutcome.ACCEPTED, builds[run.pk].queue_url
+                attempt.accepted_at, attempt.note, attempt.lookup_due_at = now, "", now + SOON
                 attempts.append(attempt)
-        now = timezone.now()
-        Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
-            accepted_at=now, outcome=AttemptOutcome.ACCEPTED, note="", lookup_due_at=now + SOON
-        )
-        Attempt.objects.bulk_update(attempts, ["queue_url"])
+        # All have their rows, which are changed: ``bulk_update`` needs twice the time for it.
+        Attempt.objects.bulk_create(
+            attempts, update_conflicts=True, unique_fields=["pk"],
+            update_fields=["outcome", "queue_url", "accepted_at", "note", "lookup_due_at"],
+        )  # fmt: skip
     written = {run.pk for run in together}
     for claim, build in accepted:
         if claim.run.pk not in written:

@@ -1,17 +1,20 @@
 """Several servers: each run goes to its own job, and a server that does not answer holds up no other."""
 
+import itertools
 import threading
 import time
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.tests.scripted import ScriptedJenkins
-from reviews.models import Review
 from testing.callbacks import apply_callback, callback_token
-from testing.models import Job, PlanRow, Server, Status, Substrate, TestRun
+from testing.models import Attempt, Job, PlanRow, Server, Status, Substrate, TestRun
 from testing.runs import cancel_run, launch_runs
 from testing.sweep import sweep
+from testing.sweep.lanes import FIRST
 
 
 @pytest.fixture
@@ -164,17 +167,53 @@ def test_a_token_that_can_not_be_decrypted_is_never_sent(job, other, jenkins, se
     assert "can't be decrypted" in run_of(job).error
 
 
-def test_a_thousand_runs_are_sent_in_three_seconds(review, jenkins):
-    def slow(request):
-        time.sleep(0.05)  # as a Jenkins on another machine
+def due_runs(review, count):
+    """So many runs that are due, of which the review has one already."""
+    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(count - 1)])
+    TestRun.objects.bulk_create([TestRun(review=review, substrate=one, revision="rev-1") for one in substrates])
+
+
+def test_as_many_requests_as_allowed_are_on_their_way_to_one_server_at_once(review, jenkins, settings):
+    settings.JENKINS_AT_ONCE = 12
+    due_runs(review, FIRST + 3 * 12)
+    all_there, numbers = threading.Barrier(12), itertools.count()
+
+    def answer(request):
+        if next(numbers) >= FIRST:  # what is sent to a server that has not answered yet
+            all_there.wait(20)  # nobody is answered before there are twelve
         return 201, {"Location": f"{jenkins.url}queue/item/1/"}, b""
 
-    jenkins.answers["/job/charm-test/buildWithParameters"] = slow
-    substrates = Substrate.objects.bulk_create([Substrate(name=f"machine-{number}") for number in range(999)])
-    TestRun.objects.bulk_create(
-        [TestRun(review=Review.objects.get(), substrate=one, revision="rev-1") for one in substrates]
-    )
-    started = time.monotonic()
-    assert sweep().sent == 1000
-    assert time.monotonic() - started < 10  # 3 on an idle machine; on a busy one the scripted server is slow too
-    assert len(jenkins.asked) == 1000
+    jenkins.answers["/job/charm-test/buildWithParameters"] = answer
+    assert sweep().sent == FIRST + 3 * 12
+
+
+def test_no_more_requests_than_allowed_are_on_their_way_to_one_server(review, jenkins, settings):
+    settings.JENKINS_AT_ONCE = 12
+    due_runs(review, 60)
+    guard, under_way, most = threading.Lock(), 0, 0
+
+    def answer(request):
+        nonlocal under_way, most
+        with guard:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.005)
+        with guard:
+            under_way -= 1
+        return 201, {"Location": f"{jenkins.url}queue/item/1/"}, b""
+
+    jenkins.answers["/job/charm-test/buildWithParameters"] = answer
+    assert sweep().sent == 60
+    assert most <= 12
+
+
+def test_what_is_answered_together_is_written_down_together(review, jenkins):
+    due_runs(review, 100)
+    jenkins.accepts()
+    with CaptureQueriesContext(connection) as asked:
+        assert sweep().sent == 100
+    assert len(asked.captured_queries) < 2 * 100  # written down one by one, each takes five
+    assert not Attempt.objects.exclude(
+        outcome="accepted", queue_url=f"{jenkins.url}queue/item/1/", note="", accepted_at__isnull=False,
+        lookup_due_at__isnull=False,
+    ).exists()  # fmt: skip
