@@ -49,7 +49,7 @@ class ImportReportAdmin(ReadOnly, QueueModelAdmin):
         return len(report.problems)
 
     def sections(self, row: ImportReport) -> list[Section]:
-        return [Section("Problems", ["What"], [(words,) for words in row.problems], "At most 100 are kept.")]
+        return [Section("Problems", ["What"], [(words,) for words in row.shown_problems], "At most 100 are kept.")]
 
 
 @admin.register(WebhookDelivery)
