@@ -292,7 +292,7 @@ class SourceForm(forms.ModelForm):
 class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
     """Sources: where items are imported from, their webhook secret and their last import."""
 
-    used_by, used_words = "reviews", "reviews were imported from it"
+    used_by = {"reviews": "reviews were imported from it, and history is kept. Switch off “active” instead."}
     secret_fields = ["webhook_secret"]
     form = SourceForm
     list_display = ["name", "short_kind", "target", "active", "imported", "problem"]
