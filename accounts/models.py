@@ -44,7 +44,8 @@ class PersonQuerySet(models.QuerySet["Person"]):
         """People whose code is tested without asking in every source (docs/specification.md, section 5): reviewers, and
         those whom a reviewer trusts. A bot only if somebody says so: that it is in a team is no such word."""
         trusts = Trust.objects.in_force().filter(person=OuterRef("pk"))
-        return self.named().filter(Exists(trusts) | Q(pk__in=Person.objects.reviewers().values("pk")))
+        is_named = Q(Exists(trusts), is_team=False)
+        return self.named().filter(is_named | Q(pk__in=Person.objects.reviewers().values("pk")))
 
 
 def bot_usernames() -> set[str]:

@@ -74,7 +74,8 @@ class ItemFacts:
     (series, last comment) are applied by ``reviews.ingest``. ``revision`` is empty while unknown. ``diff_marker`` is
     whatever the outside changes with every new tip, so that an unchanged marker means an unchanged revision without
     asking again. ``test_url`` is what is proposed, with ``source_branch`` if it is Git; likewise the target and the
-    prerequisite, which are empty where there is none or it is hidden. ``diff`` is None when none was read this time.
+    prerequisite, which are empty where there is none or it is hidden. ``code_owner`` is whose branch or repository is
+    proposed, None where that is not known; likewise of the prerequisite. ``diff`` is None when none was read this time.
     """
 
     number: int
@@ -105,7 +106,14 @@ class ItemFacts:
     prerequisite: str = ""
     prerequisite_url: str = ""
     prerequisite_branch: str = ""
+    code_owner: PersonFacts | None = None
+    prerequisite_owner: PersonFacts | None = None
     description: str = ""
     commit_message: str = ""
     diff: DiffFacts | None = None
     not_believed: tuple[str, ...] = ()  # sentences on times that are not believed
+
+    @property
+    def people(self) -> list[PersonFacts]:
+        """Everybody whom the item names."""
+        return [person for person in (self.owner, self.code_owner, self.prerequisite_owner) if person]

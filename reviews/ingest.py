@@ -130,7 +130,7 @@ def _ingest(
     state, reason = _state_of(item, series)
     if review.source is None or review.source.active:
         review.withdrawn_at = None
-    _apply_facts(review, item, upsert_people([item.owner], now)[item.owner.username], series, now)
+    _apply_facts(review, item, upsert_people(item.people, now), series, now)
     said = None
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
@@ -178,7 +178,7 @@ def ingest_new(
     Returns how many were created. Raises IntegrityError when one of them is known by now: ``ingest`` them then.
     """
     with transaction.atomic():
-        people = upsert_people((item.owner for item in items), now)
+        people = upsert_people((person for item in items for person in item.people), now)
         series = {facts.api_url: upsert_series(facts, now) for facts in {item.series for item in items} if facts}
         reviews = []
         for item in sorted(items, key=lambda item: item.api_url):  # in one order, so that no two imports deadlock
@@ -192,7 +192,7 @@ def ingest_new(
                 source=source, kind=item.kind, number=item.number, created_at=created, updated_at=max(created, updated),
                 state=state, state_reason=reason, imported_at=now, due_at=now, looked_at=now,
             )  # fmt: skip
-            _apply_facts(review, item, people[item.owner.username], of_series, now)
+            _apply_facts(review, item, people, of_series, now)
             # One that was closed when first seen did not close today: its last activity is the best that is known.
             review.closed_at = review.updated_at if state in CLOSED_STATES else None
             review.turn_since = review.closed_at or created
@@ -211,7 +211,7 @@ def ingest_new(
 
 def find_review(item: ItemFacts, review_id: int | None = None, *, lock: bool = False) -> Review | None:
     """The review of an item, whatever its address was when it was last seen. One query."""
-    reviews = Review.objects.select_related("source", "locked_by")
+    reviews = Review.objects.select_related("source", "locked_by", "code_owner", "prerequisite_owner")
     if lock:
         reviews = reviews.select_for_update(of=("self",))
     if review_id is not None:
@@ -237,7 +237,8 @@ def add_comments(
     ``diff`` is given when it was read as well.
     """
     with transaction.atomic():
-        review = Review.objects.select_related("source").select_for_update(of=("self",)).get(pk=review_id)
+        reviews = Review.objects.select_related("source", "code_owner", "prerequisite_owner")
+        review = reviews.select_for_update(of=("self",)).get(pk=review_id)
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
         if diff and diff.url == review.diff_marker:  # else a newer one has come since
             _apply_diff(review, diff, now)
@@ -299,12 +300,14 @@ def _note_presence(review: Review, now: datetime) -> None:
     review.missing_since, review.missing_looks, review.reported_deleted = None, 0, False
 
 
-def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series | None, now: datetime) -> None:
+def _apply_facts(
+    review: Review, item: ItemFacts, people: dict[str, Person], series: Series | None, now: datetime
+) -> None:
     """Put an item's facts on its review: the one place where a new fact of an item is added.
 
     What the item leaves out stays as it is known. State, times, comments and what follows from them are not facts.
     """
-    review.owner, review.series = owner, series or review.series
+    review.owner, review.series = people[item.owner.username], series or review.series
     for name in (
         "number", "bug_target", "api_url", "url", "title", "launchpad_status", "private", "duplicate_of",
         "description", "commit_message",
@@ -316,6 +319,10 @@ def _apply_facts(review: Review, item: ItemFacts, owner: Person, series: Series 
     is_new_revision = bool(item.revision) and item.revision != review.revision
     if is_new_revision and review.revision:
         review.revision_at = now
+    if item.code_owner or item.test_url or is_new_revision:  # else what is known of the code stays, and whose it is
+        review.code_owner = people[item.code_owner.username] if item.code_owner else None
+    if item.prerequisite:
+        review.prerequisite_owner = people[item.prerequisite_owner.username] if item.prerequisite_owner else None
     if item.revision:
         review.revision, review.diff_marker = item.revision, item.diff_marker
     if item.diff:

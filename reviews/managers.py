@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -140,6 +141,11 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Theirs; ``person`` may be a username."""
         return self.filter(owner__username=person) if isinstance(person, str) else self.filter(owner=person)
 
+    def with_code_of(self, people: Iterable[int]) -> ReviewQuerySet:
+        """Those in which code of these people (ids) is tested: who submitted it, whose branch or prerequisite it is."""
+        keys = list(people)
+        return self.filter(Q(owner__in=keys) | Q(code_owner__in=keys) | Q(prerequisite_owner__in=keys))
+
     def reviewed_by(self, person: Person | str) -> ReviewQuerySet:
         """Those of others that they commented on; ``person`` may be a username."""
         return self.filter(_is_reviewed_by(person))
@@ -180,7 +186,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def for_rows(self) -> ReviewQuerySet:
         """With everything that a row of a page or of the API shows, in one query."""
-        return self.select_related("owner", "series", "source", "locked_by")
+        return self.select_related("owner", "series", "source", "locked_by", "code_owner", "prerequisite_owner")
 
     def count_by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs. One query."""

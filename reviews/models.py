@@ -259,6 +259,15 @@ class Review(models.Model):
     owner = models.ForeignKey(
         Person, on_delete=models.PROTECT, related_name="submitted", db_index=False
     )  # review_owner begins with it
+    # Who can push to what is tested: the submitter is not always the one.
+    code_owner = models.ForeignKey(
+        Person, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+",
+        help_text="Whose branch or repository is proposed; empty: not known.",
+    )  # fmt: skip
+    prerequisite_owner = models.ForeignKey(
+        Person, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+",
+        help_text="Whose branch or repository the prerequisite is; empty: there is none, or it is not known.",
+    )  # fmt: skip
     created_at = models.DateTimeField(help_text="When it was submitted.")
     updated_at = models.DateTimeField(help_text="Last activity on Launchpad.")
     imported_at = models.DateTimeField(default=timezone.now, editable=False)

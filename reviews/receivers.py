@@ -31,4 +31,6 @@ def on_bot_mark_changed(person: Person, **_: Any) -> None:
     spoke_on = Review.objects.open().filter(comments__author=person).distinct().values_list("pk", flat=True)
     with transaction.atomic():
         make_due(list(spoke_on))
-        update_starting(Review.objects.submitted_by(person), note=f"{person} was marked as a bot, or is none any more.")
+        update_starting(
+            Review.objects.with_code_of([person.pk]), note=f"{person} was marked as a bot, or is none any more."
+        )

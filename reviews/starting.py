@@ -3,6 +3,9 @@
 What it says is kept on the review: ``trusted``, its current revision may be tested without anybody being asked, and
 ``tests_wait_for``, what holds its tests back. Permission goes before conflicts: what nobody may run is
 said first. Where a source starts no tests by itself nothing waits either: each test is started by hand.
+
+Everybody whose code a build runs has to be trusted: who submitted the item, whose branch or repository it is (anybody
+can link a branch to a bug, or propose another's), and whose the prerequisite is, as that is merged too.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Person, TeamMembership
@@ -51,19 +55,14 @@ def apply_rule(reviews: Sequence[Review]) -> None:
 
     No query where everybody's code runs, else at most three.
     """
-    trusted = _trusted_owners([review for review in reviews if starts_for(review.source) == Source.StartsTests.TRUSTED])
-    asked = [
-        review
-        for review in reviews
-        if not _is_everybodys(review) and (review.source_id, review.owner_id) not in trusted
-    ]
-    allowed = _allowed_revisions(asked)
+    trusted = _trusted_of([review for review in reviews if starts_for(review.source) == Source.StartsTests.TRUSTED])
     for review in reviews:
-        review.trusted = (
-            _is_everybodys(review)
-            or (review.source_id, review.owner_id) in trusted
-            or (review.pk, review.revision) in allowed
+        review.trusted = _is_everybodys(review) or all(
+            (review.source_id, person) in trusted for person in _whose_code(review).values()
         )
+    allowed = _allowed_revisions([review for review in reviews if not review.trusted])
+    for review in reviews:
+        review.trusted = review.trusted or (review.pk, review.revision) in allowed
         review.tests_wait_for = _wait_of(review)
 
 
@@ -82,7 +81,8 @@ def update_starting(
     """
     with transaction.atomic():
         # In the order of their ids, so that no two of these deadlock.
-        rows = reviews.open().select_related("source").defer("description", "commit_message", "conflicts_text")
+        rows = reviews.open().select_related("source", "code_owner", "prerequisite_owner")
+        rows = rows.defer("description", "commit_message", "conflicts_text")
         locked = list(rows.order_by("pk").select_for_update(of=("self",)))
         before = {review.pk: Start.of(review) for review in locked}
         apply_rule(locked)
@@ -134,6 +134,28 @@ def is_trusted(person: Person, source: Source | None) -> bool:
     return bool(_trusted_people({person.pk}, {None: list(source.trusted_teams) if source else []}))
 
 
+def missing_trust(review: Review) -> dict[str, Person | None]:
+    """Who is not trusted of those whose code a review's tests run; None where it is not known who that is.
+
+    By what they are: ``submitter``, ``branch`` (whose it is), ``prerequisite``. Somebody who is several of these is
+    named once. Reads the review's people and source, and costs at most two queries.
+    """
+    trusted, missing = _trusted_of([review]), dict[str, Person | None]()
+    people = {"submitter": review.owner, "branch": review.code_owner, "prerequisite": review.prerequisite_owner}
+    for part, key in _whose_code(review).items():
+        if (review.source_id, key) not in trusted and (key is None or people[part] not in missing.values()):
+            missing[part] = people[part]
+    return missing
+
+
+def _whose_code(review: Review) -> dict[str, int | None]:
+    """The ids of everybody whose code its tests run, by what they are; None where that is not known."""
+    people = {"submitter": review.owner_id, "branch": review.code_owner_id}
+    if review.prerequisite or review.prerequisite_url:
+        people["prerequisite"] = review.prerequisite_owner_id
+    return people
+
+
 def _is_everybodys(review: Review) -> bool:
     return starts_for(review.source) == Source.StartsTests.EVERYBODY
 
@@ -146,12 +168,22 @@ def _wait_of(review: Review) -> str:
     return TestsWaitFor.CONFLICTS if review.conflicts else ""
 
 
-def _trusted_owners(reviews: Sequence[Review]) -> set[tuple[int | None, int]]:
-    """Ids of source and owner of those reviews whose owner is trusted in their source."""
+def _trusted_of(reviews: Sequence[Review]) -> set[tuple[int | None, int]]:
+    """Ids of source and person, of those whose code these reviews' tests run and who are trusted in their source.
+
+    Every member of a team can push to its branches: a team is trusted only if it is named as one whose members are.
+    """
     if not reviews:
         return set()
-    teams = {review.source_id: list(review.source.trusted_teams) if review.source else [] for review in reviews}
-    return _trusted_people({review.owner_id for review in reviews}, teams)
+    sources = {review.source_id: review.source for review in reviews}
+    teams = {key: list(source.trusted_teams) if source else [] for key, source in sources.items()}
+    trusted = _trusted_people({key for review in reviews for key in _whose_code(review).values() if key}, teams)
+    for review in reviews:
+        reviewing = review.source.reviewer_teams if review.source else []
+        named = {*teams[review.source_id], *reviewing, *settings.REVIEWER_TEAMS}
+        owners = [owner for owner in (review.code_owner, review.prerequisite_owner) if owner]
+        trusted |= {(review.source_id, owner.pk) for owner in owners if owner.username in named}
+    return trusted
 
 
 def _trusted_people(people: set[int], teams: dict[int | None, list[str]]) -> set[tuple[int | None, int]]:

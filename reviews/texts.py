@@ -1,10 +1,11 @@
 """What pages say of a review's tests and of its absence, in plain words (docs/specification.md, sections 3 and 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
 
+from accounts.models import Person
 from core.text import ago, join_words, utc
 from reviews.choices import Square, State, TestsWaitFor, Verdict
 from reviews.models import Review
@@ -13,18 +14,30 @@ CONFLICTS = "conflicts with its target"
 
 
 def why_tests_wait(review: Review, now: datetime) -> str:
-    """Why no test of the current revision starts by itself, and since when where that is known; empty if none waits.
-
-    Of a revision that was tested, by hand or before the conflicts were known, it does not say that it is not.
-    """
-    tested = review.square != Square.WHITE
+    """Why no test of the current revision starts by itself, and since when where that is known; empty if none waits."""
     if review.tests_wait_for == TestsWaitFor.PERMISSION:
-        return f"{'No test starts by itself' if tested else 'Not tested'}: a reviewer has to allow it."
+        return "Not tested: a reviewer has to allow it."
     if review.tests_wait_for != TestsWaitFor.CONFLICTS:
         return ""
-    words = f"No test starts by itself: it {CONFLICTS}" if tested else f"Waits: {CONFLICTS}"
     since = review.conflicts_since
-    return words + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
+    return f"Waits: {CONFLICTS}" + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
+
+
+def trust_words(missing: Mapping[str, Person | None]) -> str:
+    """Whose trust is missing, as ``reviews.starting.missing_trust`` has it, in words."""
+    said = []
+    for part, person in missing.items():
+        what = "branch of the prerequisite" if part == "prerequisite" else part
+        if person is None:
+            said.append(f"it is not known whose the {what} is")
+        elif part == "submitter":
+            said.append(f"{person} is not trusted")
+        elif person.is_team:
+            said.append(f"the {what} belongs to {person}, a team that its source does not trust")
+        else:
+            said.append(f"the {what} belongs to {person}, who is not trusted")
+    words = "; ".join(said)
+    return words[:1].upper() + words[1:]
 
 
 # What the states mean, for those who learn how the queue works. What is so of one item says ``reviews.turns``.

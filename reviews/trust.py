@@ -73,4 +73,4 @@ def revoke(person: Person, *, actor: Person | None) -> bool:
 
 
 def _update_items(person: Person, actor: Person | None, note: str) -> None:
-    update_starting(Review.objects.submitted_by(person), actor=actor, note=note)
+    update_starting(Review.objects.with_code_of([person.pk]), actor=actor, note=note)

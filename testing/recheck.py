@@ -9,7 +9,8 @@ from datetime import datetime
 from accounts.models import HIDDEN_USERNAME, Person
 from reviews.history import record
 from reviews.models import Comment, Event, Review, Source, TestsWaitFor
-from reviews.starting import is_trusted, starts_for
+from reviews.starting import is_trusted, missing_trust, starts_for
+from reviews.texts import trust_words
 from reviews.votes import written_by_author
 from testing.models import Recheck, Substrate, TestRun
 from testing.runs import NotAllowed, launch_runs, runs_to_repeat
@@ -96,6 +97,8 @@ def why_not(review: Review, author: Person) -> str:
         return "Here only reviewers start tests."
     if starts == Source.StartsTests.TRUSTED and not is_trusted(author, review.source):
         return "The submitter is not trusted: a reviewer has to start it."
+    if not review.trusted:
+        return f"{trust_words(missing_trust(review))}: a reviewer has to start it."
     if review.tests_wait_for == TestsWaitFor.CONFLICTS:
         return "It conflicts with its target: only a reviewer can start tests all the same."
     return ""

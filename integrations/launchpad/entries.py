@@ -62,6 +62,7 @@ TASK_STATES: dict[str, str] = {
 }
 
 _PERSON = re.compile(r"/~([^/]+)$")
+_OWNED = re.compile(r"^/[^/]+/~([^/]+)/")  # a branch or repository by its unique name
 _PROPOSAL = re.compile(r"/\+merge/([0-9]{1,18})$")
 _TASK = re.compile(r"^/[^/]+/(.+)/\+bug/([0-9]{1,18})$")
 _COMMENT = re.compile(r"/comments/([0-9]{1,18})$")
@@ -341,6 +342,16 @@ class Proposal(ItemEntry):
         return [link for link in links if link]
 
     @property
+    def code_owner(self) -> PersonFacts | None:
+        """Whose branch or repository is proposed; None when it is hidden."""
+        return place_owner(self.source_branch_link or self.source_git_repository_link)
+
+    @property
+    def prerequisite_owner(self) -> PersonFacts | None:
+        """Whose branch or repository has to be merged before it; None when there is none or it is hidden."""
+        return place_owner(self.prerequisite_branch_link or self.prerequisite_git_repository_link)
+
+    @property
     def source_ref_url(self) -> str:
         """The Git ref that is proposed, or nothing."""
         repository, path = self.source_git_repository_link, self.source_git_path
@@ -367,6 +378,12 @@ class Proposal(ItemEntry):
         return _place_name(
             self.prerequisite_branch_link, self.prerequisite_git_repository_link, self.prerequisite_git_path
         )
+
+
+def place_owner(link: str) -> PersonFacts | None:
+    """Whose a branch or repository is, by its link; None when that names nobody, as ``lp:project`` does not."""
+    found = _OWNED.search(urlsplit(link).path)
+    return PersonFacts(found.group(1)[:255]) if found else None
 
 
 def branch_name(git_path: str) -> str:
@@ -574,6 +591,8 @@ def proposal_facts(
         prerequisite=proposal.prerequisite,
         prerequisite_url=prerequisite_url,
         prerequisite_branch=branch_name(proposal.prerequisite_git_path),
+        code_owner=proposal.code_owner,
+        prerequisite_owner=proposal.prerequisite_owner,
         description=proposal.description,
         commit_message=proposal.commit_message,
         diff=diff,
@@ -588,6 +607,7 @@ def task_facts(
     revision: str,
     test_url: str,
     excluded_tags: Sequence[str],
+    code_owner: PersonFacts | None = None,
     private: bool = False,
     show_original: bool = False,
 ) -> ItemFacts:
@@ -619,6 +639,7 @@ def task_facts(
         excluded=any(tag in excluded_tags for tag in bug.tags),
         comments_url=bug.messages_collection_link,
         target=task.target,
+        code_owner=code_owner,
         description=bug.description,
         not_believed=(
             *_not_believed(task, "date_created"),

@@ -34,6 +34,7 @@ from integrations.launchpad.entries import (
     Task,
     diff_facts,
     parse,
+    place_owner,
     proposal_facts,
     task_facts,
 )
@@ -44,6 +45,7 @@ from reviews.facts import HIDDEN_PERSON, DiffFacts, ItemFacts, PersonFacts, Seri
 from reviews.ingest import upsert_series
 from reviews.models import Review, Series, Source
 from reviews.people import upsert_people
+from reviews.starting import starts_for
 
 logger = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class Item:
     bug: Bug = field(default_factory=Bug)
     revision: str = ""
     test_url: str = ""
+    code_owner: PersonFacts | None = None  # of a bug's branch; a proposal's entry names its own
     target_url: str = ""
     prerequisite_url: str = ""
     diff: DiffFacts | None = None
@@ -70,15 +73,6 @@ class Item:
     is_original_shown: bool = False  # of a duplicate: whether everybody may know of the bug that it repeats
     facts: ItemFacts | None = None
     problem: LaunchpadError | None = None  # why it has no facts
-
-    @property
-    def may_be_private(self) -> bool:
-        """Whether it is private, or, new and its bug not read, perhaps is."""
-        if self.entry.private or self.is_branch_private or (self.facts is not None and self.facts.private):
-            return True
-        if self.bug.is_private or (self.review is not None and self.review.private):
-            return True
-        return self.review is None and isinstance(self.entry, Task) and self.bug == Bug()
 
     @contextmanager
     def catching(self) -> Iterator[None]:
@@ -107,7 +101,7 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
         with item.catching():
             item.facts = task_facts(
                 task, item.bug, revision=item.revision, test_url=item.test_url, excluded_tags=excluded_tags,
-                private=item.is_branch_private, show_original=item.is_original_shown,
+                code_owner=item.code_owner, private=item.is_branch_private, show_original=item.is_original_shown,
             )  # fmt: skip
     for item, proposal in _proposals(items):
         with item.catching():
@@ -116,7 +110,11 @@ def resolve_items(launchpad: Launchpad, items: list[Item], source: Source | None
                 private=item.is_branch_private, target_url=item.target_url, prerequisite_url=item.prerequisite_url,
                 diff=item.diff,
             )  # fmt: skip
-    read_people(launchpad, {item.facts.owner.username for item in items if item.facts})
+    people = [item.facts.owner for item in items if item.facts]
+    if starts_for(source) == Source.StartsTests.TRUSTED:  # whether they are people or teams matters
+        people += [owner for item in items if item.facts and (owner := item.facts.code_owner)]
+        people += [owner for item in items if item.facts and (owner := item.facts.prerequisite_owner)]
+    read_people(launchpad, {person.username for person in people})
 
 
 def _tasks(items: Iterable[Item]) -> list[tuple[Item, Task]]:
@@ -423,6 +421,7 @@ def _read_linked_branches(launchpad: Launchpad, tasks: list[tuple[Item, Task]]) 
             with item.catching():
                 branch = _parse_answer(Branch, branches[link])
                 item.test_url = branch.bzr_identity or "lp:" + link.removeprefix(launchpad.root)
+                item.code_owner = place_owner(branch.self_link or link)
                 _take_branch(item, branch)
 
 

@@ -75,8 +75,7 @@ def sync_teams(launchpad: Launchpad) -> None:
     read = {team: {people[name].pk for name in found} for team, found in members.items()}
     with transaction.atomic():
         if changed := _keep_members(reviewing, teams, read):
-            theirs = Review.objects.filter(owner__in=changed)
-            update_starting(theirs, note="Members of teams on Launchpad have changed.")
+            update_starting(Review.objects.with_code_of(changed), note="Members of teams on Launchpad have changed.")
 
 
 def _keep_members(reviewing: list[str], teams: list[str], read: dict[str, set[int]]) -> set[int]:

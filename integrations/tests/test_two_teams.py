@@ -35,8 +35,13 @@ class TwoTeams:
         self.servers = {"charms": sandbox.jenkins, "gui": sandbox.second_jenkins}
 
     def propose(self, project, owner):
-        """A Git proposal into a team's project, from a repository that our account may report on. Returns its path."""
-        fork = self.launchpad.add_repository("makers", project, f"{project}-of-{owner}")
+        """A Git proposal into a team's project; for charms from a repository that our account may report on.
+
+        Returns its path.
+        """
+        fork = self.launchpad.add_repository(
+            "makers" if project == "charms" else owner, project, f"{project}-of-{owner}"
+        )
         return self.launchpad.add_proposal(
             fork, f"~{project}-team/{project}/+git/{project}", registrant=owner, created=DAY, git_path="fix",
             asked=[f"{project}-team"], commit_message=f"Fix {project}",

@@ -72,6 +72,14 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     )  # fmt: skip
     verdict_text = serializers.SerializerMethodField(help_text="The verdict in a sentence; empty while there is none.")
     marks = serializers.SerializerMethodField(help_text="The newest run on each substrate, of the current revision.")
+    code_owner = serializers.CharField(
+        source="code_owner.username", default=None, read_only=True, allow_null=True,
+        help_text="Whose branch or repository is proposed; null: not known.",
+    )  # fmt: skip
+    prerequisite_owner = serializers.CharField(
+        source="prerequisite_owner.username", default=None, read_only=True, allow_null=True,
+        help_text="Whose branch or repository the prerequisite is; null: there is none, or it is not known.",
+    )  # fmt: skip
     in_queue = serializers.BooleanField(
         source="is_in_queue", read_only=True, help_text="False while its source is switched off."
     )
@@ -84,7 +92,7 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
             "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
             "conflicts", "conflicts_since", "lines_added", "lines_removed", "verdict", "verdict_text", "marks",
-            "trusted", "tests_wait_for",
+            "trusted", "tests_wait_for", "code_owner", "prerequisite_owner",
         ]  # fmt: skip
         read_only_fields = fields
 

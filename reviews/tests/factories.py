@@ -17,8 +17,9 @@ def make_person(username: str = "ada", display_name: str = "", **fields: Any) ->
 
 
 def make_review(title: str = "", *, owner: Person | str = "ada", days: float | None = None, **fields: Any) -> Review:
-    """A pending update by ``owner``, last active ``days`` ago (by default later made is longer ago)."""
+    """A pending update by ``owner``, of their branch, active ``days`` ago (by default later made is longer ago)."""
     number = Review.objects.count() + 1
+    submitter = make_person(owner) if isinstance(owner, str) else owner
     then = timezone.now() - timedelta(days=number if days is None else days)
     values = {
         "state": State.PENDING,
@@ -26,12 +27,13 @@ def make_review(title: str = "", *, owner: Person | str = "ada", days: float | N
         "created_at": then,
         "updated_at": then,
         "trusted": True,
+        "code_owner": submitter,
         **fields,
     }
     return Review.objects.create(
         title=title or f"Item {number}", url=f"https://code.launchpad.net/{number}",
         api_url=f"https://api.launchpad.net/{number}",
-        owner=make_person(owner) if isinstance(owner, str) else owner, **values,
+        owner=submitter, **values,
     )  # fmt: skip
 
 
@@ -46,6 +48,7 @@ def make_reviews(count: int, **fields: Any) -> list[Review]:
         "created_at": then,
         "updated_at": then,
         "trusted": True,
+        "code_owner": owner,
     }
     first = Review.objects.count()
     return Review.objects.bulk_create(

@@ -6,11 +6,12 @@ from importlib import import_module
 from django.apps import apps
 from django.utils import timezone
 
-from reviews.models import Comment, Review
-from reviews.tests.factories import make_comment, make_review
+from reviews.models import AllowedRevision, Comment, Review, Source
+from reviews.tests.factories import make_comment, make_person, make_review
 
 ROOT = "https://api.launchpad.net/devel/"
 migration = import_module("reviews.migrations.0006_numbers")
+owners = import_module("reviews.migrations.0018_whose_code_is_tested")
 
 
 def make_old(api_url, **fields):
@@ -46,3 +47,30 @@ def test_of_one_message_that_was_kept_twice_the_newer_row_keeps_the_number(db):
     newer = make_comment(review, api_url=ROOT + "elsewhere/+bug/1/comments/2")
     migration.number_comments(apps, None)
     assert dict(Comment.objects.values_list("pk", "number")) == {older.pk: None, newer.pk: 2}
+
+
+def test_whose_branch_it_is_is_found_in_the_addresses(db):
+    proposal = make_old("~ada/thing/fix/+merge/7", code_owner=None, prerequisite="~bob/thing/+git/base:first")
+    bug = make_old("charms/+bug/7", kind="new", code_owner=None, test_url="lp:~eve/charms/trusty/a/trunk")
+    short = make_old("charms/+bug/8", kind="new", code_owner=None, test_url="lp:charms/a")
+    owners.keep_owners(apps, None)
+    found = Review.objects.values_list("pk", "code_owner__username", "prerequisite_owner__username")
+    assert set(found) == {(proposal.pk, "ada", "bob"), (bug.pk, "eve", None), (short.pk, None, None)}
+
+
+def test_what_was_trusted_for_its_submitter_alone_waits_and_nothing_where_everybodys_code_runs(db):
+    asking = Source.objects.create(name="asking", kind="project", target="a", starts_tests="trusted")
+    everybody = Source.objects.create(name="everybody", kind="project", target="b", starts_tests="everybody")
+    mallory = make_person("mallory")
+    own = make_review(source=asking)
+    foreign = make_review(source=asking, code_owner=mallory)
+    unknown = make_review(source=asking, code_owner=None)
+    before = make_review(source=asking, prerequisite="lp:~mallory/a/b", prerequisite_owner=mallory)
+    allowed = make_review(source=asking, code_owner=mallory, revision="r1")
+    AllowedRevision.objects.create(review=allowed, revision="r1")
+    of_all = make_review(source=everybody, code_owner=mallory)
+    owners.ask_again(apps, None)
+    kept = set(Review.objects.filter(trusted=True, tests_wait_for="").values_list("pk", flat=True))
+    assert kept == {own.pk, allowed.pk, of_all.pk}
+    held = set(Review.objects.filter(trusted=False, tests_wait_for="permission").values_list("pk", flat=True))
+    assert held == {foreign.pk, unknown.pk, before.pk}

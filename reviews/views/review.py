@@ -18,15 +18,16 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
-from core.text import time_passed
+from core.text import ago
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
-from reviews.models import Review
+from reviews.models import Review, TestsWaitFor
 from reviews.panels import panel_scripts, render_panels
 from reviews.refresh import request_refresh
+from reviews.starting import missing_trust
 from reviews.tables import votes
-from reviews.texts import missing_notice, why_tests_wait
+from reviews.texts import missing_notice, trust_words, why_tests_wait
 from reviews.timeline import get_timeline
 from reviews.trust import NotPossible, allow_tests, trust
 from reviews.turns import todo, turn_sentence
@@ -53,7 +54,7 @@ def review_button(view: View) -> View:
 @require_safe
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One review: the sentence, what is expected of whom, what other rooms add, its timeline. At most ten
-    queries."""
+    queries, and two more for reviewers where tests wait for permission."""
     review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
@@ -61,9 +62,10 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "review": review,
         "turn": turn_sentence(review, user),
-        "turn_age": time_passed(review.turn_since, now),
+        "turn_age": ago(review.turn_since, now),
         "duplicate": _duplicate(review, user),
         "missing": missing_notice(review, now),
+        **_missing_trust(review, user),
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": todo(review.turn),
         "timeline": get_timeline(review),
@@ -77,6 +79,17 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
     }
     return render(request, "reviews/review.html", context)
+
+
+def _missing_trust(review: Review, user: User | None) -> dict[str, Any]:
+    """For reviewers, where tests wait for permission: whose trust is missing, in words, and whom they can trust."""
+    if user is None or not user.is_reviewer or not review.is_in_queue:
+        return {}
+    if review.tests_wait_for != TestsWaitFor.PERMISSION:
+        return {}
+    missing = missing_trust(review)
+    people = [person for person in missing.values() if person and not person.is_hidden and not person.is_team]
+    return {"untrusted": trust_words(missing) or "Its code is not trusted", "trustable": people}
 
 
 def _duplicate(review: Review, user: User | None) -> Review | None:
@@ -143,12 +156,18 @@ def allow_review_tests(request: HttpRequest, pk: int) -> HttpResponse:
 
 @review_button
 def trust_submitter(request: HttpRequest, pk: int) -> HttpResponse:
-    """Trust the submitter from now on."""
+    """Trust from now on the one that the button named, whose code this is: the submitter, if it named nobody."""
     user = require_reviewer(request)
-    review = get_object_or_404(Review.objects.visible_to(request.user).select_related("owner"), pk=pk)
+    review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
+    whose = [person for person in (review.owner, review.code_owner, review.prerequisite_owner) if person]
+    name = request.POST.get("person", review.owner.username)
+    person = next((one for one in whose if one.username == name), None)
+    if person is None:
+        messages.error(request, "Nobody was trusted: it is somebody else's code by now. Look at it again.")
+        return redirect(review)
     try:
-        trust(review.owner, actor=user.as_person())
-        messages.success(request, f"{review.owner} is trusted from now on.")
+        trust(person, actor=user.as_person())
+        messages.success(request, f"{person} is trusted from now on.")
     except NotPossible as reason:
         messages.error(request, str(reason))
     return redirect(review)

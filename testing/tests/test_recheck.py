@@ -39,7 +39,7 @@ class Item:
     def __init__(self):
         Person.objects.update_or_create(username="rev", defaults={"is_reviewer": True})
         self.source = Source.objects.create(name="asking", kind="project", target="asking", starts_tests="everybody")
-        self.comments, self.revision, self.state, self.owner = [], "1", "pending", "eve"
+        self.comments, self.revision, self.state, self.owner, self.code_owner = [], "1", "pending", "eve", "eve"
         self.read()
 
     def read(self):
@@ -47,7 +47,8 @@ class Item:
         now = timezone.now()
         item = ItemFacts(
             number=1, api_url="https://api/+merge/1", url="https://lp/+merge/1", kind="update", title="fix",
-            owner=PersonFacts(self.owner), created_at=now - timedelta(days=90), updated_at=now, test_url="lp:fix",
+            owner=PersonFacts(self.owner), code_owner=PersonFacts(self.code_owner), test_url="lp:fix",
+            created_at=now - timedelta(days=90), updated_at=now,
             revision=self.revision, diff_marker=self.revision, state=self.state, launchpad_status="x",
         )  # fmt: skip
         self.review = ingest(self.source, item, self.comments, now=now, service_account="queue-bot").review
@@ -182,6 +183,15 @@ def test_a_trusted_submitter(item):
     assert item.waiting == ["aws", "azure", "lxc"]
     # As what starts by itself: it is cancelled when the trust ends.
     assert set(item.review.test_runs.unfinished().values_list("requested_by", flat=True)) == {None}
+
+
+def test_a_trusted_submitter_of_a_strangers_branch(item):
+    item.code_owner = "mallory"
+    Source.objects.filter(pk=item.source.pk).update(starts_tests="trusted")
+    item.source.refresh_from_db()
+    Trust.objects.create(person=Person.objects.get(username="eve"))
+    assert item.say(author="eve").waiting == []
+    assert "The branch belongs to mallory, who is not trusted: a reviewer has to start it." in item.notes[-1]
 
 
 def test_where_everybodys_code_runs_any_submitter(item):

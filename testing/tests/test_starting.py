@@ -24,13 +24,20 @@ def asking() -> Source:
 
 
 def propose(source, owner="eve", revision="1", **facts):
-    """Import a proposal, or a new look of it. Returns its review."""
+    """Import a proposal of their own branch, or a new look of it. Returns its review."""
     now = timezone.now()
-    values = {"state": "pending", "launchpad_status": "Needs review", **facts}
+    submitter = owner if isinstance(owner, PersonFacts) else PersonFacts(owner)
+    values = {
+        "state": "pending",
+        "launchpad_status": "Needs review",
+        "test_url": "lp:fix",
+        "code_owner": submitter,
+        **facts,
+    }
     item = ItemFacts(
         number=1, api_url="https://api/+merge/1", url="https://lp/+merge/1", kind="update", title="fix",
-        owner=owner if isinstance(owner, PersonFacts) else PersonFacts(owner), created_at=now, updated_at=now,
-        test_url="lp:fix", revision=revision, diff_marker=revision, **values,
+        owner=submitter, created_at=now, updated_at=now,
+        revision=revision, diff_marker=revision, **values,
     )  # fmt: skip
     return ingest(source, item, None, now=now).review
 
@@ -105,6 +112,77 @@ def test_nobody_whom_launchpad_hides_is_trusted(asking):
     Trust.objects.create(person=hidden)
     TeamMembership.objects.create(team="insiders", person=hidden)
     assert not runs(propose(asking, HIDDEN_PERSON))
+
+
+# --- whose branch it is ---
+
+
+def test_a_strangers_branch_waits_though_a_trusted_person_submitted_it(asking):
+    person("ada", is_reviewer=True)
+    review = propose(asking, "ada", code_owner=PersonFacts("mallory"))
+    assert (review.tests_wait_for, runs(review)) == ("permission", [])
+
+
+def test_a_branch_of_a_trusted_person_runs_when_another_trusted_person_submits_it(asking):
+    person("ada", is_reviewer=True)
+    Trust.objects.create(person=person("bob"))
+    assert runs(propose(asking, "ada", code_owner=PersonFacts("bob")))
+
+
+def test_a_trusted_persons_branch_waits_when_a_stranger_submits_it(asking):
+    person("ada", is_reviewer=True)
+    assert not runs(propose(asking, "mallory", code_owner=PersonFacts("ada")))
+
+
+def test_a_branch_of_which_nobody_knows_whose_it_is_waits(asking):
+    person("ada", is_reviewer=True)
+    assert not runs(propose(asking, "ada", code_owner=None))
+
+
+@pytest.mark.parametrize(
+    ("team", "is_run"), [("insiders", True), ("gatekeepers", True), ("charmers", True), ("others", False)]
+)
+def test_of_teams_only_the_branches_of_those_that_are_named_run(asking, settings, team, is_run):
+    settings.REVIEWER_TEAMS, asking.reviewer_teams = ["charmers"], ["gatekeepers"]
+    person("ada", is_reviewer=True)
+    person(team, is_team=True)
+    assert bool(runs(propose(asking, "ada", code_owner=PersonFacts(team)))) is is_run
+
+
+def test_a_team_that_was_trusted_as_a_person_is_not(asking):
+    person("ada", is_reviewer=True)
+    Trust.objects.create(person=person("others", is_team=True))
+    assert not runs(propose(asking, "ada", code_owner=PersonFacts("others")))
+
+
+@pytest.mark.parametrize("before", [PersonFacts("mallory"), None])
+def test_a_strangers_prerequisite_waits(asking, before):
+    person("ada", is_reviewer=True)
+    assert not runs(propose(asking, "ada", prerequisite="lp:~mallory/a/b", prerequisite_owner=before))
+
+
+def test_a_prerequisite_of_a_trusted_person_runs(asking):
+    person("ada", is_reviewer=True)
+    assert runs(propose(asking, "ada", prerequisite="lp:~ada/a/b", prerequisite_owner=PersonFacts("ada")))
+
+
+def test_a_branch_that_somebody_else_owns_now_waits_and_what_ran_by_itself_is_cancelled(asking):
+    person("ada", is_reviewer=True)
+    propose(asking, "ada")
+    review = propose(asking, "ada", code_owner=PersonFacts("mallory"))
+    assert (review.tests_wait_for, runs(review)) == ("permission", [("canceled", "1")])
+
+
+def test_a_new_revision_of_a_branch_that_is_hidden_by_now_waits(asking):
+    person("ada", is_reviewer=True)
+    propose(asking, "ada")
+    assert propose(asking, "ada", revision="2", test_url="", code_owner=None).tests_wait_for == "permission"
+
+
+def test_where_everybodys_code_runs_it_does_not_matter_whose_branch_it_is(asking):
+    asking.starts_tests = "everybody"
+    assert runs(propose(asking, code_owner=PersonFacts("mallory")))
+    assert runs(propose(asking, revision="2", code_owner=None))
 
 
 def test_everybodys_code_runs_where_the_source_says_so(asking):
@@ -193,8 +271,9 @@ def test_a_source_that_is_edited_costs_a_constant_number_of_queries(asking):
         Review.objects.all().delete()
         Review.objects.bulk_create(
             Review(
-                source=asking, owner=owner, kind="update", number=n, api_url=str(n), url="x", title="t",
-                state="pending", created_at=now, updated_at=now, revision="1", tests_wait_for="permission",
+                source=asking, owner=owner, code_owner=owner, kind="update", number=n, api_url=str(n), url="x",
+                title="t", state="pending", created_at=now, updated_at=now, revision="1",
+                tests_wait_for="permission",
             )
             for n in range(items)
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Reviewers say whose code runs: this revision once, or a person (docs/specification.md, section 5)."""
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
@@ -192,6 +192,51 @@ def test_what_waits_starts_when_its_submitter_is_trusted(client, reviewer, waiti
     assert history(waiting)[0][2:] == ("rev", "eve is trusted from now on.")
 
 
+def test_the_page_says_whose_branch_it_is_and_trusts_that_one(client, reviewer, waiting):
+    trust(waiting.owner, actor=reviewer.person)
+    waiting.code_owner = make_person("mallory")
+    waiting.trusted, waiting.tests_wait_for = False, "permission"
+    waiting.save()
+    TestRun.objects.all().delete()
+    page = client.get(f"/reviews/{waiting.pk}/").content.decode()
+    assert "The branch belongs to mallory, who is not trusted: nothing of this revision is tested" in page
+    assert ("Trust mallory" in page, "Trust eve" in page) == (True, False)
+    client.post(f"/reviews/{waiting.pk}/trust/", {"person": "mallory"})
+    assert statuses(waiting) == ["retry"]
+
+
+def test_both_are_to_be_trusted_where_both_are_strangers(client, reviewer, waiting):
+    waiting.code_owner = make_person("mallory")
+    waiting.save()
+    client.post(f"/reviews/{waiting.pk}/trust/", {"person": "eve"})
+    assert not statuses(waiting)
+    client.post(f"/reviews/{waiting.pk}/trust/", {"person": "mallory"})
+    assert statuses(waiting) == ["retry"]
+
+
+def test_who_has_no_code_in_it_by_now_is_not_trusted_from_its_page(client, reviewer, waiting):
+    make_person("mallory")
+    page = client.post(f"/reviews/{waiting.pk}/trust/", {"person": "mallory"}, follow=True).content.decode()
+    assert "Nobody was trusted" in page
+    assert not Trust.objects.exists()
+
+
+def test_a_teams_branch_is_named_without_a_button(client, reviewer, waiting):
+    waiting.code_owner = make_person("others", is_team=True)
+    waiting.save()
+    page = client.get(f"/reviews/{waiting.pk}/").content.decode()
+    assert "the branch belongs to others, a team that its source does not trust" in page
+    assert "Trust others" not in page
+
+
+def test_everybody_reads_whose_branch_it_is(client, waiting):
+    waiting.code_owner, waiting.test_url = make_person("mallory"), "lp:~mallory/thing/fix"
+    waiting.save()
+    assert "the branch belongs to" in client.get(f"/reviews/{waiting.pk}/").content.decode()
+    assert client.get(f"/api/reviews/{waiting.pk}/").json()["code_owner"] == "mallory"
+    assert client.get("/people/mallory/").status_code == 200
+
+
 def test_the_persons_page_says_who_trusts_them(client, reviewer, waiting):
     client.post("/people/eve/trust/")
     page = client.get("/people/eve/").content.decode()
@@ -303,32 +348,3 @@ def test_a_reviewer_starts_a_test_by_hand_all_the_same(client, reviewer, waiting
     assert statuses(waiting) == ["retry"]
     waiting.refresh_from_db()
     assert waiting.tests_wait_for == "permission"
-
-
-def test_a_revision_is_allowed_once_in_the_admin(waiting, staff, choose):
-    assert "1 allowed" in choose("reviews/review", "allow_chosen", waiting)
-
-    waiting.refresh_from_db()
-    assert waiting.trusted
-    assert TestRun.objects.get(review=waiting).requested_by == staff.as_person()
-    assert "it was allowed already" in choose("reviews/review", "allow_chosen", waiting)
-
-
-def test_a_person_is_trusted_and_no_more_in_the_admin(waiting, staff, client, choose):
-    assert "1 trusted" in choose("accounts/person", "trust_chosen", waiting.owner)
-
-    assert Trust.objects.in_force().get(person=waiting.owner).granted_by == staff.as_person()
-    assert "Trusted by" in client.get(f"/admin/accounts/person/{waiting.owner.pk}/change/").content.decode()
-    assert "1 trusted no more" in choose("accounts/person", "revoke_chosen", waiting.owner)
-    assert not Trust.objects.in_force().exists()
-
-
-def test_staff_who_are_no_reviewers_do_not_say_in_the_admin_whose_code_runs(waiting, client, choose):
-    user = User.objects.create_user("operator", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=["change_review", "change_person"]))
-    client.force_login(user)
-
-    assert "you are none" in choose("reviews/review", "allow_chosen", waiting)
-    assert "you are none" in choose("accounts/person", "trust_chosen", waiting.owner)
-    assert not Trust.objects.exists()
-    assert not AllowedRevision.objects.exists()

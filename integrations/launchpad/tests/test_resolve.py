@@ -203,6 +203,24 @@ def test_a_bazaar_proposal_says_what_is_merged_into_what(change):
     assert (review.prerequisite_url, review.prerequisite) == ("lp:~ada/thing/before",) * 2
 
 
+@pytest.mark.parametrize("kind", ["git", "bazaar"])
+def test_whose_branch_and_prerequisite_it_is_is_known_by_their_names(change, kind):
+    review = change.read(kind)
+    assert (review.code_owner.username, review.prerequisite_owner.username) == ("ada", "ada")
+
+
+def test_whose_branch_is_linked_to_a_bug_is_known_though_it_has_a_short_name(launchpad, bugs):
+    task = launchpad.bug(1)
+    launchpad.put("~bob/charms/trusty/new-1/trunk", {"bzr_identity": "lp:charms/mysql", "last_scanned_id": "tip"})
+    import_source(bugs(task))
+    assert (only().test_url, only().code_owner.username) == ("lp:charms/mysql", "bob")
+
+
+def test_whose_a_hidden_branch_is_is_not_known(launchpad, project):
+    import_source(project(launchpad.proposal(1, source_branch_link="tag:launchpad.net:2008:redacted")))
+    assert only().code_owner is None
+
+
 def test_description_and_commit_message_are_kept_whole(change):
     review = change.read("git")
     assert review.description == "Why.\nMore."

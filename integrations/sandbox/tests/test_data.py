@@ -45,7 +45,7 @@ def test_the_believable_queue_has_conflicts_and_prerequisites(imported):
 
 def test_the_believable_queue_has_code_of_every_trust(imported):
     by_trust = Review.objects.values_list("source__starts_tests", "trusted").distinct()
-    assert set(by_trust) == {("everybody", True), ("trusted", False), ("nobody", False)}
+    assert set(by_trust) == {("everybody", True), ("trusted", True), ("trusted", False), ("nobody", False)}
 
 
 def test_the_believable_queue_has_votes_for_and_against(imported):
