@@ -84,7 +84,9 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
     """Accounts. Staff manage those with no more rights than their own; only superusers give rights."""
 
     form, add_form = AccountForm, NewAccountForm
-    used_by, used_words = "logentry_set", "they stand in the log of what staff did"
+    used_by = {
+        "logentry_set": "they stand in the log of what staff did, and history is kept. Switch off “active” instead."
+    }
     list_display = ["username", "person", "is_active", "is_staff", "is_superuser", "last_login"]
     list_select_related = ["person"]
     autocomplete_fields = ["person"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -155,8 +155,8 @@ class ReadOnly(admin.ModelAdmin):
 class KeptWhileUsed(admin.ModelAdmin):
     """Rows that can be deleted one at a time only, and not at all while other rows point at them."""
 
-    used_by = ""  # the related name of the rows that point at it
-    used_words = ""  # why a used row stays: "reviews were imported from it"
+    # The related name of rows that point at it: why a used row stays, and what to do instead, in sentences.
+    used_by: Mapping[str, str] = {}
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
@@ -165,11 +165,13 @@ class KeptWhileUsed(admin.ModelAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)
-        if row is None or not self.has_delete_permission(request, row) or not getattr(row, self.used_by).exists():
+        if row is None or not self.has_delete_permission(request, row):
             return super().delete_view(request, object_id, extra_context)
-        words = f"{row} was not deleted: {self.used_words}, and history is kept. Switch off “active” instead."
-        messages.error(request, words)
-        return HttpResponseRedirect(change_url(row))
+        for related_name, words in self.used_by.items():
+            if getattr(row, related_name).exists():
+                messages.error(request, f"The {self.opts.verbose_name} {row} was not deleted: {words}")
+                return HttpResponseRedirect(change_url(row))
+        return super().delete_view(request, object_id, extra_context)
 
 
 class QueueModelAdmin(admin.ModelAdmin):

@@ -45,6 +45,11 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{words} ago" if words else "just now"
 
 
+def time_passed(then: datetime, now: datetime) -> str:
+    """How long it has lasted: ``5 min``, ``3 days``; empty for less than a minute."""
+    return _in_words((now - then) // SECOND)
+
+
 def until(then: datetime, now: datetime) -> str:
     """How far ahead: ``in 3 days``, ``within a minute``."""
     words = _in_words((then - now) // SECOND)

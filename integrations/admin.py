@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -10,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.permissions import person_of
-from core.admin import QueueModelAdmin, ReadOnly, Section, SetRelationFilter, action, chosen, extend
+from core.admin import QueueModelAdmin, ReadOnly, Section, SetRelationFilter, action, age_cell, chosen, extend
 from core.enqueue import enqueue_each_on_commit, enqueue_on_commit
 from core.signals import is_worker_alive
-from core.text import counted
+from core.text import counted, shorten
 from integrations.launchpad.reporting import plan_post
 from integrations.models import (
     ImportReport,
@@ -27,6 +29,7 @@ from reviews.managers import visibility
 from reviews.models import Review, Source
 from reviews.refresh import request_refresh
 
+MAX_REVISION, MAX_ERROR = 16, 80  # characters of a cell in a list; the row's own page has all of it
 MAX_SHOWN = 20  # reviews whose posts one page shows
 
 
@@ -49,7 +52,7 @@ class ImportReportAdmin(ReadOnly, QueueModelAdmin):
         return len(report.problems)
 
     def sections(self, row: ImportReport) -> list[Section]:
-        return [Section("Problems", ["What"], [(words,) for words in row.problems], "At most 100 are kept.")]
+        return [Section("Problems", ["What"], [(words,) for words in row.shown_problems], "At most 100 are kept.")]
 
 
 @admin.register(WebhookDelivery)
@@ -67,12 +70,28 @@ class WebhookDeliveryAdmin(ReadOnly, QueueModelAdmin):
 class VerdictPostAdmin(ReadOnly, QueueModelAdmin):
     """Verdicts that are posted to Launchpad, or wait for it."""
 
-    list_display = ["review", "revision", "verdict", "vote", "state", "tries", "due_at", "error", "posted_at"]
+    list_display = ["review", "commit", "verdict", "vote", "state", "tries", "next_try", "problem", "posted"]
     list_filter = ["state", "verdict", ("review__source", SetRelationFilter)]
     search_fields = ["=review__id", "revision"]
     search_help_text = "Number of the review, or its revision."
     date_hierarchy = "created_at"
     list_select_related = ["review"]
+
+    @admin.display(description="revision", ordering="revision")
+    def commit(self, post: VerdictPost) -> str:
+        return shorten(post.revision, MAX_REVISION)
+
+    @admin.display(description="next try", ordering="due_at")
+    def next_try(self, post: VerdictPost) -> Any:
+        return age_cell(post.due_at if post.state == VerdictPost.State.WAITING else None)
+
+    @admin.display(description="last error")
+    def problem(self, post: VerdictPost) -> str:
+        return shorten(post.error, MAX_ERROR)
+
+    @admin.display(description="posted", ordering="posted_at")
+    def posted(self, post: VerdictPost) -> Any:
+        return age_cell(post.posted_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VerdictPost]:
         """Without the posts of items that this reader may not know of."""
@@ -84,12 +103,33 @@ class VerdictPostAdmin(ReadOnly, QueueModelAdmin):
 class StatusReportAdmin(ReadOnly, QueueModelAdmin):
     """Revision status reports on Launchpad, and what it has of each."""
 
-    list_display = ["review", "revision", "run", "result", "summary", "written_at", "tries", "due_at", "error"]
+    list_display = ["review", "commit", "reports_on", "result", "summary", "written", "tries", "next_try", "problem"]
     list_filter = ["result", ("review__source", SetRelationFilter)]
     search_fields = ["=review__id", "=run__id", "revision"]
     search_help_text = "Number of the review or run, or its revision."
     date_hierarchy = "created_at"
-    list_select_related = ["review", "run"]
+    list_select_related = ["review", "run__substrate"]
+
+    @admin.display(description="revision", ordering="revision")
+    def commit(self, report: StatusReport) -> str:
+        return shorten(report.revision, MAX_REVISION)
+
+    @admin.display(description="reports on", ordering="run")
+    def reports_on(self, report: StatusReport) -> str:
+        return f"run {report.run_id} on {report.run.substrate}" if report.run else "the verdict"
+
+    @admin.display(description="written", ordering="written_at")
+    def written(self, report: StatusReport) -> Any:
+        return age_cell(report.written_at)
+
+    @admin.display(description="next try", ordering="due_at")
+    def next_try(self, report: StatusReport) -> Any:
+        """Of one that could not be written: one without an error is written when there is news."""
+        return age_cell(report.due_at if report.error else None)
+
+    @admin.display(description="last error")
+    def problem(self, report: StatusReport) -> str:
+        return shorten(report.error, MAX_ERROR)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusReport]:
         """Without the reports on items that this reader may not know of."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from functools import cached_property
 from typing import ClassVar
 
 from django.conf import settings
@@ -14,6 +16,10 @@ from reviews.models import Review, Source, Verdict
 from testing.models import OUTCOMES, Status, TestRun
 
 MAX_WAIT_FOR_TESTS = timedelta(minutes=10)  # for which a status report waits for the single tests that explain it
+
+
+_ITEM = re.compile(r"/\+(merge|bug)/([0-9]{1,18})")  # in the address of one
+HIDDEN_PROBLEM = "About an item that has become private on Launchpad."
 
 
 class ImportReport(models.Model):
@@ -37,6 +43,23 @@ class ImportReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} at {self.started_at:%Y-%m-%d %H:%M}"
+
+    @cached_property
+    def shown_problems(self) -> list[str]:
+        """``problems``, without the names of items that have become private and that nobody may know of any more.
+
+        One query, if any names an item.
+        """
+        named = [{(kind, int(number)) for kind, number in _ITEM.findall(words)} for words in self.problems]
+        numbers = {number for items in named for _, number in items}
+        if not numbers:
+            return list(self.problems)
+        hidden = Review.objects.filter(number__in=numbers, private=True).exclude(
+            source__private_items=Source.PrivateItems.REVIEWERS
+        )
+        words_for = {Review.Kind.UPDATE: "merge", Review.Kind.NEW: "bug"}
+        gone = {(words_for[Review.Kind(kind)], number) for kind, number in hidden.values_list("kind", "number")}
+        return [HIDDEN_PROBLEM if items & gone else words for words, items in zip(self.problems, named, strict=True)]
 
     @property
     def seconds(self) -> float | None:

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from accounts.models import Person
+from accounts.models import Person, User
 from accounts.permissions import person_of
 from core.admin import (
     KeptWhileUsed,
@@ -25,6 +25,7 @@ from core.admin import (
     Section,
     SetRelationFilter,
     TextFilter,
+    action,
     age_cell,
     chosen,
     extend,
@@ -34,8 +35,9 @@ from core.secret_field import ENTER_AGAIN, Undecryptable
 from core.text import shorten
 from reviews.locks import unlock
 from reviews.models import Review, Series, Source
+from reviews.trust import NotPossible, allow_tests, revoke, trust
 
-MAX_EVENTS, MAX_COMMENTS = 100, 50
+MAX_EVENTS, MAX_COMMENTS, MAX_TRUSTS = 100, 50, 50
 _NAME = r"[a-z0-9][a-z0-9+.-]*"
 _PATHS = re.compile(r"^(?:https?://(?:[a-z]+\.)?launchpad\.net/|lp:)")
 # What a target of each kind looks like, and how to say so.
@@ -292,7 +294,7 @@ class SourceForm(forms.ModelForm):
 class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
     """Sources: where items are imported from, their webhook secret and their last import."""
 
-    used_by, used_words = "reviews", "reviews were imported from it"
+    used_by = {"reviews": "reviews were imported from it, and history is kept. Switch off “active” instead."}
     secret_fields = ["webhook_secret"]
     form = SourceForm
     list_display = ["name", "short_kind", "target", "active", "imported", "problem"]
@@ -344,7 +346,69 @@ def person_links(person: Person) -> list[tuple[str, str]]:
     return [(f"{reviews}?submitter={person.username}", "Reviews that they submitted")]
 
 
-extend(Person, links=person_links)
+def trust_section(person: Person) -> list[Section]:
+    """Which reviewers trusted the person, and until when."""
+    rows = [
+        (row.granted_by or "-", age_cell(row.granted_at), row.revoked_by or "-", age_cell(row.revoked_at))
+        for row in person.trusts.select_related("granted_by", "revoked_by")[:MAX_TRUSTS]
+    ]
+    return [Section("Trust", ["Trusted by", "When", "Revoked by", "When"], rows)]
+
+
+def _asking_reviewer(request: HttpRequest) -> Person | None:
+    """Who asks, if a reviewer: only they say whose code runs (docs/specification.md, section 5). Else it is said."""
+    if isinstance(request.user, User) and request.user.is_reviewer:
+        return request.user.as_person()
+    messages.error(request, "Only reviewers say whose code runs, and you are none.")
+    return None
+
+
+@action("Test this revision once", permission="reviews.change_review")
+def allow_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+    """Allow the tests of what waits for a reviewer: this revision, once."""
+    if (actor := _asking_reviewer(request)) is None:
+        return
+    allowed, skipped = 0, Counter[str]()
+    for review in chosen(request, queryset):
+        try:
+            is_new = allow_tests(review.pk, review.revision, actor=actor)
+        except NotPossible as reason:
+            skipped[str(reason)] += 1
+        else:
+            allowed += is_new
+            skipped += Counter({"it was allowed already.": not is_new})
+    report(request, f"{allowed} allowed", skipped)
+
+
+@action("Trust: test their code without asking", permission="accounts.change_person")
+def trust_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Person]) -> None:
+    """Trust people: what waits of theirs starts."""
+    if (actor := _asking_reviewer(request)) is None:
+        return
+    trusted, skipped = 0, Counter[str]()
+    for person in chosen(request, queryset):
+        try:
+            is_new = trust(person, actor=actor)
+        except NotPossible as reason:
+            skipped[str(reason)] += 1
+        else:
+            trusted += is_new
+            skipped += Counter({"somebody trusts them already.": not is_new})
+    report(request, f"{trusted} trusted", skipped)
+
+
+@action("Trust no more", permission="accounts.change_person")
+def revoke_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Person]) -> None:
+    """Trust people no more: what runs of theirs by itself is cancelled."""
+    if (actor := _asking_reviewer(request)) is None:
+        return
+    people = chosen(request, queryset)
+    revoked = sum(revoke(person, actor=actor) for person in people)
+    report(request, f"{revoked} trusted no more", +Counter({"nobody trusted them.": len(people) - revoked}))
+
+
+extend(Review, actions=[allow_chosen])
+extend(Person, links=person_links, sections=trust_section, actions=[trust_chosen, revoke_chosen])
 
 
 @admin.register(Series)

@@ -14,13 +14,18 @@ CONFLICTS = "conflicts with its target"
 
 
 def why_tests_wait(review: Review, now: datetime) -> str:
-    """Why no test of the current revision starts by itself, and since when where that is known; empty if none waits."""
+    """Why no test of the current revision starts by itself, and since when where that is known; empty if none waits.
+
+    Of a revision that was tested, by hand or before the conflicts were known, it does not say that it is not.
+    """
+    tested = review.square != Square.WHITE
     if review.tests_wait_for == TestsWaitFor.PERMISSION:
-        return "Not tested: a reviewer has to allow it."
+        return f"{'No test starts by itself' if tested else 'Not tested'}: a reviewer has to allow it."
     if review.tests_wait_for != TestsWaitFor.CONFLICTS:
         return ""
+    words = f"No test starts by itself: it {CONFLICTS}" if tested else f"Waits: {CONFLICTS}"
     since = review.conflicts_since
-    return f"Waits: {CONFLICTS}" + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
+    return words + (f", since {utc(since)} ({ago(since, now)})." if since else ".")
 
 
 def trust_words(missing: Mapping[str, Person | None]) -> str:

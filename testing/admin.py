@@ -320,7 +320,10 @@ extend(Review, actions=[run_default_tests, run_tests_on], sections=run_sections)
 class SubstrateAdmin(KeptWhileUsed, QueueModelAdmin):
     """Substrates: which can be tested on, and which new items are tested on."""
 
-    used_by, used_words = "test_runs", "items were tested on it"
+    used_by = {
+        "test_runs": "items were tested on it, and history is kept. Switch off “active” instead.",
+        "plan_rows": "the test plan has rows for it. Delete those rows first, or switch off “active” instead.",
+    }
     list_display = ["name", "active", "default", "order"]
     list_editable = ["active", "default", "order"]
 
@@ -329,7 +332,7 @@ class SubstrateAdmin(KeptWhileUsed, QueueModelAdmin):
 class ServerAdmin(KeptWhileUsed, QueueModelAdmin):
     """Servers: a Jenkins each, besides the one that the environment names."""
 
-    used_by, used_words = "jobs", "jobs are on it"
+    used_by = {"jobs": "jobs are on it. Delete them first, or switch off “active” instead."}
     secret_fields = ["api_token"]
     form = ServerForm
     list_display = ["name", "url", "user", "active", "since", "shown_problem"]
@@ -360,7 +363,11 @@ class ServerAdmin(KeptWhileUsed, QueueModelAdmin):
 class JobAdmin(KeptWhileUsed, QueueModelAdmin):
     """Jobs: where on a server builds are asked for, and with which parameters."""
 
-    used_by, used_words = "test_runs", "runs were sent to it"
+    used_by = {
+        "test_runs": "it has test runs, and history is kept. Take it out of the test plan instead: nothing new is sent "
+        "to it then.",
+        "plan_rows": "the test plan names it. Delete those rows, or give them another job, first.",
+    }
     secret_fields = ["token"]
     form = JobForm
     list_display = ["name", "server", "path", "used_for"]

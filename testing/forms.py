@@ -18,7 +18,10 @@ from testing.parameters import NAMES, problems_of
 from testing.plan import MAX_TIMEOUT
 
 KEEP = "Never shown again. Leave it empty to keep the one there is."
-ASK_HELP = "What is wrong is said here, and nothing is saved. Untick it to save all the same."
+ASK_HELP = (
+    "If it answers and something is wrong, that is said here and nothing is saved. If it is down now, it is saved with "
+    "a warning. Untick this to save without asking."
+)
 PATH = re.compile(r"(?:(?:job|view)/[^/?#\s]+/)*job/[^/?#\s]+")
 
 

@@ -158,7 +158,9 @@ class Runs:
 
 def get_runs(review: Review) -> Runs:
     """The newest ``MAX_RUNS`` runs of a review. Three queries however many there are."""
-    runs = list(review.test_runs.select_related("substrate", "requested_by").with_test_counts()[: MAX_RUNS + 1])
+    runs = list(
+        review.test_runs.select_related("substrate", "requested_by", "job__server").with_test_counts()[: MAX_RUNS + 1]
+    )
     shown = runs[:MAX_RUNS]
     if not shown:
         return Runs([], [], False, [])
@@ -250,6 +252,5 @@ def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
         "runs": runs,
         "may_launch": is_launcher,
         "version": version_of(review, runs.versions),
-        "most_attempts": settings.TESTING_MAX_ATTEMPTS,
         "most_runs": MAX_RUNS,
     }

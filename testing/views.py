@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
@@ -112,7 +111,9 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and its single tests in their order, all or those of one outcome."""
     runs = TestRun.objects.visible_to(request.user).with_test_counts()
     run = get_object_or_404(
-        runs.select_related("review__owner", "review__source", "substrate", "requested_by"), pk=run_pk, review_id=pk
+        runs.select_related("review__owner", "review__source", "substrate", "requested_by", "job__server"),
+        pk=run_pk,
+        review_id=pk,
     )
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in TestOutcome.values else ""
@@ -125,7 +126,6 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
         "outcome": outcome,
         "outcomes": TestOutcome.choices,
         "may_launch": may_launch(request.user, run.review),
-        "most_attempts": settings.TESTING_MAX_ATTEMPTS,
     }
     return render(request, "testing/run.html", context)
 

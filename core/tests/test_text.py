@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.text import age, ago, duration, shorten, until
+from core.text import age, ago, duration, shorten, time_passed, until
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
@@ -53,3 +53,8 @@ def test_a_time_to_come_in_a_sentence():
 )
 def test_a_duration(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(20, ""), (120, "2 min"), (3 * 86400, "3 days")])
+def test_how_long_something_has_lasted_is_not_said_below_a_minute(seconds, words):
+    assert time_passed(NOW - timedelta(seconds=seconds), NOW) == words

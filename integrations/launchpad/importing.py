@@ -28,6 +28,7 @@ from reviews.stats import sample_queue
 logger = structlog.get_logger(__name__)
 
 MAX_PROBLEMS = 100  # that a report keeps
+WITHHELD = "An item that is or may be private (the log names it)"  # in place of its address
 OVERLAP = timedelta(minutes=5)  # modified_since looks back a little: clocks differ
 
 
@@ -81,7 +82,7 @@ class ImportRun:
                 item = parse(ListedItem, entry)
                 listed[item.identity] = item, entry
             except LaunchpadError as problem:
-                self._item_failed(_name_of(entry), problem)
+                self._item_failed(_name_of(entry), problem, private=_may_be_private(entry))
         numbers = {number for _, number, _ in listed}
         found = Review.objects.filter(number__in=numbers).order_by().values_list(*Known._fields)
         rows = [Known._make(values) for values in found]
@@ -90,24 +91,27 @@ class ImportRun:
         tasks = {review.number: review for review in rows if review.source_id == self.source.pk and review.bug_target}
         news: list[tuple[Proposal | Task, int | None]] = []
         for identity, (item, entry) in listed.items():
+            review = known.get(identity) or (tasks.get(identity[1]) if item.is_bug else None)
             try:
-                review = known.get(identity) or (tasks.get(identity[1]) if item.is_bug else None)
                 if self._is_news(item, review):
                     news.append((parse_item(entry), review.id if review else None))
             except Exception as error:  # whatever is wrong with one item, the others go on
-                self._item_failed(item.web_link or item.self_link, error)
+                # Whether a bug is private only the bug says, and that is not read yet.
+                private = item.private or (review.private if review else item.is_bug)
+                self._item_failed(item.web_link or item.self_link, error, private=private)
         changed = [review_id for _, review_id in news if review_id is not None]
         reviews = Review.objects.in_bulk(changed) if changed else {}
         return [Item(entry, reviews.get(review_id) if review_id else None) for entry, review_id in news]
 
     def _is_news(self, item: ListedItem, review: Known | None) -> bool:
         """Whether an item says something that its review does not."""
-        state, is_known = get_state(item.kind, item.launchpad_status)
-        if not is_known:
-            self.add_problem(f"Unknown status {item.launchpad_status!r}, taken as PENDING: {item.web_link}")
         if item.private and not takes_private(self.source) and (review is None or review.private):
             self.report.private += 1
             return False
+        state, is_known = get_state(item.kind, item.launchpad_status)
+        if not is_known:
+            name = self._shown_name(item.web_link, item.private)
+            self.add_problem(f"Unknown status {item.launchpad_status!r}, taken as PENDING: {name}")
         if review is None:
             return self.include_closed or state not in CLOSED_STATES
         if review.sync_error or review.missing_since:  # it was out of reach, and now it is here
@@ -139,7 +143,7 @@ class ImportRun:
                 if item.problem:
                     raise item.problem
                 for words in item.facts.not_believed if item.facts else ():
-                    self.add_problem(f"{item.entry.web_link}: {words}")
+                    self.add_problem(f"{self._shown_name(item.entry.web_link, item.may_be_private)}: {words}")
                 if item.facts and item not in written:
                     done = ingest(
                         self.source, item.facts, None, now=now, include_closed=self.include_closed,
@@ -148,7 +152,7 @@ class ImportRun:
                     self.report.added += done.added
                     self.report.changed += done.changed
             except Exception as error:
-                self._item_failed(item.entry.web_link, error)
+                self._item_failed(item.entry.web_link, error, private=item.may_be_private)
 
     def add_problem(self, words: str) -> None:
         """Something that staff should read."""
@@ -160,12 +164,19 @@ class ImportRun:
         self.report.failed += 1
         self.add_problem(words)
 
-    def _item_failed(self, name: str, error: Exception) -> None:
+    def _shown_name(self, name: str, private: bool) -> str:
+        """What the report calls an item: its readers may know of a private one only if the source lets these in."""
+        return name[:200] if takes_private(self.source) or not private else WITHHELD
+
+    def _item_failed(self, name: str, error: Exception, *, private: bool) -> None:
+        shown = self._shown_name(name, private)
         if isinstance(error, LaunchpadError):
-            self.part_failed(f"{name[:200]}: {error}")
+            if shown == WITHHELD:
+                logger.warning("item not imported", source=self.source.name, item=name[:200], reason=str(error))
+            self.part_failed(f"{shown}: {error}")
         else:
-            logger.error("item not imported", source=self.source.name, exc_info=error)
-            self.part_failed(f"{name[:200]}: {type(error).__name__}")
+            logger.error("item not imported", source=self.source.name, item=name[:200], exc_info=error)
+            self.part_failed(f"{shown}: {type(error).__name__}")
 
     def get_start(self) -> datetime | None:
         """From when on changes are to be read; None: everything, as what the source holds is another thing now."""
@@ -230,6 +241,11 @@ def import_source(
 def _name_of(entry: Any) -> str:
     """What to call an entry that is not of the form that Launchpad promises."""
     return str(entry.get("web_link") or entry.get("self_link")) if isinstance(entry, dict) else "an entry"
+
+
+def _may_be_private(entry: Any) -> bool:
+    """Whether such an entry says that it is private, or is a bug's, which does not say it."""
+    return isinstance(entry, dict) and (entry.get("private") not in (None, False) or bool(entry.get("bug_link")))
 
 
 def _scope_of(source: Source) -> list[Any]:

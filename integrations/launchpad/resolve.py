@@ -74,6 +74,15 @@ class Item:
     facts: ItemFacts | None = None
     problem: LaunchpadError | None = None  # why it has no facts
 
+    @property
+    def may_be_private(self) -> bool:
+        """Whether it is private, or, new and its bug not read, perhaps is."""
+        if self.entry.private or self.is_branch_private or (self.facts is not None and self.facts.private):
+            return True
+        if self.bug.is_private or (self.review is not None and self.review.private):
+            return True
+        return self.review is None and isinstance(self.entry, Task) and self.bug == Bug()
+
     @contextmanager
     def catching(self) -> Iterator[None]:
         """Whatever goes wrong inside is this item's ``problem``, and stops no other item."""

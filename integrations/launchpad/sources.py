@@ -12,11 +12,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import structlog
+
 from integrations.launchpad.client import FETCHERS, Launchpad
 from integrations.launchpad.entries import Branch, Bug, Proposal, Task, VoteReference, parse
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
 from integrations.launchpad.paging import Collection
+from reviews.ingest import takes_private
 from reviews.models import Source
+
+logger = structlog.get_logger(__name__)
 
 MAX_FAILURES = 3  # branches in a row that can't be read, after which Launchpad counts as down
 BRANCHES_AT_ONCE = 3 * FETCHERS  # branches of a team whose proposals make one batch
@@ -147,12 +152,13 @@ class TeamBranches(SourceReader):
         """A request a branch, a few at a time; what some branches hold makes one batch."""
         failures = 0
         for page in self.read(self.team, ws_op="getBranches"):
-            links = self.package_branches(page)
-            for start in range(0, len(links), BRANCHES_AT_ONCE):
-                lists = {link: self.proposals_of(link) for link in links[start : start + BRANCHES_AT_ONCE]}
+            branches = self.package_branches(page)
+            for start in range(0, len(branches), BRANCHES_AT_ONCE):
+                some = branches[start : start + BRANCHES_AT_ONCE]
+                lists = {branch: self.proposals_of(branch.self_link) for branch in some}
                 firsts = self.launchpad.get_many(each.first_url for each in lists.values())
                 held: list[Any] = []
-                for link, proposals in lists.items():
+                for branch, proposals in lists.items():
                     try:
                         for batch in proposals.batches(firsts[proposals.first_url]):
                             held += batch
@@ -162,7 +168,7 @@ class TeamBranches(SourceReader):
                         if failures >= MAX_FAILURES:
                             yield held
                             raise
-                        self.skipped(f"{link[:200]}: {problem}")
+                        self.skipped(f"{self.shown_name(branch, problem)}: {problem}")
                 if held:
                     yield held
 
@@ -173,10 +179,17 @@ class TeamBranches(SourceReader):
     def proposals_of(self, branch: str) -> Collection:
         return self.launchpad.collection(branch, ws_op="getMergeProposals", status=self.statuses)
 
-    def package_branches(self, page: list[Any]) -> list[str]:
-        """The links of the branches on a page that are of a package of the source's distribution."""
+    def shown_name(self, branch: Branch, problem: LaunchpadError) -> str:
+        """What the import's report calls a branch: in doubt whether it is private, only whose it is."""
+        if takes_private(self.source) or not (branch.private or isinstance(problem, NotAccessible)):
+            return branch.self_link[:200]
+        logger.warning("branch not read", source=self.source.name, branch=branch.self_link[:200], reason=str(problem))
+        return f"A branch of {self.team} that is or may be private (the log names it)"
+
+    def package_branches(self, page: list[Any]) -> list[Branch]:
+        """The branches on a page that are of a package of the source's distribution."""
         below = f"{self.launchpad.root}{self.source.distribution}/" if self.source.distribution else self.launchpad.root
-        links = []
+        branches = []
         for entry in page:
             try:
                 branch = parse(Branch, entry)
@@ -184,8 +197,8 @@ class TeamBranches(SourceReader):
                 self.skipped(f"A branch of {self.team} was skipped: {problem}")
                 continue
             if branch.self_link and branch.sourcepackage_link.startswith(below):
-                links.append(branch.self_link)
-        return links
+                branches.append(branch)
+        return branches
 
 
 READERS: dict[str, type[SourceReader]] = {

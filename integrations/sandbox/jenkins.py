@@ -383,6 +383,8 @@ class SandboxJenkins(SandboxServer):
         if request.headers.get("Authorization") not in (None, self._credentials):
             return Answer(401, b"Invalid password/token", type="text/plain")
         path = request.path.rstrip("/")
+        if path == "/api/json":
+            return json_answer({"mode": "NORMAL", "url": self.calls_itself})
         if path == "/queue/api/json":
             with self.lock:
                 waiting = [{"id": build.item, **self._task(build), **_actions(build)} for build in self.queued.values()]

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from integrations.models import VerdictPost
+from integrations.models import ImportReport, VerdictPost
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Review, Source
 
@@ -49,3 +49,18 @@ def test_posts_of_private_items_are_not_listed(client, staff, review, private):
     page = client.get("/admin/integrations/verdictpost/").content.decode()
     assert (post.error in page) is not private
     assert (client.get(f"/admin/integrations/verdictpost/{post.pk}/change/").status_code == 200) is not private
+
+
+@pytest.mark.parametrize(("private_items", "named"), [("no", False), ("reviewers", True)])
+@pytest.mark.parametrize("page", ["/admin/integrations/importreport/{}/change/", "/admin/health/"])
+def test_a_report_from_before_an_item_became_private_names_it_to_those_alone_who_may_know_of_it(
+    client, staff, review, page, private_items, named
+):
+    source = Source.objects.first()
+    Source.objects.filter(pk=source.pk).update(private_items=private_items)
+    Review.objects.filter(pk=review.pk).update(private=True, kind="update", number=7, source=source)
+    address = "https://code.launchpad.net/~acme/secret/+merge/7"
+    report = ImportReport.objects.create(source=source, problems=[f"{address}: It has no revision.", "All is odd."])
+    text = client.get(page.format(report.pk)).content.decode()
+    assert (address in text) is named
+    assert "All is odd." in text

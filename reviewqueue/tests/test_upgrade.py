@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps as newest_apps
 from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.test import override_settings
 
 FIRST = [
     ("accounts", "0001_initial"),
@@ -119,6 +120,18 @@ def test_an_upgrade_keeps_every_row(first_version):
         if column in after[key] and after[key][column] != value
     ]
     assert not changed
+
+
+def test_a_downgrade_leaves_no_webhook_secret_encrypted(transactional_db):
+    sources = newest_apps.get_model("reviews", "Source").objects
+    sources.filter(name="charmers").update(webhook_secret="between-us")
+    with override_settings(SECRET_KEY="a-key-that-is-lost-" + "z" * 40):
+        sources.filter(name="charms").update(webhook_secret="lost")
+    older = migrate_to([("reviews", "0011_event_recheck")])
+    stored = dict(older.get_model("reviews", "Source").objects.values_list("name", "webhook_secret"))
+    migrate_to(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    assert (stored["charmers"], stored["charms"]) == ("between-us", "")
+    assert sources.get(name="charmers").webhook_secret == "between-us"
 
 
 def test_what_was_posted_run_by_run_is_not_posted_again(first_version):

@@ -2,12 +2,21 @@
 
 import core.secret_field
 from django.db import migrations
+from django.db.models import TextField, Value
 
 
 def encrypt(apps, schema_editor):
     """What is there is plain text: saving it encrypts it."""
     for source in apps.get_model("reviews", "Source").objects.all():
         source.save(update_fields=["webhook_secret"])
+
+
+def decrypt(apps, schema_editor):
+    """Backwards: what is read after it knows no encryption. What no key reads any more was no secret, and is emptied."""
+    sources = apps.get_model("reviews", "Source").objects
+    for source in sources.exclude(webhook_secret=None):
+        plain = Value(str(source.webhook_secret), output_field=TextField())
+        sources.filter(pk=source.pk).update(webhook_secret=plain)
 
 
 class Migration(migrations.Migration):
@@ -22,5 +31,5 @@ class Migration(migrations.Migration):
             name='webhook_secret',
             field=core.secret_field.SecretField(blank=True, help_text="Shared with Launchpad's webhook; leave empty to refuse webhooks.", max_length=255, null=True),
         ),
-        migrations.RunPython(encrypt, migrations.RunPython.noop),
+        migrations.RunPython(encrypt, decrypt),
     ]

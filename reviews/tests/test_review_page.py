@@ -34,6 +34,14 @@ def test_one_sentence_says_what_it_is_and_who_acts_next(client):
         assert words in page
 
 
+def test_the_page_says_how_long_it_has_been_somebodys_turn(client):
+    review = make_review()
+    Review.objects.update(turn_since=timezone.now() - timedelta(days=3, minutes=1))
+    assert "It has been so for 3 days." in get_page(client, review)
+    Review.objects.update(turn_since=timezone.now())
+    assert "It has been so" not in get_page(client, review)
+
+
 def test_times_nearer_than_a_minute_are_not_zero_minutes(client):
     now = timezone.now()
     review = make_review(locked_by=make_person("eve"), locked_at=now, due_at=now + timedelta(seconds=30))

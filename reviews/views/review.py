@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
-from core.text import ago
+from core.text import time_passed
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
@@ -62,7 +62,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "review": review,
         "turn": turn_sentence(review, user),
-        "turn_age": ago(review.turn_since, now),
+        "turn_age": time_passed(review.turn_since, now),
         "duplicate": _duplicate(review, user),
         "missing": missing_notice(review, now),
         **_missing_trust(review, user),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Person, User
 from reviews.models import Comment, Review, State
-from testing.models import Attempt, Status, Substrate, TestResult, TestRun
+from testing.models import Attempt, Job, Server, Status, Substrate, TestResult, TestRun
 
 NOW = timezone.now()
 
@@ -17,10 +17,13 @@ NOW = timezone.now()
 def make(number=1, **more):
     owner, _ = Person.objects.get_or_create(username="ada", defaults={"display_name": "Ada"})
     then = NOW - timedelta(days=number)
-    facts = {"state": State.PENDING, "title": f"Item {number}", "kind": "update", "revision": "rev-2", **more}
+    facts = {
+        "state": State.PENDING, "title": f"Item {number}", "kind": "update", "revision": "rev-2", "trusted": True,
+        **more,
+    }  # fmt: skip
     return Review.objects.create(
         url=f"https://launchpad.net/{number}", api_url=f"https://api/{number}", owner=owner, created_at=then,
-        updated_at=then, trusted=True, **facts,
+        updated_at=then, **facts,
     )  # fmt: skip
 
 
@@ -195,7 +198,11 @@ def test_a_run_is_not_shown_below_another_review(client):
 
 
 @pytest.mark.parametrize(("reviews", "runs"), [(10, 1), (10, 100), (10_000, 1)])
-def test_the_page_costs_the_same_however_much_there_is(client, reviewer, django_assert_num_queries, reviews, runs):
+def test_the_page_costs_the_same_however_much_there_is(
+    client, reviewer, settings, django_assert_num_queries, reviews, runs
+):
+    # A Jenkins is configured, so no page has to look whether staff entered one.
+    settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = "http://ci.example.com/job/charms/", "token"
     owner = Person.objects.create(username="ada")
     Review.objects.bulk_create(
         Review(
@@ -408,12 +415,41 @@ def test_a_reviewer_is_told_that_a_test_can_be_started_all_the_same(client, revi
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("waits_for", "why"), [("conflicts", "it conflicts with its target"), ("permission", "a reviewer has to allow it")]
+)
+def test_of_what_was_tested_by_hand_the_page_does_not_say_that_it_is_not_tested(client, waits_for, why):
+    review = make(1, conflicts=True, tests_wait_for=waits_for, square="green")
+    make_run(review, status="pass")
+    page = words(page_of(client, review))
+    assert f"No test starts by itself: {why}." in page
+    assert "Not tested: a reviewer" not in page
+    assert "Waits: " not in page
+
+
+@pytest.mark.django_db
 def test_a_run_of_another_plan_shows_what_its_plan_says(client):
     review = make(1)
     make_run(review, counts=False, max_attempts=2)
     page = words(page_of(client, review))
     assert "does not count for the verdict" in page
     assert "attempt 1 of 2" in page
+
+
+@pytest.mark.django_db
+def test_a_run_says_which_job_it_is_sent_to(client):
+    review = make(1)
+    server = Server.objects.create(name="lab", url="https://ci.example.org/")
+    run = make_run(review, job=Job.objects.create(name="arm", server=server, path="job/arm"))
+    for page in (page_of(client, review), client.get(f"/reviews/{review.pk}/test-runs/{run.pk}/").content.decode()):
+        assert "job <bdi>arm</bdi> on <bdi>lab</bdi>" in words(page)
+
+
+@pytest.mark.django_db
+def test_a_run_of_the_environments_job_names_no_job(client):
+    review = make(1)
+    make_run(review)
+    assert "job <bdi>" not in words(page_of(client, review))
 
 
 @pytest.mark.django_db

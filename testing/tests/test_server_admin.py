@@ -141,14 +141,52 @@ def test_parameters_that_can_not_be_right_are_not_saved(client, staff, server, p
     assert not Job.objects.exists()
 
 
-def test_a_job_that_runs_were_sent_to_is_not_deleted(client, staff, server, waiting_run):
-    job = Job.objects.create(name="arm", server=server, path="job/arm", token="t")
+@pytest.fixture
+def job(server):
+    return Job.objects.create(name="arm", server=server, path="job/arm", token="t")
+
+
+def delete(client, row):
+    path = f"/admin/testing/{row._meta.model_name}/{row.pk}/delete/"
+    page = client.post(path, {"post": "yes"}, follow=True).content.decode()
+    return type(row).objects.filter(pk=row.pk).exists(), page
+
+
+def test_a_server_with_jobs_is_not_deleted(client, staff, server, job):
+    is_there, page = delete(client, server)
+    assert is_there
+    assert "The server lab was not deleted: jobs are on it. Delete them first, or switch off “active” instead." in page
+
+
+def test_a_job_with_runs_is_not_deleted(client, staff, job, waiting_run):
     waiting_run.job = job
     waiting_run.save()
-    for model, row in (("job", job), ("server", server)):
-        page = client.post(f"/admin/testing/{model}/{row.pk}/delete/", {"post": "yes"}, follow=True)
-        assert "was not deleted" in page.content.decode()
-    assert Job.objects.exists()
+    is_there, page = delete(client, job)
+    assert is_there
+    assert (
+        "The job arm was not deleted: it has test runs, and history is kept. Take it out of the test plan instead"
+        in page
+    )
+
+
+def test_a_job_that_only_the_test_plan_names_is_not_deleted(client, staff, job):
+    PlanRow.objects.create(job=job)
+    is_there, page = delete(client, job)
+    assert is_there
+    assert "The job arm was not deleted: the test plan names it." in page
+
+
+def test_a_substrate_that_only_the_test_plan_has_is_not_deleted(client, staff):
+    substrate = Substrate.objects.create(name="arm64")
+    PlanRow.objects.create(substrate=substrate)
+    is_there, page = delete(client, substrate)
+    assert is_there
+    assert "The substrate arm64 was not deleted: the test plan has rows for it." in page
+
+
+def test_what_nothing_uses_is_deleted(client, staff, server, job):
+    for row in (job, server, Substrate.objects.create(name="arm64")):
+        assert not delete(client, row)[0]
 
 
 def test_a_row_that_contradicts_another_is_not_saved(client, staff, db):

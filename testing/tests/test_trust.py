@@ -1,7 +1,7 @@
 """Reviewers say whose code runs: this revision once, or a person (docs/specification.md, section 5)."""
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.utils import timezone
 
@@ -348,3 +348,32 @@ def test_a_reviewer_starts_a_test_by_hand_all_the_same(client, reviewer, waiting
     assert statuses(waiting) == ["retry"]
     waiting.refresh_from_db()
     assert waiting.tests_wait_for == "permission"
+
+
+def test_a_revision_is_allowed_once_in_the_admin(waiting, staff, choose):
+    assert "1 allowed" in choose("reviews/review", "allow_chosen", waiting)
+
+    waiting.refresh_from_db()
+    assert waiting.trusted
+    assert TestRun.objects.get(review=waiting).requested_by == staff.as_person()
+    assert "it was allowed already" in choose("reviews/review", "allow_chosen", waiting)
+
+
+def test_a_person_is_trusted_and_no_more_in_the_admin(waiting, staff, client, choose):
+    assert "1 trusted" in choose("accounts/person", "trust_chosen", waiting.owner)
+
+    assert Trust.objects.in_force().get(person=waiting.owner).granted_by == staff.as_person()
+    assert "Trusted by" in client.get(f"/admin/accounts/person/{waiting.owner.pk}/change/").content.decode()
+    assert "1 trusted no more" in choose("accounts/person", "revoke_chosen", waiting.owner)
+    assert not Trust.objects.in_force().exists()
+
+
+def test_staff_who_are_no_reviewers_do_not_say_in_the_admin_whose_code_runs(waiting, client, choose):
+    user = User.objects.create_user("operator", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["change_review", "change_person"]))
+    client.force_login(user)
+
+    assert "you are none" in choose("reviews/review", "allow_chosen", waiting)
+    assert "you are none" in choose("accounts/person", "trust_chosen", waiting.owner)
+    assert not Trust.objects.exists()
+    assert not AllowedRevision.objects.exists()

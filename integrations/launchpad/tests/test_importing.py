@@ -238,6 +238,44 @@ def test_the_command_says_what_it_did_and_fails_when_something_failed(launchpad,
         call_command("import_reviews", "mysql")
 
 
+@pytest.mark.parametrize(("private_items", "named"), [("no", False), ("reviewers", True)])
+@pytest.mark.parametrize("broken", [{"self_link": 1}, {"queue_status": "Pondering"}, {"date_created": None}])
+def test_a_report_names_private_items_to_those_alone_who_may_know_of_them(
+    launchpad, project, broken, private_items, named
+):
+    source = project(launchpad.proposal(1))
+    import_source(source)  # it was public; a new one that is private is left out before anything can fail
+    Source.objects.filter(pk=source.pk).update(private_items=private_items)
+    source = project({**launchpad.proposal(1), "private": True, **broken})
+    source.refresh_from_db()
+    said = " ".join(import_source(source).problems)
+    assert said
+    assert ("+merge/1" in said) is named
+
+
+@pytest.mark.parametrize("fault", [{"date_created": "yesterday"}, {"self_link": 1}, "its bug"])
+def test_a_report_does_not_name_a_task_whose_bug_may_be_private(launchpad, bugs, fault):
+    task = launchpad.bug(8)
+    if fault == "its bug":
+        launchpad.answers["/devel/bugs/8"] = (401, {}, b"")
+    else:
+        task |= fault
+    [problem] = import_source(bugs(task)).problems
+    assert problem.startswith("An item that is or may be private (the log names it): ")
+    assert "bug/8" not in problem
+
+
+@pytest.mark.parametrize(("says", "status", "named"), [(True, 500, False), (False, 401, False), (False, 500, True)])
+def test_a_report_does_not_name_a_branch_that_may_be_private(launchpad, says, status, named):
+    path = "~charmers/charms/trusty/mysql/secret"
+    launchpad.answers["/devel/" + path] = (status, {}, b"")
+    package = f"{launchpad.root}charms/trusty/+source/mysql"
+    branch = {"self_link": launchpad.root + path, "sourcepackage_link": package, "private": says}
+    launchpad.collection("~charmers", [branch])
+    [problem] = import_source(Source.objects.get(name="charmers")).problems
+    assert ("mysql/secret" in problem) is named
+
+
 def test_a_branch_that_can_not_be_read_does_not_stop_the_walk(launchpad):
     package = f"{launchpad.root}charms/trusty/+source/mysql"
     paths = [f"~charmers/charms/trusty/mysql/trunk-{number}" for number in range(3)]

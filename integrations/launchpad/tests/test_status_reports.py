@@ -371,6 +371,14 @@ def test_the_command_says_what_was_sent(logged_in, run):
     assert "2 steps of status reports sent." in said.getvalue()
 
 
+def test_the_list_says_which_run_is_reported_on_and_why_it_could_not_be(logged_in, run, client, health):
+    logged_in.faults = [Fault(status=400, path=r"\+git/thing$")]
+    send_reports()
+    page = client.get("/admin/integrations/statusreport/").content.decode()
+    assert f"run {run.pk} on {run.substrate.name}" in page
+    assert "Launchpad refused it (400)" in page
+
+
 def test_staff_read_the_reports_but_not_of_hidden_items(logged_in, run, client, health):
     send_reports()
     assert "Waiting" in client.get("/admin/integrations/statusreport/").content.decode().replace("waiting", "Waiting")

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from integrations.sandbox import SandboxJenkins
+from testing.ci import JobAccess, get_ci
 
 
 @pytest.fixture
@@ -184,3 +185,8 @@ def test_a_person_finds_a_builds_console_from_the_front_page(jenkins):
     console = requests.get(jenkins.job_url + "/1/console", timeout=60).text
     assert "ERROR: unit is in error state" in console
     assert "Finished: UNSTABLE" in console
+
+
+def test_it_says_that_it_is_a_jenkins_so_that_its_server_can_be_saved_in_the_admin(jenkins):
+    diagnosis = get_ci(JobAccess("sandbox", "", f"{jenkins.url}job/any")).diagnose_server()
+    assert (diagnosis.problems, diagnosis.reachable) == ([], True)

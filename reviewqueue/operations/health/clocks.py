@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.conf import settings
 from django.utils import timezone
 
 from reviewqueue.operations.beat import MAX_CLOCK_SKEW
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.models import Review, Source
 from reviews.refresh import longest_pause
-from testing.models import TestRun
-
-RUN_MARGIN = timedelta(hours=2)  # beyond the timeout of a build: pauses between attempts are an hour at most
+from testing.sweep.due_times import misdated_runs
 
 
 def check_clocks() -> Finding:
     """Whether a row of the queue has a time further ahead than any rule sets it (those of schedules: ``processes``)."""
     now = timezone.now()
-    latest_run = now + timedelta(seconds=settings.TESTING_TIMEOUT) + RUN_MARGIN
     counts = {
-        "test runs are due": TestRun.objects.unfinished().filter(next_attempt_at__gt=latest_run).count(),
+        "test runs are due": misdated_runs().count(),
         "reviews are due": Review.objects.filter(due_at__gt=now + longest_pause()).count(),
         "sources were last read": Source.objects.active().filter(cursor__gt=now + MAX_CLOCK_SKEW).count(),
     }

@@ -39,7 +39,10 @@ def check_whose_code_runs() -> Finding:
     if not names:
         return found("whose code runs", facts="trusted people's, or what a reviewer allows")
     words = "whoever proposes something there runs programs on your test machines, with what these can reach"
-    return found("whose code runs", facts=f"everybody's in {names}: {words}. Sources in the admin can ask first.")
+    return found(
+        "whose code runs",
+        facts=f"everybody's in {names}: {words}. To have a reviewer asked first, choose trusted in the source.",
+    )
 
 
 def check_status_reports() -> Finding:
@@ -79,4 +82,9 @@ def check_account(account: Account) -> Finding:
     words = describe_harmful_teams(account)
     if words and casts_votes():
         return found("account", Problem(words, REMEDY))
-    return found("account", facts=f"{words} It casts no votes now." if words else f"{account.name}, in no such team")
+    return found(
+        "account",
+        facts=f"{words} It casts no votes now."
+        if words
+        else f"{account.name}, in no reviewer team and no team of a source",
+    )

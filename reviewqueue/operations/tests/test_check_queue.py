@@ -141,6 +141,15 @@ def test_a_test_run_that_is_due_in_the_far_future_is_a_problem(healthy, capsys, 
     assert "clocks: 1 test runs are due at a time in the future" in diagnosis(capsys)
 
 
+def test_a_run_with_a_long_timeout_of_its_own_is_no_problem(healthy, capsys, review):
+    days = timedelta(days=3)  # longer than TESTING_TIMEOUT
+    review.test_runs.update(
+        status="running", timeout=days.total_seconds(), next_attempt_at=timezone.now() + days
+    )  # fmt: skip
+    call_command("check_queue")
+    assert "in the future" not in capsys.readouterr().err
+
+
 def test_a_source_whose_cursor_is_in_the_future_is_a_problem(healthy, capsys, future):
     Source.objects.filter(name="charms").update(cursor=future)
     assert "clocks: 1 sources were last read at a time in the future" in diagnosis(capsys)

@@ -374,6 +374,11 @@ def test_an_account_that_votes_and_is_in_a_reviewer_team_is_a_problem(client, st
     assert "All is well" not in text
 
 
+def test_an_account_in_none_of_the_teams_is_said_to_be_in_none(client, staff, well, settings):
+    log_in(well, settings, "sandbox-token")
+    assert "queue-bot, in no reviewer team and no team of a source" in page(client)
+
+
 def test_an_account_that_casts_no_votes_may_be_in_a_reviewer_team(client, staff, bot_in_a_team):
     Source.objects.update(comments=Source.Comments.ON, vote_policy=Source.VotePolicy.NONE)
     assert "It casts no votes now." in page(client)
