@@ -130,7 +130,7 @@ def test_a_downgrade_leaves_no_webhook_secret_encrypted(transactional_db):
     older = migrate_to([("reviews", "0011_event_recheck")])
     stored = dict(older.get_model("reviews", "Source").objects.values_list("name", "webhook_secret"))
     migrate_to(MigrationExecutor(connection).loader.graph.leaf_nodes())
-    assert (stored["charmers"], stored["charms"]) == ("between-us", "")
+    assert (stored.pop("charmers"), set(stored.values())) == ("between-us", {""})
     assert sources.get(name="charmers").webhook_secret == "between-us"
 
 

@@ -12,9 +12,9 @@ def encrypt(apps, schema_editor):
 
 
 def decrypt(apps, schema_editor):
-    """Backwards: what is read after it knows no encryption. What no key reads any more was no secret, and is emptied."""
+    """Backwards, to a column without NULL that nothing decrypts. What no key reads any more becomes empty."""
     sources = apps.get_model("reviews", "Source").objects
-    for source in sources.exclude(webhook_secret=None):
+    for source in sources.all():
         plain = Value(str(source.webhook_secret), output_field=TextField())
         sources.filter(pk=source.pk).update(webhook_secret=plain)
 
