@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -348,7 +349,7 @@ def person_links(person: Person) -> list[tuple[str, str]]:
 
 def trust_section(person: Person) -> list[Section]:
     """Which reviewers trusted the person, and until when."""
-    rows = [
+    rows: list[Sequence[Any]] = [
         (row.granted_by or "-", age_cell(row.granted_at), row.revoked_by or "-", age_cell(row.revoked_at))
         for row in person.trusts.select_related("granted_by", "revoked_by")[:MAX_TRUSTS]
     ]
