@@ -347,8 +347,13 @@ def test_a_conflict_is_said_with_what_it_is_and_since_when(client):
 
 def test_before_its_first_diff_it_is_not_known_whether_it_conflicts(client):
     page = get_page(client, make_change(conflicts=None, lines_added=None, lines_removed=None))
-    assert "Not known yet" in page
+    assert "Not known yet: Launchpad has no diff" in page
     assert "<dt>Lines</dt>" not in page
+
+
+def test_a_diff_that_was_not_read_yet_is_not_said_to_be_missing(client):
+    page = get_page(client, make_change(conflicts=None, diff_marker="http://lp/+preview-diff/1", diff_url=""))
+    assert "Not known yet: its diff is read with the next look" in page
 
 
 def test_a_bug_has_no_conflicts_and_no_description_twice(client):
