@@ -15,11 +15,16 @@ from django.utils import timezone
 from reviews.models import Review, Source, Verdict
 from testing.models import OUTCOMES, Status, TestRun
 
-MAX_WAIT_FOR_TESTS = timedelta(minutes=10)  # for which a status report waits for the single tests that explain it
-
-
+MAX_WAIT_FOR_TESTS = timedelta(minutes=10)  # for which a failure waits for the single tests that explain it
+MAX_LOOKS_OF_PASS = 2  # for single tests, for which a pass waits: many jobs keep none, and it needs no explanation
 _ITEM = re.compile(r"/\+(merge|bug)/([0-9]{1,18})")  # in the address of one
 HIDDEN_PROBLEM = "About an item that has become private on Launchpad."
+
+
+def tests_to_come() -> Q:
+    """Runs whose single tests are still being read, so that what is told of them waits."""
+    explained = ~Q(status=Status.PASS) | Q(results_tries__lt=MAX_LOOKS_OF_PASS)
+    return explained & Q(results_due_at__isnull=False, finished_at__gte=timezone.now() - MAX_WAIT_FOR_TESTS)
 
 
 class ImportReport(models.Model):
@@ -246,7 +251,7 @@ class StatusReportQuerySet(models.QuerySet["StatusReport"]):
             & Exists(same_revision.of_runs().filter(remote_id__isnull=False))
             & ~Exists(same_revision.of_runs().filter(remote_id=None))
         )
-        collecting = Q(run__results_due_at__isnull=False, run__finished_at__gte=timezone.now() - MAX_WAIT_FOR_TESTS)
+        collecting = Exists(TestRun.objects.filter(tests_to_come(), pk=OuterRef("run_id")))
         return (
             reports.filter(reported_reviews("review__"))
             .filter((made & ~Q(result=F("wanted"))) | (~made & (can_be_made | Q(tries__gt=0))))

@@ -25,7 +25,7 @@ from integrations.launchpad.comments import is_said
 from integrations.launchpad.entries import Bug, Task, parse, parse_item
 from integrations.launchpad.errors import ConfigurationError, InvalidEntry, LaunchpadError, NotAccessible, Refused
 from integrations.launchpad.verdict_comment import compose, get_tested_revisions, marker_of, subject_of, vote_for
-from integrations.models import VerdictPost, posting_sources, posts_outcomes
+from integrations.models import VerdictPost, posting_sources, posts_outcomes, tests_to_come
 from reviews.history import record
 from reviews.managers import ReviewQuerySet
 from reviews.models import Event, Review, Verdict
@@ -36,7 +36,6 @@ logger = structlog.get_logger(__name__)
 
 AT_ONCE = 4  # verdicts that one process claims and posts at a time
 MAX_AGE = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
-MAX_WAIT_FOR_TESTS = timedelta(minutes=10)  # for which a verdict waits for the single tests that explain it
 TIME_LIMIT_SECONDS = 90.0  # after which the rest is left to the next call
 FIRST_REFUSAL_PAUSE, MAX_PAUSE = timedelta(minutes=15), timedelta(days=1)
 MAX_REFUSALS = 8  # after which a verdict is not tried again by itself: a week, nearly
@@ -153,7 +152,7 @@ def _reviews_to_post() -> ReviewQuerySet:
     since = now - MAX_AGE
     current = TestRun.objects.filter(review=OuterRef("pk"), revision=OuterRef("revision"))
     news = current.unposted().filter(Q(finished_at__gte=since) | Q(created_at__gte=since))
-    unread = current.filter(results_due_at__isnull=False, finished_at__gte=now - MAX_WAIT_FOR_TESTS)
+    unread = current.filter(tests_to_come())
     reviews: ReviewQuerySet = Review.objects.exclude(verdict="").filter(posting_sources("source"), Exists(news))
     return reviews.exclude(Exists(unread)).select_related("source").order_by("pk")
 

@@ -156,6 +156,20 @@ def test_the_verdict_waits_for_the_single_tests_that_explain_it(posted, run):
     assert publish() == 1
 
 
+def test_a_pass_waits_for_two_looks_at_single_tests_and_no_more(posted, run):
+    end(run, "pass")
+    TestRun.objects.filter(pk=run.pk).update(results_due_at=timezone.now(), results_tries=1)
+    assert publish() == 0
+    TestRun.objects.filter(pk=run.pk).update(results_tries=2)
+    assert publish() == 1
+
+
+def test_a_failure_waits_for_later_looks_at_single_tests_too(posted, run):
+    end(run, "fail")
+    TestRun.objects.filter(pk=run.pk).update(results_due_at=timezone.now(), results_tries=2)
+    assert publish() == 0
+
+
 def test_the_verdict_does_not_wait_for_ever_for_single_tests(posted, run):
     now = timezone.now()
     TestRun.objects.filter(pk=run.pk).update(results_due_at=now, finished_at=now - timedelta(minutes=11))
