@@ -19,6 +19,7 @@ from urllib.parse import quote
 import requests
 
 from integrations.sandbox.serving import Answer, Request, SandboxServer, json_answer, page_answer
+from integrations.sandbox.tips import target_tip
 
 JOB = "charm-test"
 TOKEN = "sandbox-job-token"  # noqa: S105 (the sandbox keeps no secrets)
@@ -277,7 +278,7 @@ class SandboxJenkins(SandboxServer):
             build.reported.append(status)
         body = {"status": status, "build_url": self.build_url(build, cell)}
         if target := build.parameters.get("target_url"):  # the script merged into its tip
-            body["target_revision"] = hashlib.sha1(target.encode(), usedforsecurity=False).hexdigest()
+            body["target_revision"] = target_tip(target)
         for pause in (0.2, 1.0, 3.0, 0.0):
             try:
                 answer = self._session().post(build.parameters.get("callback_url", ""), data=body, timeout=10)

@@ -19,6 +19,8 @@ from typing import Any
 
 import launchpadlib.testing
 
+from integrations.sandbox.tips import target_tip
+
 BOT = "queue-bot"
 GIT_HOST = "https://git.launchpad.test/"
 REPORT_RESULTS = ("Waiting", "Running", "Succeeded", "Failed", "Skipped", "Cancelled")  # of a revision status report
@@ -262,9 +264,10 @@ class LaunchpadWorld:
         removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
         files = [line.removeprefix("+++ ") for line in lines if line.startswith("+++ ")]
         place = f"{path}/+preview-diff/{self.number}"
+        target = entry["target_branch_link"] or entry["target_git_repository_link"] or ""
         self.put(
-            "preview_diff", place, id=self.number, source_revision_id=tip, target_revision_id="trunk-1", stale=False,
-            branch_merge_proposal_link=self.root + path, conflicts=conflicts, added_lines_count=added,
+            "preview_diff", place, id=self.number, source_revision_id=tip, target_revision_id=target_tip(target),
+            stale=False, branch_merge_proposal_link=self.root + path, conflicts=conflicts, added_lines_count=added,
             removed_lines_count=removed, diff_lines_count=len(lines), date_created=stamp(datetime.now(UTC)),
             diffstat={name: [added, removed] for name in files[:1]}, diff_text_link=f"{self.root}{place}/diff_text",
         )  # fmt: skip
