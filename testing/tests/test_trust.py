@@ -109,7 +109,7 @@ def test_visitors_log_in_first(client, waiting):
 
 def test_the_page_says_that_tests_wait_and_offers_both_buttons(client, reviewer, waiting):
     page = client.get(f"/reviews/{waiting.pk}/").content.decode()
-    assert "nothing of this revision is tested until a reviewer allows it" in page
+    assert "no test of this revision starts by itself until a reviewer allows it" in page
     assert "Test this revision once" in page
     assert "Trust eve" in page
 
@@ -199,7 +199,7 @@ def test_the_page_says_whose_branch_it_is_and_trusts_that_one(client, reviewer, 
     waiting.save()
     TestRun.objects.all().delete()
     page = client.get(f"/reviews/{waiting.pk}/").content.decode()
-    assert "The branch belongs to mallory, who is not trusted: nothing of this revision is tested" in page
+    assert "The branch belongs to mallory, who is not trusted: no test of this revision starts by itself" in page
     assert ("Trust mallory" in page, "Trust eve" in page) == (True, False)
     client.post(f"/reviews/{waiting.pk}/trust/", {"person": "mallory"})
     assert statuses(waiting) == ["retry"]
