@@ -278,11 +278,15 @@ def _try_later(report: StatusReport, problem: LaunchpadError) -> None:
 
     A repository on which we may report nothing is left alone for a day, with all its reports.
     """
-    logger.warning("status report not sent", review=report.review_id, run=report.run_id, reason=str(problem))
     now, soon = timezone.now(), timedelta(seconds=settings.CLAIM_SECONDS / 2)
     if isinstance(problem, RepositoryRefused):
-        ReportRefusal.objects.update_or_create(
+        pause, refused = soon, ReportRefusal.objects.filter(repository=report.repository)
+        if not refused.in_force().exists():  # said once, however many reports of it were under way
+            logger.warning("status reports refused", repository=report.repository, reason=str(problem))
+        refused.update_or_create(
             repository=report.repository, defaults={"until": now + REFUSED_FOR, "words": str(problem)}
         )
-    pause = soon if isinstance(problem, RepositoryRefused) else min(soon * 2 ** min(report.tries, 12), MAX_PAUSE)
+    else:
+        pause = min(soon * 2 ** min(report.tries, 12), MAX_PAUSE)
+        logger.warning("status report not sent", review=report.review_id, run=report.run_id, reason=str(problem))
     StatusReport.objects.filter(pk=report.pk).update(due_at=now + pause, claimed_until=None, error=str(problem))

@@ -238,6 +238,14 @@ def test_a_repository_that_refuses_is_left_for_a_day_and_others_go_on(logged_in,
     assert logged_in.requests == []
 
 
+def test_a_repository_that_refuses_several_reports_is_logged_once(logged_in, forked, caplog):
+    review = Review.objects.get(api_url__contains=forked)
+    TestRun.objects.create(review=review, substrate=Substrate.objects.get(name="azure"), revision=review.revision)
+    send_reports()
+    assert StatusReport.objects.filter(review=review, run__isnull=False).exclude(error="").count() > 1
+    assert caplog.text.count("refused") == 1
+
+
 def test_a_repository_that_lets_us_after_a_day_is_reported_on_and_no_longer_named(logged_in, forked):
     send_reports()
     logged_in.change(forked, owner_link=logged_in.root + "~makers")
