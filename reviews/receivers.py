@@ -1,12 +1,13 @@
-"""Receivers: a source was saved, a person was marked as a bot."""
+"""Receivers: a source was saved or deleted, a person was marked as a bot, an account joined or left the reviewers."""
 
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
 
-from accounts.models import Person
+from accounts.models import REVIEWERS_GROUP, Person, User
 from accounts.signals import bot_mark_changed
 from reviews.models import Review, Source
 from reviews.refresh import make_due
@@ -22,6 +23,29 @@ def on_source_saved(instance: Source, raw: bool, created: bool, **_: Any) -> Non
         return
     update_starting(Review.objects.filter(source=instance), note=f"The source {instance} was edited.")
     settle_withdrawn()
+
+
+@receiver(post_delete, sender=Source, dispatch_uid="reviews.source_deleted")
+def on_source_deleted(instance: Source, **_: Any) -> None:
+    """Of an item without a source only the code of trusted people runs."""
+    update_starting(Review.objects.filter(source=None), note=f"The source {instance} was deleted.")
+
+
+@receiver(m2m_changed, sender=User.groups.through, dispatch_uid="reviews.groups_changed")
+def on_groups_changed(instance: User | Group, action: str, pk_set: set[int] | None, **_: Any) -> None:
+    """Who joins the group of reviewers is trusted, and who leaves it no more, unless for another reason."""
+    if action not in ("post_add", "post_remove", "post_clear"):
+        return
+    if isinstance(instance, Group):
+        if instance.name != REVIEWERS_GROUP:
+            return
+        accounts = User.objects.all() if pk_set is None else User.objects.filter(pk__in=pk_set)
+    else:
+        if pk_set is not None and not Group.objects.filter(pk__in=pk_set, name=REVIEWERS_GROUP).exists():
+            return
+        accounts = User.objects.filter(pk=instance.pk)
+    if people := list(accounts.exclude(person=None).values_list("person_id", flat=True)):
+        update_starting(Review.objects.with_code_of(people), note="The group of reviewers was changed.")
 
 
 @receiver(bot_mark_changed, dispatch_uid="reviews.bot_mark_changed")

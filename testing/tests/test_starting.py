@@ -246,6 +246,37 @@ def test_tests_start_when_the_source_is_opened_to_everybody(asking):
     assert runs(review) == [("retry", "1")]
 
 
+@pytest.mark.parametrize("by_group", [True, False])
+def test_tests_start_when_the_submitter_joins_the_group_of_reviewers_and_end_when_they_leave(asking, by_group):
+    user, group = User.objects.create_user("eve", person=person()), Group.objects.get(name="reviewers")
+    review = propose(asking)
+    if by_group:
+        group.user_set.add(user)
+    else:
+        user.groups.add(group)
+    assert runs(review) == [("retry", "1")]
+    if by_group:
+        group.user_set.clear()
+    else:
+        user.groups.clear()
+    assert runs(review) == [("canceled", "1")]
+
+
+def test_another_group_changes_nothing(asking):
+    user = User.objects.create_user("eve", person=person())
+    review = propose(asking)
+    user.groups.add(Group.objects.create(name="others"))
+    assert not runs(review)
+
+
+def test_what_a_deleted_source_ran_for_everybody_waits(asking):
+    asking.starts_tests = "everybody"
+    review = propose(asking)
+    Source.objects.get(pk=asking.pk).delete()
+    review.refresh_from_db()
+    assert (review.tests_wait_for, runs(review)) == ("permission", [("canceled", "1")])
+
+
 def test_what_runs_by_itself_is_cancelled_when_trust_is_gone(asking):
     TeamMembership.objects.create(team="insiders", person=person())
     review = propose(asking)
