@@ -124,8 +124,8 @@ class StatusReportAdmin(ReadOnly, QueueModelAdmin):
 
     @admin.display(description="next try", ordering="due_at")
     def next_try(self, report: StatusReport) -> Any:
-        """Of one that could not be written: one without an error is written when there is news."""
-        return age_cell(report.due_at if report.error else None)
+        """Of one that could not be written, if that is to come: where Launchpad refuses, none is tried for a day."""
+        return age_cell(report.due_at if report.error and report.due_at > timezone.now() else None)
 
     @admin.display(description="last error")
     def problem(self, report: StatusReport) -> str:
