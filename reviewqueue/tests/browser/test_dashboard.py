@@ -19,6 +19,12 @@ def test_a_phone_shows_hostile_titles_as_text_without_scrolling_sideways(phone, 
     expect(phone.get_by_text("<script>alert(1)</script>")).to_be_visible()
 
 
+def test_a_phone_shows_the_reason_of_the_turn(phone, make_review):
+    make_review("mysql")
+    phone.goto("/")
+    expect(phone.locator("tr", has_text="mysql").get_by_text("no review yet")).to_be_visible()
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_the_dashboard_is_accessible(window, look, make_review, accessible):
     for state in ("new", "pending", "follow-up", "ready"):
