@@ -17,9 +17,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from accounts.models import Person, User
+from accounts.models import Person, Trust, User
 from accounts.permissions import person_of
 from core.admin import (
+    Autocompletes,
     KeptWhileUsed,
     QueueModelAdmin,
     ReadOnly,
@@ -35,8 +36,9 @@ from core.admin import (
 from core.secret_field import ENTER_AGAIN, Undecryptable
 from core.text import shorten
 from reviews.locks import unlock
-from reviews.models import Review, Series, Source
-from reviews.trust import NotPossible, allow_tests, revoke, trust
+from reviews.models import Review, Series, Source, TestsWaitFor
+from reviews.starting import missing_trust
+from reviews.trust import NotPossible, allow_tests, check_trustable, revoke, trust
 
 MAX_EVENTS, MAX_COMMENTS, MAX_TRUSTS = 100, 50, 50
 _NAME = r"[a-z0-9][a-z0-9+.-]*"
@@ -111,13 +113,13 @@ class ReviewAdmin(ReadOnly, QueueModelAdmin):
     """Reviews, with their history and comments."""
 
     list_display = [
-        "shown_title", "state", "square", "owner", "source", "series", "locked_by", "activity", "synced",
-        "sync_problem",
+        "shown_title", "state", "square", "tests_wait_for", "owner", "source", "series", "locked_by", "activity",
+        "synced", "sync_problem",
     ]  # fmt: skip
     list_display_links = ["shown_title"]
     list_filter = [
-        "state", "kind", "square", ("source", SetRelationFilter), LockFilter, SyncFilter, SubmitterFilter,
-        SeriesFilter,
+        "state", "kind", "square", "tests_wait_for", ("source", SetRelationFilter), LockFilter, SyncFilter,
+        SubmitterFilter, SeriesFilter,
     ]  # fmt: skip
     search_fields = ["title"]  # what is searched, ``get_search_results`` says
     search_help_text = "Title, address on Launchpad, or name of the submitter."
@@ -381,6 +383,26 @@ def allow_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: Q
     report(request, f"{allowed} allowed", skipped)
 
 
+@action("Trust the submitter, and whose branch it is", permission="reviews.change_review")
+def trust_code_of_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+    """Trust everybody whose trust is missing for tests that wait for permission."""
+    if (actor := _asking_reviewer(request)) is None:
+        return
+    trusted, skipped = 0, Counter[str]()
+    for review in chosen(request, queryset.select_related("owner", "source", "code_owner", "prerequisite_owner")):
+        missing = missing_trust(review) if review.tests_wait_for == TestsWaitFor.PERMISSION else {}
+        for person in missing.values():
+            try:
+                if person is None:
+                    raise NotPossible("It is not known whose branch it is.")
+                trusted += trust(person, actor=actor)
+            except NotPossible as reason:
+                skipped[str(reason)] += 1
+        if not missing:
+            skipped["its tests do not wait for permission."] += 1
+    report(request, f"{trusted} trusted", skipped)
+
+
 @action("Trust: test their code without asking", permission="accounts.change_person")
 def trust_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Person]) -> None:
     """Trust people: what waits of theirs starts."""
@@ -408,8 +430,89 @@ def revoke_chosen(model_admin: QueueModelAdmin, request: HttpRequest, queryset: 
     report(request, f"{revoked} trusted no more", +Counter({"nobody trusted them.": len(people) - revoked}))
 
 
-extend(Review, actions=[allow_chosen])
+extend(Review, actions=[allow_chosen, trust_code_of_chosen])
 extend(Person, links=person_links, sections=trust_section, actions=[trust_chosen, revoke_chosen])
+
+
+class InForceFilter(admin.SimpleListFilter):
+    title, parameter_name = "in force", "in_force"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "In force"), ("no", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Trust]) -> QuerySet[Trust]:
+        wanted = self.value()
+        return queryset.filter(revoked_at__isnull=wanted == "yes") if wanted in ("yes", "no") else queryset
+
+
+class TrustForm(forms.ModelForm):
+    """Somebody to trust."""
+
+    class Meta:
+        model = Trust
+        fields = ["person"]
+
+    def clean_person(self) -> Person:
+        person: Person = self.cleaned_data["person"]
+        try:
+            check_trustable(person)
+        except NotPossible as reason:
+            raise ValidationError(str(reason)) from reason
+        if person.trusts.in_force().exists():
+            raise ValidationError("Somebody trusts them already.")
+        return person
+
+
+@admin.register(Trust)
+class TrustAdmin(Autocompletes, QueueModelAdmin):
+    """Whom reviewers trust: by whom, since when, until when. A row is never edited or deleted: it is the history."""
+
+    form = TrustForm
+    list_display = ["person", "granted_by", "granted", "revoked_by", "revoked"]
+    list_filter = [InForceFilter]
+    search_fields = ["person__username", "person__display_name", "granted_by__username"]
+    list_select_related = ["person", "granted_by", "revoked_by"]
+    autocomplete_fields = ["person"]
+    actions = ["revoke_trust"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["person", "granted_by", "granted_at", "revoked_by", "revoked_at"] if obj else ["person"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only reviewers say whose code runs (docs/specification.md, section 5)."""
+        is_reviewer = isinstance(request.user, User) and request.user.is_reviewer
+        return is_reviewer and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_trust")
+
+    def save_model(self, request: HttpRequest, obj: Trust, form: Any, change: bool) -> None:
+        actor = person_of(request)
+        assert actor is not None
+        trust(obj.person, actor=actor)
+        obj.pk = obj.person.trusts.in_force().values_list("pk", flat=True).get()
+
+    @admin.display(description="since", ordering="granted_at")
+    def granted(self, row: Trust) -> Any:
+        return age_cell(row.granted_at)
+
+    @admin.display(description="revoked", ordering="revoked_at")
+    def revoked(self, row: Trust) -> Any:
+        return age_cell(row.revoked_at)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke_trust(self, request: HttpRequest, queryset: QuerySet[Trust]) -> None:
+        if (actor := _asking_reviewer(request)) is None:
+            return
+        rows = chosen(request, queryset.select_related("person"))
+        revoked = sum(revoke(row.person, actor=actor) for row in rows if row.is_in_force)
+        report(request, f"{revoked} revoked", +Counter({"it was revoked already.": len(rows) - revoked}))
 
 
 @admin.register(Series)

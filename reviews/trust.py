@@ -49,17 +49,20 @@ def trust(person: Person, *, actor: Person) -> bool:
 
     False when somebody trusts them already. Raises NotPossible.
     """
-    if person.is_hidden or person.is_team:
-        raise NotPossible(
-            "Only a person can be trusted. A team is trusted by a source: staff add it in the admin."
-            if person.is_team
-            else "Nobody knows who this is."
-        )
+    check_trustable(person)
     with transaction.atomic():
         _, is_new = Trust.objects.get_or_create(person=person, revoked_at=None, defaults={"granted_by": actor})
         if is_new:
             _update_items(person, actor, f"{person} is trusted from now on.")
     return is_new
+
+
+def check_trustable(person: Person) -> None:
+    """Raises NotPossible, saying why, for who can't be trusted."""
+    if person.is_team:
+        raise NotPossible("Only a person can be trusted. A team is trusted by a source: staff add it in the admin.")
+    if person.is_hidden:
+        raise NotPossible("Nobody knows who this is.")
 
 
 def revoke(person: Person, *, actor: Person | None) -> bool:

@@ -368,6 +368,48 @@ def test_a_person_is_trusted_and_no_more_in_the_admin(waiting, staff, client, ch
     assert not Trust.objects.in_force().exists()
 
 
+def test_trusted_people_are_listed_added_and_revoked_in_the_admin(waiting, staff, client, choose):
+    client.post("/admin/accounts/trust/add/", {"person": waiting.owner.pk})
+    row = Trust.objects.get()
+    assert (row.granted_by.username, statuses(waiting)) == ("boss", ["retry"])
+    page = client.get("/admin/accounts/trust/?in_force=yes").content.decode()
+    assert all(name in page for name in ("eve", "boss"))
+    assert "1 revoked" in choose("accounts/trust", "revoke_trust", row)
+    row.refresh_from_db()
+    assert (row.revoked_by.username, statuses(waiting)) == ("boss", ["canceled"])
+    assert client.get(f"/admin/accounts/trust/{row.pk}/change/").status_code == 200
+
+
+def test_a_team_and_who_is_trusted_already_are_refused_at_the_field(waiting, staff, client):
+    client.post("/admin/accounts/trust/add/", {"person": waiting.owner.pk})
+    again = client.post("/admin/accounts/trust/add/", {"person": waiting.owner.pk}).content.decode()
+    team = client.post("/admin/accounts/trust/add/", {"person": make_person("others", is_team=True).pk})
+    assert "Somebody trusts them already." in again
+    assert "A team is trusted by a source" in team.content.decode()
+    assert Trust.objects.count() == 1
+
+
+def test_staff_who_are_no_reviewers_add_and_revoke_no_trust_in_the_admin(waiting, clerk, client, choose):
+    clerk("view_trust", "add_trust", "change_trust")
+    row = Trust.objects.create(person=make_person("bob"))
+    assert client.post("/admin/accounts/trust/add/", {"person": waiting.owner.pk}).status_code == 403
+    assert "Only reviewers say whose code runs" in choose("accounts/trust", "revoke_trust", row)
+    assert Trust.objects.in_force().get() == row
+
+
+def test_everybody_whose_code_a_review_is_is_trusted_in_the_admin(waiting, staff, choose):
+    waiting.code_owner = make_person("mallory")
+    waiting.save()
+    assert "2 trusted" in choose("reviews/review", "trust_code_of_chosen", waiting)
+    assert statuses(waiting) == ["retry"]
+
+
+def test_the_admin_finds_what_waits(waiting, staff, client):
+    make_review("another", source=waiting.source)
+    page = client.get("/admin/reviews/review/?tests_wait_for__exact=permission").content.decode()
+    assert (">fix</a>" in page, ">another</a>" in page) == (True, False)
+
+
 def test_staff_who_are_no_reviewers_do_not_say_in_the_admin_whose_code_runs(waiting, client, choose):
     user = User.objects.create_user("operator", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["change_review", "change_person"]))
