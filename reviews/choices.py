@@ -75,3 +75,4 @@ class TestsWaitFor(models.TextChoices):
 
     PERMISSION = "permission", "a reviewer has to allow it"
     CONFLICTS = "conflicts", "it conflicts with its target"
+    DIFF = "diff", "it is not known yet whether it conflicts"  # until a new item was read for the first time

@@ -140,13 +140,13 @@ def _ingest(
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if _apply_activity(review, item, said, before, by_status=state, now=now):
         release(review, "Released: the item changed on Launchpad.")
-    apply_rule([review])
     _set_turn(review, before, now, is_read=said is not None)
     if said is not None:
         review.synced_at = now
         review.due_at = due_after(review.state, now)
     else:
         review.due_at = min(review.due_at, due_after(review.state, now))
+    apply_rule([review])
     review.save()
     announce(review, before)
     if said is not None and (comments_by_people := [*said.new, *said.reworded]):
@@ -242,7 +242,6 @@ def add_comments(
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
         if diff and diff.url == review.diff_marker:  # else a newer one has come since
             _apply_diff(review, diff, now)
-            apply_rule([review])
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
         review.state = _refine_state(review, review.state)
@@ -253,6 +252,7 @@ def add_comments(
         _set_turn(review, before, now, is_read=True)
         review.synced_at = review.looked_at = now
         review.sync_error, review.due_at = "", due_after(review.state, now)
+        apply_rule([review])
         review.save()
         announce(review, before)
 

@@ -165,7 +165,14 @@ def _wait_of(review: Review) -> str:
         return ""
     if not review.trusted:
         return TestsWaitFor.PERMISSION
-    return TestsWaitFor.CONFLICTS if review.conflicts else ""
+    if review.conflicts:
+        return TestsWaitFor.CONFLICTS
+    return TestsWaitFor.DIFF if _is_diff_unread(review) else ""
+
+
+def _is_diff_unread(review: Review) -> bool:
+    """Whether the first refresh of a new item is still to read its diff. One that it can't read is not waited for."""
+    return review.synced_at is None and bool(review.diff_marker) and review.diff_marker != review.diff_url
 
 
 def _trusted_of(reviews: Sequence[Review]) -> set[tuple[int | None, int]]:

@@ -21,6 +21,8 @@ def why_tests_wait(review: Review, now: datetime) -> str:
     tested = review.square != Square.WHITE
     if review.tests_wait_for == TestsWaitFor.PERMISSION:
         return f"{'No test starts by itself' if tested else 'Not tested'}: a reviewer has to allow it."
+    if review.tests_wait_for == TestsWaitFor.DIFF:
+        return "Waits: it is not known yet whether it conflicts with its target. Launchpad is asked within minutes."
     if review.tests_wait_for != TestsWaitFor.CONFLICTS:
         return ""
     words = f"No test starts by itself: it {CONFLICTS}" if tested else f"Waits: {CONFLICTS}"
@@ -80,6 +82,7 @@ def missing_notice(review: Review, now: datetime) -> str:
 WAITS: dict[str, str] = {
     TestsWaitFor.PERMISSION: "a reviewer has to allow it",
     TestsWaitFor.CONFLICTS: f"it {CONFLICTS}",
+    TestsWaitFor.DIFF: "it is not known yet whether it conflicts with its target",
 }
 
 

@@ -19,6 +19,7 @@ from integrations.models import VerdictPost
 from integrations.sandbox.data import many
 from integrations.tests.at_once import TIMEOUT_SECONDS, at_once, until_killed
 from reviews.models import Event, Review, Source
+from reviews.tests.factories import diffs_are_read
 from testing.callbacks import apply_callback, callback_token
 from testing.models import Attempt, Status, Substrate, TestRun
 from testing.runs import launch_runs, repeat_failed
@@ -91,11 +92,13 @@ def source(sandbox):
 @pytest.fixture
 def runs(source):
     import_source(source)
+    diffs_are_read()
     return TestRun.objects.all()
 
 
 def test_imports_at_once_make_each_review_and_run_once(source):
     at_once(import_items, source)
+    diffs_are_read()
     assert Review.objects.count() == 30
     assert TestRun.objects.count() == 30
     assert Event.objects.filter(kind=Event.Kind.RUN).count() == 30

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Person
 from reviews.models import Comment, Review, State
+from reviews.starting import update_starting
 
 
 def make_person(username: str = "ada", display_name: str = "", **fields: Any) -> Person:
@@ -68,3 +70,9 @@ def make_comment(review: Review, author: Person | str = "eve", content: str = "+
     return Comment.objects.create(
         review=review, author=make_person(author) if isinstance(author, str) else author, content=content, **values
     )
+
+
+def diffs_are_read() -> None:
+    """The refreshes that follow an import have read the diffs of the new proposals, and found no conflicts."""
+    Review.objects.update(diff_url=F("diff_marker"))
+    update_starting(Review.objects.all())

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Person, TeamMembership, Trust, User
 from reviews.facts import HIDDEN_PERSON, DiffFacts, ItemFacts, PersonFacts
-from reviews.ingest import ingest
+from reviews.ingest import add_comments, ingest
 from reviews.models import AllowedRevision, Review, Source
 from reviews.starting import update_starting
 from testing.models import TestRun
@@ -26,6 +26,7 @@ def asking() -> Source:
 def propose(source, owner="eve", revision="1", **facts):
     """Import a proposal of their own branch, or a new look of it. Returns its review."""
     now = timezone.now()
+    diff = facts.pop("diff", None) or DiffFacts(revision)
     submitter = owner if isinstance(owner, PersonFacts) else PersonFacts(owner)
     values = {
         "state": "pending",
@@ -37,7 +38,7 @@ def propose(source, owner="eve", revision="1", **facts):
     item = ItemFacts(
         number=1, api_url="https://api/+merge/1", url="https://lp/+merge/1", kind="update", title="fix",
         owner=submitter, created_at=now, updated_at=now,
-        revision=revision, diff_marker=revision, **values,
+        revision=revision, diff_marker=diff.url, diff=diff, **values,
     )  # fmt: skip
     return ingest(source, item, None, now=now).review
 
@@ -315,3 +316,40 @@ def test_a_source_that_is_edited_costs_a_constant_number_of_queries(asking):
 
     asking.starts_tests = "everybody"
     assert open_to_everybody(30) == open_to_everybody(1)
+
+
+@pytest.fixture
+def everybody() -> Source:
+    """A source that tests everybody's code."""
+    return Source.objects.create(name="open", kind="project", target="open", starts_tests="everybody")
+
+
+def unread(source):
+    """Import a new proposal whose diff the import has left to the refresh that follows."""
+    now = timezone.now()
+    item = ItemFacts(
+        number=2, api_url="https://api/+merge/2", url="https://lp/+merge/2", kind="update", title="fix",
+        owner=PersonFacts("eve"), created_at=now, updated_at=now, test_url="lp:fix", revision="1", state="pending",
+        launchpad_status="Needs review", diff_marker="https://lp/d/9",
+    )  # fmt: skip
+    return ingest(source, item, None, now=now).review
+
+
+def test_a_new_item_is_not_tested_before_its_diff_was_read(everybody):
+    review = unread(everybody)
+    assert (review.tests_wait_for, runs(review)) == ("diff", [])
+
+
+@pytest.mark.parametrize(
+    ("diff", "expected"),
+    [
+        (DiffFacts("https://lp/d/9", conflicts=False), ("", [("retry", "1")])),
+        (DiffFacts("https://lp/d/9", conflicts=True), ("conflicts", [])),
+        (None, ("", [("retry", "1")])),  # it could not be read: that is no reason to wait for ever
+    ],
+)
+def test_the_first_refresh_decides_whether_a_new_item_is_tested(everybody, diff, expected):
+    review = unread(everybody)
+    add_comments(review.pk, [], now=timezone.now(), diff=diff)
+    review.refresh_from_db()
+    assert (review.tests_wait_for, runs(review)) == expected

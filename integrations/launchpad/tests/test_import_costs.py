@@ -11,6 +11,7 @@ from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import claim_due, refresh_by_id
 from integrations.sandbox.data import many
 from reviews.models import Review, Source
+from reviews.tests.factories import diffs_are_read
 from testing.models import TestRun
 
 
@@ -49,6 +50,8 @@ def test_a_first_import_costs_a_constant_number_of_queries(sandbox, django_asser
     source = Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     with django_assert_max_num_queries(67):  # SQLite takes 999 values a statement, the wider the rows the more
         assert import_source(source).added == 250
+    with django_assert_max_num_queries(40):
+        diffs_are_read()
     assert TestRun.objects.count() == 250
     assert set(Review.objects.values_list("square", flat=True)) == {"black"}
     assert set(Review.objects.annotate(told=Count("events")).values_list("told", flat=True)) == {2}

@@ -20,6 +20,7 @@ from integrations.models import VerdictPost
 from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from reviews.models import Comment, Review, Source
+from reviews.tests.factories import diffs_are_read
 from testing.models import Attempt, Status, Substrate, TestRun
 from testing.sweep.outcomes import recover
 from testing.verdicts import update_verdicts
@@ -486,6 +487,7 @@ def on_sandbox(sandbox, settings, db, monkeypatch):
     save(credentials, settings.LAUNCHPAD_CREDENTIALS_FILE)
     many(sandbox.launchpad, proposals=60)
     import_source(Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody"))
+    diffs_are_read()
     now = timezone.now()
     TestRun.objects.exclude(substrate__name="lxc").delete()
     TestRun.objects.update(status=Status.PASS, finished_at=now, next_attempt_at=None)
