@@ -116,7 +116,14 @@ def announce_start(
         for review in reviews
         if review.is_open and Start.of(review).words != before[review.pk].words
     )
-    released = [review for review in reviews if Start.of(review).by_itself and not before[review.pk].by_itself]
+    # Where nothing waited nothing begins: a source that starts to test everybody's code begins with what comes next.
+    released = [
+        review
+        for review in reviews
+        if Start.of(review).by_itself
+        and not before[review.pk].by_itself
+        and (before[review.pk].waits_for or requested_by is not None)
+    ]
     held = [review for review in reviews if before[review.pk].by_itself and not Start.of(review).by_itself]
     if held:
         tests_held.send(Review, reviews=held)

@@ -404,6 +404,10 @@ class PlanRowAdmin(QueueModelAdmin):
     list_filter = ["source", "substrate", "job"]
     list_select_related = ["source", "substrate", "job"]
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Nothing starts by itself unless it is ticked: an empty row is one for every source and substrate."""
+        return {"default": False, **super().get_changeform_initial_data(request)}
+
     @admin.display(description="source", ordering="source")
     def shown_source(self, row: PlanRow) -> str:
         return str(row.source or "every source")

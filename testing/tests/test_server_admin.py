@@ -204,3 +204,9 @@ def test_the_lists_show_what_operators_need(client, staff, server):
         page = client.get(f"/admin/testing/{model}/").content.decode()
         assert "arm-job-token" not in page
         assert "lab" in page or "every source" in page
+
+
+def test_a_new_row_of_the_plan_starts_nothing_by_itself_unless_it_is_ticked(client, staff):
+    page = client.get("/admin/testing/planrow/add/").content.decode()
+    box = page.partition('name="default"')[2].partition(">")[0]
+    assert "checked" not in box

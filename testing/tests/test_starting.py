@@ -353,3 +353,13 @@ def test_the_first_refresh_decides_whether_a_new_item_is_tested(everybody, diff,
     add_comments(review.pk, [], now=timezone.now(), diff=diff)
     review.refresh_from_db()
     assert (review.tests_wait_for, runs(review)) == expected
+
+
+def test_a_source_that_starts_to_test_everybodys_code_begins_with_what_comes_next(everybody):
+    Source.objects.filter(pk=everybody.pk).update(starts_tests="nobody")
+    everybody.refresh_from_db()
+    old = propose(everybody)
+    everybody.starts_tests = "everybody"
+    everybody.save()
+    assert runs(old) == []
+    assert runs(propose(everybody, revision="2")) == [("retry", "2")]
