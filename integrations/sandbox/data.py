@@ -295,8 +295,13 @@ def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
         launchpad.add_bug("charms", f"New charm: {charm}", owner=owner, branch=branch, created=datetime.now(UTC))
 
 
-def many(launchpad: LaunchpadWorld, *, proposals: int, bugs: int = 0, project: str = "many") -> None:
-    """Plain items in numbers, to count and time an import by: Bazaar proposals of one project, bugs of ``charms``."""
+def many(
+    launchpad: LaunchpadWorld, *, proposals: int, bugs: int = 0, project: str = "many", diffs: bool = True
+) -> None:
+    """Plain items in numbers, to count and time an import by: Bazaar proposals of one project, bugs of ``charms``.
+
+    Without ``diffs`` they are so new that Launchpad has none of them yet.
+    """
     now = datetime.now(UTC)
     launchpad.add_team(TEAM, "Charmers", ())
     launchpad.add_series("charms", "trusty", active=True)
@@ -306,7 +311,9 @@ def many(launchpad: LaunchpadWorld, *, proposals: int, bugs: int = 0, project: s
     for number in range(proposals):
         owner = f"person-{number % 30}"
         branch = launchpad.add_branch(owner, f"{project}/branch-{number}")
-        launchpad.add_proposal(branch, trunk, registrant=owner, created=now - timedelta(days=1, minutes=number))
+        path = launchpad.add_proposal(branch, trunk, registrant=owner, created=now - timedelta(days=1, minutes=number))
+        if not diffs:
+            launchpad.change(path, preview_diff_link=None)
     for number in range(bugs):
         owner = f"person-{number % 30}"
         branch = launchpad.add_branch(owner, f"charms/trusty/new-{number}/trunk")

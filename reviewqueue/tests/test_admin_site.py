@@ -31,10 +31,11 @@ def test_lists_begin_with_what_operators_need(client, staff, waiting_run):
 RUN_ACTIONS = {"retrigger_runs", "cancel_runs", "recover_results"}
 TEST_ACTIONS = {"run_default_tests", "run_tests_on"}
 REVIEW_ACTIONS = {"release_lock", "refresh_now", "show_post"}
+TRUST_ACTIONS = {"allow_chosen", "trust_code_of_chosen"}  # for reviewers alone
 TASK_ACTIONS = {"enable_tasks", "disable_tasks", "run_tasks"}
 ALL_ACTIONS = {
     "testing/testrun": RUN_ACTIONS,
-    "reviews/review": TEST_ACTIONS | REVIEW_ACTIONS,
+    "reviews/review": TEST_ACTIONS | REVIEW_ACTIONS | TRUST_ACTIONS,
     "reviews/source": {"import_now"},
     "django_celery_beat/periodictask": TASK_ACTIONS,
     "accounts/user": {"revoke_tokens"},
@@ -47,7 +48,7 @@ LOOKING = ["view_testrun", "view_review", "view_source", "view_periodictask", "v
     [
         (None, {}),
         ("change_testrun", {"testing/testrun": RUN_ACTIONS, "reviews/review": TEST_ACTIONS}),
-        ("change_review", {"reviews/review": REVIEW_ACTIONS}),
+        ("change_review", {"reviews/review": REVIEW_ACTIONS | TRUST_ACTIONS}),
         ("change_source", {"reviews/source": {"import_now"}}),
         ("change_periodictask", {"django_celery_beat/periodictask": TASK_ACTIONS}),
     ],

@@ -39,7 +39,9 @@ def test_an_empty_queue_has_no_plots_but_words(client):
 
 
 @pytest.mark.parametrize("query", ["", "?days=30", "?days=365", "?days=nonsense", "?days=-1&days=%00"])
-def test_every_plot_is_well_formed_and_has_its_table(client, django_assert_max_num_queries, query):
+def test_every_plot_is_well_formed_and_has_its_table(client, settings, django_assert_max_num_queries, query):
+    # A Jenkins is configured, so no page has to look whether staff entered one.
+    settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = "http://ci.example.com/job/charms/", "token"
     now = timezone.now()
     lxc = Substrate.objects.get(name="lxc")
     for number in range(20):

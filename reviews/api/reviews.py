@@ -13,7 +13,7 @@ from accounts.models import Person
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from core.api.errors import Conflict
 from core.api.pagination import ApiPagination
-from reviews.choices import Actor, Verdict
+from reviews.choices import Actor, TestsWaitFor, Verdict
 from reviews.filters import ReviewFilter
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
@@ -66,6 +66,10 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     conflicts = serializers.BooleanField(
         read_only=True, allow_null=True, help_text="Whether it conflicts with its target; null: not known."
     )
+    tests_wait_for = serializers.ChoiceField(
+        choices=[("", "nothing"), *TestsWaitFor.choices], read_only=True,
+        help_text="Why no test of the current revision starts by itself; empty: none waits.",
+    )  # fmt: skip
     verdict = serializers.ChoiceField(
         choices=[("", "none yet"), *Verdict.choices], read_only=True,
         help_text="What the counted runs of the current revision say together; empty while one is unfinished.",

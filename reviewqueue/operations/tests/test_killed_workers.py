@@ -54,7 +54,7 @@ def database_url():
 @pytest.fixture
 def processes(sandbox, tmp_path):
     """Starts Celery processes that work with the test's database, sandbox and a broker of their own."""
-    many(sandbox.launchpad, proposals=PROPOSALS)
+    many(sandbox.launchpad, proposals=PROPOSALS, diffs=False)
     Source.objects.update(active=False)
     Source.objects.create(name="many", kind="project", target="many", starts_tests="everybody")
     queue = queue_name = f"test-{uuid.uuid4().hex}"
