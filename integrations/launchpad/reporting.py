@@ -38,7 +38,7 @@ AT_ONCE = 4  # verdicts that one process claims and posts at a time
 MAX_AGE = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
 TIME_LIMIT_SECONDS = 90.0  # after which the rest is left to the next call
 MAX_PAUSE = timedelta(days=1)
-MAX_REFUSALS = 10  # after which a verdict is not tried again by itself: four days
+MAX_REFUSALS = 10  # after which a verdict is not tried again by itself: a day and a half, or more
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,8 @@ def _try_later(post: VerdictPost, problem: LaunchpadError) -> None:
     if _may_be_down(problem):
         pause = timedelta(seconds=settings.CLAIM_SECONDS / 2)
     elif not isinstance(problem, ConfigurationError):
-        pause = min(claim_time() * 2 ** min(tries - 1, MAX_REFUSALS), MAX_PAUSE)
+        # An outage can look like a refusal: only what was refused three times is left alone for longer.
+        pause = min(claim_time() * 2 ** max(0, min(tries, MAX_REFUSALS) - 3), MAX_PAUSE)
         if tries >= MAX_REFUSALS:
             state = VerdictPost.State.REFUSED
     VerdictPost.objects.filter(pk=post.pk).update(
