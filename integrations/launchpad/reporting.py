@@ -38,7 +38,7 @@ AT_ONCE = 4  # verdicts that one process claims and posts at a time
 MAX_AGE = timedelta(days=7)  # an outcome that is older when posting is switched on is not posted any more
 TIME_LIMIT_SECONDS = 90.0  # after which the rest is left to the next call
 MAX_PAUSE = timedelta(days=1)
-MAX_REFUSALS = 10  # after which a verdict is not tried again by itself: a day and a half, or more
+MAX_REFUSALS = 10  # after which a verdict is not tried again by itself: 32 hours, with a claim of 15 minutes
 
 
 @dataclass(frozen=True)

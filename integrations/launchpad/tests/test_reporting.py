@@ -420,7 +420,7 @@ def test_what_launchpad_refuses_is_kept_with_its_words(posted, run, launchpad):
     )
 
 
-def test_what_launchpad_refuses_is_asked_again_later_and_later(posted, run, launchpad):
+def test_what_launchpad_refuses_is_asked_again_soon_three_times_then_later_and_later(posted, run, launchpad):
     launchpad.collection(PATH + "/all_comments", [])
     launchpad.answers["/devel/" + PATH] = refuse_comments(launchpad.answers["/devel/" + PATH])
     pauses = []
@@ -432,7 +432,7 @@ def test_what_launchpad_refuses_is_asked_again_later_and_later(posted, run, laun
     assert pauses == [pytest.approx(900 * times, abs=60) for times in (1, 1, 1, 2, 4)]
 
 
-def test_what_launchpad_refuses_for_a_week_is_left_to_staff(posted, run, launchpad):
+def test_what_launchpad_refuses_ten_times_is_left_to_staff(posted, run, launchpad):
     create_posts()
     VerdictPost.objects.update(tries=MAX_REFUSALS - 1)
     launchpad.collection(PATH + "/all_comments", [])
