@@ -146,6 +146,15 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, the b
     """Someone who can log in. Joined to the Launchpad person of the same name."""
 
     person = models.OneToOneField(Person, null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
+    queue_view = models.CharField(
+        max_length=2000, blank=True, editable=False, help_text="The group and filters of the queue that they left."
+    )
+    queue_seen_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When they last looked at the queue."
+    )
+    queue_left_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When they looked at it last before the present visit."
+    )
 
     def as_person(self) -> Person:
         """The person that this account acts as, made on first need. Costs two queries the first time.

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Person
+from accounts.models import Person, User
 from core.secret_field import SecretField
 from reviews.choices import (
     CLOSED_STATES,
@@ -43,16 +43,20 @@ __all__ = [
     "Actor",
     "AllowedRevision",
     "Comment",
+    "Diff",
     "Event",
+    "InlineComment",
     "QueueSample",
     "Review",
     "ReviewQuerySet",
+    "ReviewRequest",
     "Series",
     "Source",
     "Square",
     "State",
     "TestsWaitFor",
     "Verdict",
+    "Visit",
 ]
 
 PRUNED_TEXT = "[The text is on Launchpad; here it was pruned.]"  # what stands in place of an old comment's text
@@ -255,6 +259,10 @@ class Review(models.Model):
     target_revision = models.CharField(
         max_length=255, blank=True, editable=False, help_text="Tip of the target in the last diff."
     )
+    related_bugs = models.JSONField(
+        default=list, blank=True, editable=False,
+        help_text="Bugs that it is linked to on Launchpad: number, title and url of each.",
+    )  # fmt: skip
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
     owner = models.ForeignKey(
         Person, on_delete=models.PROTECT, related_name="submitted", db_index=False
@@ -504,6 +512,105 @@ class Comment(models.Model):
     def is_by_person(self) -> bool:
         """Neither by a bot nor by this queue itself."""
         return not self.is_automated and not self.author.counts_as_bot
+
+
+class ReviewRequest(models.Model):
+    """A person or a team was asked on Launchpad to review a proposal."""
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="requests", db_index=False)
+    reviewer = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="asked", db_index=False)
+    registrant = models.ForeignKey(
+        Person,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who asked; empty: hidden.",
+    )
+    review_type = models.CharField(max_length=255, blank=True, help_text="What for, as who asked put it.")
+    requested_at = models.DateTimeField()
+    is_pending = models.BooleanField(default=True, help_text="They have not voted yet.")
+
+    class Meta:
+        ordering = ["requested_at", "id"]
+        constraints = [
+            # Launchpad keeps one vote a person and proposal.
+            models.UniqueConstraint(fields=["review", "reviewer"], name="one_request_per_reviewer"),
+        ]
+        indexes = [
+            models.Index(fields=["reviewer", "review"], name="request_pending", condition=Q(is_pending=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reviewer_id} asked for {self.review_id}"
+
+
+class Diff(models.Model):
+    """The text of a proposal's diff, fetched when somebody first opened it; the newest few of each review are kept."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "being fetched"
+        READY = "ready", "ready"
+        FAILED = "failed", "could not be fetched"
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="diffs", db_index=False)
+    revision = models.CharField(max_length=255, blank=True, help_text="The tip of what is proposed in it.")
+    url = models.CharField(max_length=1000, blank=True, help_text="Its address in Launchpad's API.")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
+    problem = models.TextField(blank=True, help_text="Why it could not be fetched.")
+    text = models.TextField(blank=True)
+    length = models.PositiveBigIntegerField(default=0, help_text="Bytes that Launchpad sent, or said it has.")
+    is_cut = models.BooleanField(default=False, help_text="The text is only its beginning.")
+    files = models.JSONField(
+        default=list, blank=True, help_text="Of each file: its path, a digest of its part, lines added and removed."
+    )
+    asked_at = models.DateTimeField(default=timezone.now, help_text="When it was last asked for.")
+    fetched_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["review", "revision", "url"], name="one_diff_per_revision")]
+
+    def __str__(self) -> str:
+        return f"diff of {self.review_id} at {self.revision}"
+
+
+class InlineComment(models.Model):
+    """A comment on one line of a diff on Launchpad."""
+
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="inline_comments", db_index=False)
+    diff_number = models.BigIntegerField(help_text="Launchpad's number of the diff that it is on.")
+    line = models.PositiveIntegerField(help_text="The line of the diff's text, from 1.")
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["diff_number", "line", "at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["review", "diff_number", "line", "author", "at"], name="one_inline_comment_per_moment"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.author_id} on line {self.line} of {self.diff_number}"
+
+
+class Visit(models.Model):
+    """When somebody who is logged in last opened a review, and the diff that they saw last."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="visits", db_index=False)
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="visits")
+    at = models.DateTimeField(default=timezone.now)
+    diff = models.ForeignKey(Diff, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [models.UniqueConstraint(fields=["user", "review"], name="one_visit_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.review_id}"
 
 
 class Event(models.Model):
