@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
 from django.db import connection, models
-from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from accounts.models import bot_usernames
@@ -27,8 +42,11 @@ if TYPE_CHECKING:
     from accounts.models import Person, User
     from reviews.models import Comment, Review, Source  # noqa: F401  (the models that the querysets are of)
 
-SORTS: dict[str, tuple[str, ...]] = {
+SORTS: dict[str, tuple[Any, ...]] = {
     "age": ("updated_at", "id"),
+    "waiting": ("turn_since", "id"),
+    "submitted": ("created_at", "id"),
+    "lines": (Coalesce("lines_added", 0) + Coalesce("lines_removed", 0), "id"),
     "state": ("state", "updated_at", "id"),
     "title": ("title", "id"),
     "submitter": ("owner__username", "updated_at", "id"),
@@ -36,6 +54,7 @@ SORTS: dict[str, tuple[str, ...]] = {
     "square": ("square", "updated_at", "id"),
     "lock": ("locked_at", "updated_at", "id"),
 }
+SIZES = (50, 300)  # lines added and removed: small, middling; more is large
 MAX_WORDS = 8  # of a free text that count
 PRIVATE_FOR_REVIEWERS = "reviewers"  # a value of Source.private_items
 WAITING_STATES = tuple(state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER)
@@ -180,6 +199,25 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         ordered = self.order_by(*SORTS[sort.removeprefix("-")])
         return ordered.reverse() if sort.startswith("-") else ordered
 
+    def best_first(self, person: Person | None) -> ReviewQuerySet:
+        """In the order in which this reviewer can best take them up: what was asked of them, then of a team of theirs,
+        then what was answered that they reviewed, then the rest; in each what passed its tests first, small ones
+        before large ones, and then what has waited longest."""
+        asked: list[When] = []
+        if person is not None:
+            answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
+            asked = [When(is_asked(person), then=0), When(is_team_asked(person), then=1), When(answered, then=2)]
+        size = Coalesce("lines_added", 0) + Coalesce("lines_removed", 0)
+        return self.annotate(
+            best_by_asked=Case(*asked, default=Value(3)),
+            best_by_tests=Case(When(verdict=Verdict.PASS, then=0), When(verdict="", then=1), default=2),
+            best_by_size=Case(
+                When(lines_added__isnull=True, then=1),
+                *(When(LessThanOrEqual(size, most), then=number) for number, most in enumerate(SIZES)),
+                default=len(SIZES),
+            ),
+        ).order_by("best_by_asked", "best_by_tests", "best_by_size", "turn_since", "id")
+
     def newest_first(self) -> ReviewQuerySet:
         """Latest activity first."""
         return self.order_by("-updated_at", "-id")
@@ -203,6 +241,22 @@ def _owned_by(people: QuerySet[Any, Any]) -> Q:
             template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField(),
         )
     )  # fmt: skip
+
+
+def is_asked(person: Person) -> Q:
+    """Reviews that this person was asked to review, and has not voted on."""
+    return Q(Exists(_pending_requests().filter(reviewer=person)))
+
+
+def is_team_asked(person: Person) -> Q:
+    """Reviews that a team of this person's was asked to review, and nobody of it has voted on."""
+    memberships = apps.get_model("accounts", "TeamMembership").objects.filter(person=person).order_by()
+    return Q(Exists(_pending_requests().filter(reviewer__username__in=memberships.values("team"))))
+
+
+def _pending_requests() -> QuerySet[Any, Any]:
+    requests = apps.get_model("reviews", "ReviewRequest").objects.order_by()
+    return requests.filter(review=OuterRef("pk"), is_pending=True)
 
 
 def _is_shown_to_somebody() -> Q:

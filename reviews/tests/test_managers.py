@@ -5,7 +5,16 @@ from itertools import product
 import pytest
 from django.utils import timezone
 
-from reviews.models import CLOSED_STATES, INCOMING_STATES, OPEN_STATES, REVIEWING_STATES, Review, State
+from accounts.models import TeamMembership
+from reviews.models import (
+    CLOSED_STATES,
+    INCOMING_STATES,
+    OPEN_STATES,
+    REVIEWING_STATES,
+    Review,
+    ReviewRequest,
+    State,
+)
 from reviews.tests.factories import make_comment, make_person, make_review
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +105,28 @@ def test_whose_turn_it_is_is_the_same_asked_of_many_and_of_one(db, actor):
         make_review(f"item {number}", state=state, verdict=verdict, conflicts=conflicts, objections=objections)
     by_one = {review.pk for review in Review.objects.all() if review.next_actor == actor}
     assert set(Review.objects.next_for(actor).values_list("pk", flat=True)) == by_one
+
+
+def test_best_first_is_asked_then_answered_then_green_and_small():
+    me, team = make_person("me"), make_person("the-team", is_team=True)
+    TeamMembership.objects.create(team="the-team", person=me)
+    make_review("Plain", lines_added=5, lines_removed=0)
+    make_review("Large", lines_added=900, lines_removed=0, verdict="pass")
+    make_review("Green", lines_added=10, lines_removed=2, verdict="pass")
+    answered = make_review("Answered", state="follow-up")
+    make_comment(answered, me, "needs work")
+    asked_of_team, asked_of_me, voted = (
+        make_review("Asked of the team"),
+        make_review("Asked of me"),
+        make_review("Voted"),
+    )
+    for review, who, is_pending in ((asked_of_team, team, True), (asked_of_me, me, True), (voted, me, False)):
+        ReviewRequest.objects.create(review=review, reviewer=who, requested_at=timezone.now(), is_pending=is_pending)
+    found = [review.title for review in Review.objects.best_first(me)]
+    assert found == ["Asked of me", "Asked of the team", "Answered", "Green", "Large", "Plain", "Voted"]
+
+
+def test_best_first_without_a_person_asks_nobody():
+    make_review("Red", verdict="fail")
+    make_review("Green", verdict="pass")
+    assert [review.title for review in Review.objects.best_first(None)] == ["Green", "Red"]
