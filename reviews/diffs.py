@@ -7,37 +7,52 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from html import escape
+from itertools import accumulate
+from typing import Any
 
 from django.utils.safestring import SafeString
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_for_filename
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 from unidiff import Hunk, PatchedFile, PatchSet, UnidiffParseError
 
-from core.text import shorten
+from core.text import counted, shorten
 
 MAX_TEXT = 1_000_000  # characters of a diff that are kept
 MAX_FILES = 300  # that are shown; of the others the names
 MAX_NAMES = 3000
 MAX_LINES = 5000  # that are shown, of all files together
 FOLD_LINES = 400  # a file with more begins folded
-MAX_COLOURED = 200_000  # characters of all files together: beyond it the code has no colours
+MAX_COLOURED = 100_000  # characters of all files together: beyond it the code has no colours
 MAX_LINE = 2000  # characters of a line
+MAX_SHOWN = 1_000_000  # characters of all lines together
 MAX_PATH = 300  # characters of a path that a page shows
 
 # What a terminal or a browser would act on is shown as a picture of itself, or by its number.
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {0x7F: "\u2421"}
 _VISIBLE |= {
     code: f"[U+{code:04X}]"
-    for code in (*range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+    for code in (
+        *range(0x80, 0xA0), 0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070),
+        0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080),
+    )
+}  # fmt: skip
 _HUNK = re.compile(r"^@@ -(?P<old>\d+)(?:,\d+)? \+(?P<new>\d+)(?:,\d+)? @@(?P<rest>[^\n]*)$", re.MULTILINE)
-_FORMAT = HtmlFormatter(nowrap=True, classprefix="hl-")
+# Bazaar names each file so, also those that have no lines: === renamed file 'a' => 'b' (properties changed: -x to +x)
+_BAZAAR = re.compile(
+    r"^=== (?P<what>added|removed|modified|renamed) (?P<kind>file|directory|symlink) '(?P<path>[^\n]*?)'"
+    r"(?: => '(?P<new>[^\n]*?)')?(?: \((?:properties changed|prop change): (?P<properties>[^)\n]*)\))?$"
+)
+_OCTAL = re.compile(r'\\([0-7]{3}|["\\tn])')
+_GROUPS = (  # of tokens: what they are called in the style sheet
+    (Comment, "c"), (Keyword, "k"), (String, "s"), (Number, "m"), (Name.Function, "f"), (Name.Class, "f"),
+    (Name.Decorator, "f"), (Name.Attribute, "f"), (Name.Tag, "k"), (Name.Builtin, "b"), (Operator.Word, "k"),
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -49,7 +64,8 @@ class DiffLine:
     new: int | None
     sign: str  # "+", "-", or a space
     html: SafeString
-    comments: Sequence[object] = ()
+    ending: str = ""  # what is odd about the line's end, in words
+    comments: Sequence[Any] = ()
 
 
 @dataclass(slots=True)
@@ -59,96 +75,166 @@ class DiffHunk:
 
 
 @dataclass(slots=True)
+class FileSummary:
+    """What is known of a file in a diff without its lines; kept with the diff (``Diff.files``)."""
+
+    path: str
+    old_path: str = ""  # where it was renamed
+    what: str = ""  # "new", "deleted", "renamed", "binary", or several of these
+    mode: str = ""  # in words, where it changed
+    added: int = 0
+    removed: int = 0
+    digest: str = ""  # the same for the same change, wherever it stands in the file
+    first: int = 0  # its first line in the whole diff, from 1
+
+    @classmethod
+    def from_json(cls, value: Any) -> FileSummary:
+        """As it was kept; what an older version did not keep is empty."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: kept for name, kept in value.items() if name in known})
+
+
+@dataclass(slots=True)
 class DiffFile:
     """One file of a diff. ``left_out`` says in words why its lines are not shown, all or some of them."""
 
-    anchor: str
-    path: str
-    old_path: str = ""  # where it was renamed
-    added: int = 0
-    removed: int = 0
-    what: str = ""  # "new", "deleted", "renamed", "binary"
-    digest: str = ""  # the same for the same change, wherever it stands in the file
+    summary: FileSummary
+    anchor: str = ""  # its ``id`` on the page: the same in each diff that has this file
     hunks: list[DiffHunk] = field(default_factory=list)
     left_out: str = ""
-    is_new_to_reader: bool = False
+    is_changed: bool = False  # since the reader last looked
+    is_folded: bool = False
+    comments: list[Any] = field(default_factory=list)  # on lines of it that are not shown
 
     @property
     def line_count(self) -> int:
         return sum(len(hunk.lines) for hunk in self.hunks)
 
     @property
-    def is_long(self) -> bool:
-        return self.line_count > FOLD_LINES
-
-    @property
     def comment_count(self) -> int:
-        return sum(len(line.comments) for hunk in self.hunks for line in hunk.lines)
+        return len(self.comments) + sum(len(line.comments) for hunk in self.hunks for line in hunk.lines)
 
 
 @dataclass(slots=True)
 class ParsedDiff:
-    """A diff as the page shows it. ``notes`` say what is not shown; ``plain`` is the text where it is no diff."""
+    """A diff as the page shows it. ``notes`` say what is not shown; ``plain`` is the text where it is no diff;
+    ``comments`` are those that stand on no line that is shown."""
 
     files: list[DiffFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     plain: str = ""
+    comments: list[Any] = field(default_factory=list)
 
     @property
     def added(self) -> int:
-        return sum(file.added for file in self.files)
+        return sum(file.summary.added for file in self.files)
 
     @property
     def removed(self) -> int:
-        return sum(file.removed for file in self.files)
+        return sum(file.summary.removed for file in self.files)
 
 
-def cut(text: str) -> tuple[str, bool]:
+def cut(text: str, length: int = MAX_TEXT) -> tuple[str, bool]:
     """The text as it is kept, without what no database takes, and whether it was cut: after a line, in a whole hunk."""
     text = text.replace("\0", "\u2400")
-    if len(text) <= MAX_TEXT:
+    if len(text) <= length:
         return text, False
-    kept = text[: text.rfind("\n", 0, MAX_TEXT) + 1] or text[:MAX_TEXT]
+    return end_well(text[:length]), True
+
+
+def end_well(text: str) -> str:
+    """The beginning of a diff, without the half of a line at its end; its last hunk has as many lines as it says."""
+    kept = text[: text.rfind("\n") + 1] or text
     hunks = list(_HUNK.finditer(kept))
     if not hunks:
-        return kept, True
+        return kept
     last = hunks[-1]
-    # The last hunk says how many lines it has: now it has fewer.
     lines = kept[last.end() + 1 :].split("\n")[:-1]
     before, after = (sum(line[:1] in signs for line in lines) for signs in (("-", " "), ("+", " ")))
+    said = re.match(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@", last.group())
+    if said and before >= int(said[1] or 1) and after >= int(said[2] or 1):
+        return kept  # the hunk is whole: what follows it is the beginning of the next file
+    if not before and not after:
+        return kept[: last.start()]
     header = f"@@ -{last['old']},{before} +{last['new']},{after} @@{last['rest']}"
-    return kept[: last.start()] + header + kept[last.end() :], True
+    return kept[: last.start()] + header + kept[last.end() :]
+
+
+def summarize(text: str) -> list[FileSummary]:
+    """What is known of each file of a diff, in its order; nothing where it is no diff. At most ``MAX_NAMES``."""
+    files = _read_files(text)
+    return [summary for _, (summary, _) in zip(range(MAX_NAMES), files, strict=False)]
 
 
 def parse_diff(
-    text: str, *, was_cut: bool = False, comments: Mapping[int, Sequence[object]] | None = None
+    text: str,
+    summaries: Sequence[FileSummary] = (),
+    *,
+    is_cut: bool = False,
+    length: int = 0,
+    seen: Mapping[str, str] | None = None,
+    comments: Mapping[int, Sequence[Any]] | None = None,
 ) -> ParsedDiff:
-    """Take a diff apart. ``comments`` are inline comments by the number of their line in the diff. Raises nothing."""
-    diff = ParsedDiff()
-    if was_cut:
-        diff.notes.append(f"The diff is longer than {MAX_TEXT:,} characters: the rest of it is on Launchpad.")
-    if not text.strip():
-        return diff
-    try:
-        patch = PatchSet(text)
-    except (UnidiffParseError, ValueError, IndexError):
-        patch = PatchSet("")
-    if not patch:
-        diff.notes.append("It is not in the form of a unified diff, so it is shown as it came.")
-        diff.plain = shorten(text.translate(_VISIBLE), MAX_LINES * 80)
-        return diff
+    """Take a diff apart. Raises nothing.
+
+    ``summaries`` are those of ``summarize``, which name files behind the text's end if it is cut; ``length`` is how
+    long the whole is, in bytes. ``seen`` are the digests, by path, that the reader saw before; None: they saw none.
+    ``comments`` are inline comments by the number of their line in the diff.
+    """
+    diff, waiting = ParsedDiff(), dict(comments or {})
+    if is_cut:
+        size = f"{length / 1_000_000:.1f} MB, of which the" if length > MAX_TEXT else "cut: the"
+        diff.notes.append(f"The diff has {size} beginning is shown here. Launchpad has the whole.")
     budget = _Budget()
-    for position, file in enumerate(patch):
+    for position, (summary, patched) in enumerate(_read_files(text, summaries)):
         if position >= MAX_NAMES:
-            diff.notes.append(f"{len(patch) - MAX_NAMES:,} more files are not listed here.")
+            diff.notes.append(f"Of its files {MAX_NAMES:,} are listed here. Launchpad has them all.")
             break
-        diff.files.append(_read_file(file, position, budget, comments or {}))
-    hidden = sum(bool(file.left_out) and file.what != "binary" for file in diff.files)
+        diff.files.append(_read_file(summary, patched, budget, waiting))
+    for whole in summaries[len(diff.files) :]:
+        diff.files.append(DiffFile(whole, left_out="Not shown: the diff is too long."))
+    if not diff.files and text.strip():
+        diff.notes.append("This is not in the form of a unified diff, so it is shown as it came.")
+        diff.plain = shorten(text.translate(_VISIBLE), MAX_LINES * 80)
+    _name(diff.files)
+    _fold(diff.files, seen)
+    _place(diff, waiting)
+    hidden = sum(bool(file.left_out) for file in diff.files)
     if hidden:
         diff.notes.append(
-            f"The lines of {hidden:,} of {len(diff.files):,} files are not shown here, or not all of them."
+            f"The lines of {hidden:,} of {counted(len(diff.files), 'file')} are not shown here, or not all of them."
         )
+    if budget.uncoloured:
+        diff.notes.append(f"Only the first {MAX_COLOURED:,} characters are in colours.")
     return diff
+
+
+def _name(files: list[DiffFile]) -> None:
+    """Give each its anchor."""
+    taken: set[str] = set()
+    for file in files:
+        anchor = "f-" + hashlib.blake2b(file.summary.path.encode("utf-8", "replace"), digest_size=4).hexdigest()
+        while anchor in taken:  # the same path twice, or what is left of two that were too long
+            anchor += "x"
+        file.anchor = anchor
+        taken.add(anchor)
+
+
+def _fold(files: list[DiffFile], seen: Mapping[str, str] | None) -> None:
+    """Fold what is long, and what the reader saw as it is; mark what has changed since."""
+    for file in files:
+        if seen is not None:
+            file.is_changed = seen.get(file.summary.path) != file.summary.digest
+        file.is_folded = file.line_count > FOLD_LINES or (seen is not None and not file.is_changed)
+        if file.comment_count:
+            file.is_folded = False
+
+
+def _place(diff: ParsedDiff, waiting: Mapping[int, Sequence[Any]]) -> None:
+    """Put the comments whose lines are not shown at the end of their file, or of the page."""
+    for number in sorted(waiting):
+        holder = next((file for file in reversed(diff.files) if file.summary.first <= number), None)
+        (holder.comments if holder else diff.comments).extend(waiting[number])
 
 
 @dataclass(slots=True)
@@ -157,63 +243,151 @@ class _Budget:
 
     files: int = MAX_FILES
     lines: int = MAX_LINES
+    shown: int = MAX_SHOWN
     coloured: int = MAX_COLOURED
+    uncoloured: bool = False
+
+    @property
+    def is_spent(self) -> bool:
+        return self.lines <= 0 or self.shown <= 0
 
 
-def _read_file(file: PatchedFile, position: int, budget: _Budget, comments: Mapping[int, Sequence[object]]) -> DiffFile:
-    path, old = _path(file.path), _path(file.source_file.removeprefix("a/"))
-    read = DiffFile(f"file-{position + 1}", path, added=file.added, removed=file.removed, digest=_digest(file))
+def _read_files(text: str, known: Sequence[FileSummary] = ()) -> Iterator[tuple[FileSummary, PatchedFile | None]]:
+    """Each file of a diff; of Bazaar also those without lines, which unidiff leaves out. ``known`` are the summaries
+    of its first files, which are not made again."""
+    is_bazaar = text.startswith("=== ") or "\n=== " in text
+    try:
+        # Bazaar's last files may have no lines; unidiff keeps their headers for a file that follows.
+        patch = PatchSet(text + "\n--- \n+++ \n" if is_bazaar else text)
+    except (UnidiffParseError, ValueError, IndexError):
+        return
+    line, position = 1, 0
+    for file in patch:
+        first = file.diff_line_no or line
+        headers = [found for info in file.patch_info or () if (found := _BAZAAR.match(info.rstrip("\n")))]
+        is_end = is_bazaar and not file.path and not file
+        own = None if is_end or not headers else headers.pop()
+        for header in headers:
+            yield known[position] if position < len(known) else _summary_of_header(header, first), None
+            position += 1
+        if not is_end:
+            yield known[position] if position < len(known) else _summary(file, own, first), file
+            position += 1
+        line = file[-1][-1].diff_line_no or first if file and file[-1] else first
+
+
+def _summary_of_header(header: re.Match[str], first: int) -> FileSummary:
+    """Of a file that Bazaar names and shows no lines of."""
+    what = {"added": "new", "removed": "deleted", "renamed": "renamed"}.get(header["what"], "")
+    kind = f" ({header['kind']})" if header["kind"] != "file" else ""
+    path, old = header["new"] or header["path"], header["path"] if header["new"] else ""
+    digest = hashlib.blake2b(header.group().encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return FileSummary(_path(path), _path(old), what + kind, _words_of(header), digest=digest, first=first)
+
+
+def _words_of(header: re.Match[str]) -> str:
+    return f"mode {header['properties']}"[:100].translate(_VISIBLE) if header["properties"] else ""
+
+
+def _summary(file: PatchedFile, header: re.Match[str] | None, first: int) -> FileSummary:
+    path, old, mode = _unquoted(file.path), "", ""
+    if header:  # Bazaar's paths have no prefix that could be taken off
+        path = header["new"] or header["path"]
+        old = header["path"] if header["new"] else ""
+        mode = _words_of(header)
+    elif file.is_rename:
+        old = _unquoted(file.source_file)
+        old = old.removeprefix("a/") if file.target_file.lstrip('"').startswith("b/") else old
+    words = []
+    if (header and header["what"] == "added") or file.is_added_file:
+        words.append("new")
+    elif (header and header["what"] == "removed") or file.is_removed_file:
+        words.append("deleted")
+    elif old:
+        words.append("renamed")
     if file.is_binary_file:
-        read.what, read.left_out = "binary", "A binary file: there are no lines to show."
+        words.append("binary")
+    if file.is_submodule:
+        words.append("submodule")
+    elif file.is_symlink:
+        words.append("symlink")
+    if not header and file.source_mode and file.target_mode and file.source_mode != file.target_mode:
+        mode = f"mode {file.source_mode} to {file.target_mode}"
+    return FileSummary(
+        _path(path), _path(old), ", ".join(words), mode, file.added, file.removed, _digest(file, mode), first
+    )  # fmt: skip
+
+
+def _read_file(
+    summary: FileSummary, patched: PatchedFile | None, budget: _Budget, comments: dict[int, Sequence[Any]]
+) -> DiffFile:
+    read = DiffFile(summary)
+    if patched is None or not patched:
         return read
-    if file.is_rename:
-        read.what, read.old_path = "renamed", old
-    elif file.is_added_file:
-        read.what = "new"
-    elif file.is_removed_file:
-        read.what = "deleted"
-    if budget.files <= 0 or budget.lines <= 0:
+    if budget.files <= 0 or budget.is_spent:
         read.left_out = "Not shown: the diff is too long for one page."
         return read
     budget.files -= 1
-    lexer = _lexer(file.path)
-    for hunk in file:
-        if budget.lines <= 0:
-            read.left_out = "The rest of this file is not shown: the diff is too long for one page."
+    lexer = _lexer(patched.path)
+    for hunk in patched:
+        if budget.is_spent:
             break
         read.hunks.append(_read_hunk(hunk, lexer, budget, comments))
+    if sum(line.sign in "+-" for hunk in read.hunks for line in hunk.lines) < summary.added + summary.removed:
+        read.left_out = "The rest of this file is not shown: the diff is too long for one page."
     return read
 
 
-def _read_hunk(hunk: Hunk, lexer: Lexer | None, budget: _Budget, comments: Mapping[int, Sequence[object]]) -> DiffHunk:
-    lines = [line for line in hunk if line.line_type in "+- "][: budget.lines]
+def _read_hunk(hunk: Hunk, lexer: Lexer | None, budget: _Budget, comments: dict[int, Sequence[Any]]) -> DiffHunk:
+    lines: list[DiffLine] = []
+    texts: list[str] = []
+    for line in hunk:
+        if line.line_type == "\\" and lines:
+            lines[-1].ending = "no newline at the end"
+        if line.line_type not in ("+", "-", " "):
+            continue
+        if len(lines) >= budget.lines or budget.shown <= 0:
+            break
+        value = line.value.removesuffix("\n")
+        ending = "ends with CR LF" if value.endswith("\r") else ""
+        text = shorten(value.removesuffix("\r").translate(_VISIBLE), min(MAX_LINE, budget.shown))
+        budget.shown -= len(text)
+        texts.append(text)
+        number = line.diff_line_no or 0
+        shown = DiffLine(number, line.source_line_no, line.target_line_no, line.line_type, SafeString(), ending)
+        shown.comments = comments.pop(number, ())
+        lines.append(shown)
     budget.lines -= len(lines)
-    texts = [shorten(line.value.rstrip("\n").removesuffix("\r").translate(_VISIBLE), MAX_LINE) for line in lines]
-    length = sum(map(len, texts))
-    if length > budget.coloured:
-        lexer = None
-    budget.coloured -= length
-    pairs = list(zip(lines, texts, strict=True))
-    after = iter(_colour([text for line, text in pairs if not line.is_removed], lexer))
-    before = iter(_colour([text for line, text in pairs if line.is_removed], lexer))
+    for sign, other in (("+", " "), ("-", "-")):
+        side = [(shown, text) for shown, text in zip(lines, texts, strict=True) if shown.sign in (sign, other)]
+        for (shown, _), html in zip(side, _colour([text for _, text in side], lexer, budget), strict=True):
+            shown.html = SafeString(html)
     header = f"@@ −{hunk.source_start} +{hunk.target_start} @@ {hunk.section_header}"
-    shown = DiffHunk(shorten(header.translate(_VISIBLE), MAX_LINE))
-    for line in lines:
-        number, html = line.diff_line_no or 0, SafeString(next(before if line.is_removed else after))
-        found = DiffLine(number, line.source_line_no, line.target_line_no, line.line_type, html)
-        found.comments = comments.get(number, ())
-        shown.lines.append(found)
-    return shown
+    return DiffHunk(shorten(header.translate(_VISIBLE), MAX_PATH), lines)
 
 
-def _colour(texts: list[str], lexer: Lexer | None) -> Iterable[str]:
+def _colour(texts: list[str], lexer: Lexer | None, budget: _Budget) -> list[str]:
     """Each line as HTML, escaped, with spans of classes ``hl-…`` where the language is known."""
     if lexer is None or not texts:
-        return map(escape, texts)
-    coloured = highlight("\n".join(texts), lexer, _FORMAT).split("\n")[: len(texts)]
-    if len(coloured) != len(texts):  # a lexer that changes lines
-        return map(escape, texts)
-    return coloured
+        return [escape(text) for text in texts]
+    count = bisect_right(list(accumulate(len(text) + 1 for text in texts)), budget.coloured)
+    budget.coloured -= sum(len(text) + 1 for text in texts[:count])
+    budget.uncoloured |= count < len(texts)
+    coloured = [""]
+    classes: dict[Any, str] = {}
+    for token, value in lexer.get_tokens("\n".join(texts[:count])):
+        if token not in classes:
+            classes[token] = next((name for group, name in _GROUPS if token in group), "")
+        name = classes[token]
+        for position, piece in enumerate(value.split("\n")):
+            if position:
+                coloured.append("")
+            if piece:
+                html = escape(piece)
+                coloured[-1] += f'<span class="hl-{name}">{html}</span>' if name else html
+    if len(coloured) != count:  # a lexer that changes lines, or there is nothing to colour
+        coloured, count = [], 0
+    return coloured + [escape(text) for text in texts[count:]]
 
 
 def _lexer(path: str) -> Lexer | None:
@@ -224,15 +398,30 @@ def _lexer(path: str) -> Lexer | None:
     return found(stripnl=False, ensurenl=False) if found else None
 
 
+def _unquoted(path: str) -> str:
+    """A path as it is: Git writes odd ones in quotes, their bytes as octal numbers."""
+    if not (len(path) > 1 and path.startswith('"') and path.endswith('"')):
+        return path
+    escaped = {"t": b"\t", "n": b"\n", '"': b'"', "\\": b"\\"}
+    parts = _OCTAL.split(path[1:-1])
+    read = b"".join(
+        (escaped.get(part) or bytes([int(part, 8) & 255])) if position % 2 else part.encode("utf-8", "replace")
+        for position, part in enumerate(parts)
+    )
+    return read.decode("utf-8", "replace")
+
+
 def _path(path: str) -> str:
-    return shorten(path.translate(_VISIBLE), MAX_PATH)
+    return shorten(path.translate(_VISIBLE).replace("\n", "\u240a"), MAX_PATH)
 
 
-def _digest(file: PatchedFile) -> str:
-    """Of the lines that change, wherever they stand: a file is new to a reader when it differs."""
-    found = hashlib.blake2b(digest_size=8)
+def _digest(file: PatchedFile, mode: str) -> str:
+    """Of the lines that change, wherever they stand: a file has changed for a reader when it differs."""
+    found = hashlib.blake2b(mode.encode(), digest_size=8)
     for hunk in file:
         for line in hunk:
-            if line.line_type in "+-":
+            if line.line_type in ("+", "-"):
                 found.update(f"{line.line_type}{line.value}".encode("utf-8", "replace"))
+    if not file:  # a binary file has no lines: its header names what it was and is
+        found.update("".join(file.patch_info or ()).encode("utf-8", "replace"))
     return found.hexdigest()
