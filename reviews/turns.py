@@ -179,17 +179,15 @@ def todo(facts: TurnFacts) -> str:
     return " ".join(steps)
 
 
-def turn_sentence(review: Review, user: User | None) -> str:
-    """Whose turn it is and why, for this reader, with a full stop."""
-    facts = review.turn
-    why = f"{reason(facts)}."
-    actor = next_actor(facts)
+def whose_turn(review: Review, user: User | None) -> str:
+    """Whose turn it is, in words for this reader; ``reason`` says why."""
+    actor = next_actor(review.turn)
     if actor == Actor.NONE:
-        return f"Nobody has to act: {why}"
+        return "Nobody has to act"
     if actor == Actor.SUBMITTER:
         is_own = user is not None and user.person_id == review.owner_id
-        return f"{'Your turn' if is_own else f'The turn of {review.owner}'}: {why}"
-    return f"{'Your turn as a reviewer' if _may_take(review, user) else 'A reviewer’s turn'}: {why}"
+        return "Your turn" if is_own else f"The turn of {review.owner}"
+    return "Your turn as a reviewer" if _may_take(review, user) else "A reviewer’s turn"
 
 
 def _may_take(review: Review, user: User | None) -> bool:

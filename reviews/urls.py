@@ -9,6 +9,8 @@ from reviews.views import dashboard, people, review, search
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("reviews/<id:pk>/", review.review_page, name="review"),
+    path("reviews/<id:pk>/tests/", review.review_tests, name="review-tests"),
+    path("reviews/<id:pk>/history/", review.review_history, name="review-history"),
     path("reviews/<id:pk>/lock/", review.lock_review, name="lock"),
     path("reviews/<id:pk>/unlock/", review.unlock_review, name="unlock"),
     path("reviews/<id:pk>/allow-tests/", review.allow_review_tests, name="allow-tests"),

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from core.notices import register_notice
 from reviews.models import Review
-from reviews.panels import Panel, register_panel
+from reviews.panels import Panel, Place, register_panel
 from testing.ci import get_ci
 from testing.models import Job, Substrate
 from testing.tables import may_launch, runs_context
@@ -36,6 +36,8 @@ def unconfigured_notice() -> str:
 
 def register() -> None:
     """Called once, when the app is ready."""
-    register_panel(Panel("testing/_runs.html", runs, ("django_htmx/htmx-2.min.js", "testing/runs.js")))
-    register_panel(Panel("testing/_launch.html", launch_form))
+    scripts = ("django_htmx/htmx-2.min.js", "testing/runs.js")
+    register_panel(Panel("testing/_runs.html", runs, Place.OVERVIEW, scripts))
+    register_panel(Panel("testing/_runs.html", runs, Place.TESTS, scripts))
+    register_panel(Panel("testing/_launch.html", launch_form, Place.ACTIONS))
     register_notice(unconfigured_notice)

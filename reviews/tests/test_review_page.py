@@ -27,7 +27,7 @@ def test_one_sentence_says_what_it_is_and_who_acts_next(client):
     )  # fmt: skip
     page = get_page(client, review)
     for words in (
-        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "A reviewer’s turn: no review yet.",
+        "An update by", "Ada</bdi>", "3 days ago", "PENDING", "<strong>A reviewer’s turn:</strong> no review yet.",
         "Nobody holds the lock.", "charmers", "rev-2", "4 min ago", "in 6 min",
         "Not up to date: Launchpad is down.", f'href="{review.url}"',
     ):  # fmt: skip
@@ -265,7 +265,7 @@ def test_an_item_that_launchpad_shows_says_nothing_of_that(client):
 
 def test_the_reason_of_a_state_is_shown_in_words(client):
     review = make_review(state=State.ABANDONED, state_reason="It has a tag that its source excludes.")
-    assert "Nobody has to act: it has a tag that its source excludes." in get_page(client, review)
+    assert "<strong>Nobody has to act:</strong> it has a tag that its source excludes." in get_page(client, review)
 
 
 DUPLICATE = {

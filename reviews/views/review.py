@@ -1,9 +1,10 @@
-"""The page of one review, and what its readers do there: lock, unlock, refresh."""
+"""The pages of one review, and what its readers do there: lock, unlock, refresh."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -23,14 +24,14 @@ from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review, TestsWaitFor
-from reviews.panels import panel_scripts, render_panels
+from reviews.panels import Place, render_panels
 from reviews.refresh import request_refresh
 from reviews.starting import missing_trust
 from reviews.tables import votes
 from reviews.texts import missing_notice, trust_words, why_tests_wait
 from reviews.timeline import get_timeline
 from reviews.trust import NotPossible, allow_tests, trust
-from reviews.turns import todo, turn_sentence
+from reviews.turns import todo, whose_turn
 
 BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
@@ -51,26 +52,75 @@ def review_button(view: View) -> View:
     return wrapped
 
 
+@dataclass(frozen=True)
+class Tab:
+    """A part of an item with an address of its own. ``note`` says in a few words what is in it."""
+
+    slug: str
+    label: str
+    url: str
+    note: str
+
+
+# Slug, label, name of the address.
+TABS = (
+    ("overview", "Overview", "review"),
+    ("tests", "Tests", "review-tests"),
+    ("history", "History", "review-history"),
+)
+
+
 @require_safe
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One review: the sentence, what is expected of whom, what other rooms add, its timeline. At most ten
-    queries, and two more for reviewers where tests wait for permission."""
-    review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
+    """The overview of one review: the sentence, the change, its newest runs, the newest of its timeline."""
+    review = find_review(request, pk)
+    context = review_context(request, review, "overview", (Place.OVERVIEW, Place.ANSWER))
+    return render(request, "reviews/review.html", {**context, "timeline": get_timeline(review)})
+
+
+@require_safe
+def review_tests(request: HttpRequest, pk: int) -> HttpResponse:
+    """All test runs of one review."""
+    review = find_review(request, pk)
+    return render(request, "reviews/review_tests.html", review_context(request, review, "tests", (Place.TESTS,)))
+
+
+@require_safe
+def review_history(request: HttpRequest, pk: int) -> HttpResponse:
+    """All comments on one review, and all that happened to it."""
+    review = find_review(request, pk)
+    context = review_context(request, review, "history")
+    return render(request, "reviews/review_history.html", {**context, "timeline": get_timeline(review)})
+
+
+def find_review(request: HttpRequest, pk: int) -> Review:
+    """The review for a page about it. Raises Http404 for what this reader may not know of. One query."""
+    review: Review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
+    return review
+
+
+def review_context(request: HttpRequest, review: Review, tab: str, places: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
+    beside them, and the panels of these places. One query (the neighbours), besides those of the panels, and for
+    reviewers two more where tests wait for permission."""
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
     before, after = neighbours(review, user)
-    context = {
+    panels = render_panels(request, review, (Place.ACTIONS, *places, Place.SIDE))
+    return {
         "review": review,
-        "turn": turn_sentence(review, user),
+        "tab": tab,
+        "tabs": review_tabs(review),
+        "whose_turn": whose_turn(review, user),
+        "turn_reason": f"{review.next_reason}.",
         "turn_age": time_passed(review.turn_since, now),
         "duplicate": _duplicate(review, user),
         "missing": missing_notice(review, now),
         **_missing_trust(review, user),
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": todo(review.turn),
-        "timeline": get_timeline(review),
-        "panels": render_panels(request, review),
-        "scripts": panel_scripts(),
+        "panels": panels.html,
+        "scripts": panels.scripts,
         "before": before,
         "after": after,
         "next_check_at": review.due_at if review.due_at > now else None,
@@ -78,7 +128,12 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
         "is_submitter": user is not None and user.person_id == review.owner_id,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
     }
-    return render(request, "reviews/review.html", context)
+
+
+def review_tabs(review: Review) -> list[Tab]:
+    """The tabs of a review's page. Costs no query."""
+    notes = {"tests": str(len(review.marks) or "")}
+    return [Tab(slug, label, reverse(name, args=[review.pk]), notes.get(slug, "")) for slug, label, name in TABS]
 
 
 def _missing_trust(review: Review, user: User | None) -> dict[str, Any]:

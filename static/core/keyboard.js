@@ -61,8 +61,9 @@
     }
     if (row) { location.assign(what === "lock" ? row.dataset.href : `${row.dataset.href}#tests`); return; }
     const form = document.querySelector(what === "lock" ? "form[action$='/lock/']" : "form[action$='/test-runs/']");
-    if (what === "lock") form?.requestSubmit();
-    else form?.querySelector("input:not([type=hidden]), button")?.focus();
+    if (what === "lock") { form?.requestSubmit(); return; }
+    form?.closest("details")?.setAttribute("open", "");
+    form?.querySelector("input:not([type=hidden]), button")?.focus();
   }
 
   document.addEventListener("keydown", (event) => {

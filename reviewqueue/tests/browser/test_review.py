@@ -77,6 +77,7 @@ def test_a_reviewer_launches_on_two_substrates_and_sees_them_turn_green(queue, p
     page.clock.install()  # so that the page's next look does not have to be waited for
     page.goto(f"/reviews/{review.pk}/")
     expect(page.get_by_text("Not tested yet")).to_be_visible()
+    page.keyboard.press("t")
     for name in ("lxc", "aws"):
         page.get_by_role("checkbox", name=name, exact=True).set_checked(True)
     page.get_by_role("button", name="Test", exact=True).click()
