@@ -179,6 +179,25 @@ def todo(facts: TurnFacts) -> str:
     return " ".join(steps)
 
 
+def why_next(facts: TurnFacts, *, asked: str = "", reviewed_by_reader: bool, lines: int | None, waits_for: str) -> str:
+    """Why an item is the best next one for a reviewer, in a few words, without a full stop.
+
+    ``asked`` is whose review was asked for, as ``you``, empty if nobody's; ``lines`` are those added and removed, None
+    where that is not known; ``waits_for`` is how long it has been a reviewer's turn, in words.
+    """
+    said = [f"a review was asked of {asked}"] if asked else []
+    if reviewed_by_reader:
+        said.append("you have reviewed it before")
+    said.append(reason(facts))
+    if facts.verdict == Verdict.PASS:
+        said.append("its tests passed")
+    if lines is not None:
+        said.append("1 line is changed" if lines == 1 else f"{lines} lines are changed")
+    if waits_for:
+        said.append(f"it has waited for {waits_for}")
+    return "; ".join(said)
+
+
 def whose_turn(review: Review, user: User | None) -> str:
     """Whose turn it is, in words for this reader; ``reason`` says why."""
     actor = next_actor(review.turn)

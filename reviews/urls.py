@@ -4,10 +4,12 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from core import converters  # noqa: F401  (registers ``id``)
-from reviews.views import dashboard, people, review, search
+from reviews.views import dashboard, next_item, people, review, search
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("next/", next_item.next_item, name="next"),
+    path("next/skip/", next_item.skip, name="next-skip"),
     path("reviews/<id:pk>/", review.review_page, name="review"),
     path("reviews/<id:pk>/tests/", review.review_tests, name="review-tests"),
     path("reviews/<id:pk>/history/", review.review_history, name="review-history"),

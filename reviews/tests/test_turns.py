@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviews.choices import NEXT_ACTOR, Actor, State, TestsWaitFor, Verdict
-from reviews.turns import FAILED_TO_MERGE, TurnFacts, next_actor, obstacles, reason, remarks, todo
+from reviews.turns import FAILED_TO_MERGE, TurnFacts, next_actor, obstacles, reason, remarks, todo, why_next
 
 SUBSTRATES = ["lxc", "aws", "azure"]
 STATUSES = ["retry", "pending", "running", "pass", "fail", "error"]
@@ -67,6 +67,23 @@ def test_no_reason_contradicts_the_facts(facts):
     for words, is_so in CLAIMS.items():
         if re.search(words, reason(facts)):
             assert is_so(facts), reason(facts)
+
+
+@given(
+    any_facts(),
+    st.sampled_from(["", "you"]),
+    st.booleans(),
+    st.none() | st.integers(0, 9),
+    st.sampled_from(["", "3 days"]),
+)
+def test_why_an_item_is_the_next_one_contradicts_no_fact(facts, asked, reviewed_before, lines, waited):
+    words = why_next(facts, asked=asked, reviewed_by_reader=reviewed_before, lines=lines, waits_for=waited)
+    assert reason(facts) in words
+    assert ("asked of you" in words) == bool(asked)
+    assert ("you have reviewed it" in words) == reviewed_before
+    assert ("its tests passed" in words) == (facts.verdict == Verdict.PASS)
+    assert ("changed" in words) == (lines is not None)
+    assert ("has waited for 3 days" in words) == (waited == "3 days")
 
 
 @given(any_facts())

@@ -32,6 +32,7 @@ from reviews.texts import missing_notice, trust_words, why_tests_wait
 from reviews.timeline import get_timeline
 from reviews.trust import NotPossible, allow_tests, trust
 from reviews.turns import todo, whose_turn
+from reviews.views.next_item import next_context
 
 BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
@@ -117,6 +118,7 @@ def review_context(request: HttpRequest, review: Review, tab: str, places: tuple
         "duplicate": _duplicate(review, user),
         "missing": missing_notice(review, now),
         **_missing_trust(review, user),
+        **next_context(request, review),
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": todo(review.turn),
         "panels": panels.html,
