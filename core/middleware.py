@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from core.error_views import database_away, error_response, is_database_away
 
@@ -57,6 +59,20 @@ class PrivateAnswers:
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "private")
         return response
+
+
+class CompressedPages(GZipMiddleware):
+    """Compresses pages, but for those that say ``no-store``: the admin, API tokens, whatever may show a secret.
+
+    A secret that is compressed beside text out of the address can be guessed from the lengths of answers (BREACH). What
+    every page holds of that kind, the CSRF token, Django masks anew in each answer; each is padded by up to 100 bytes.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        if not is_page or "no-store" in response.get("Cache-Control", ""):
+            return response
+        return super().process_response(request, response)
 
 
 class BodyLimit:

@@ -246,6 +246,7 @@ MIDDLEWARE = [
     "core.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.CompressedPages",
     "csp.middleware.CSPMiddleware",
     "core.middleware.PrivateAnswers",
     "core.middleware.BodyLimit",

@@ -1,7 +1,9 @@
 """While the database restarts, whoever asks is told to ask again."""
 
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -104,3 +106,49 @@ def test_a_connection_that_the_server_ended_is_renewed(client):
 )
 def test_only_the_connection_counts_not_a_query(error, cause, is_away):
     assert is_database_away(lost(error, cause)) == is_away
+
+
+def compressed(client, path):
+    """The answer to a browser."""
+    return client.get(path, headers={"accept-encoding": "gzip, deflate, br"})
+
+
+@pytest.mark.django_db
+def test_a_page_is_compressed(client):
+    answer = compressed(client, "/about/")
+    assert answer["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in answer["Vary"]
+    page = gzip.decompress(answer.content)
+    assert page.startswith(b"<!doctype html>")
+    assert len(answer.content) < len(page) / 2
+
+
+@pytest.mark.django_db
+def test_a_page_is_left_as_it_is_for_who_can_not_unpack_it(client):
+    assert client.get("/about/").content.startswith(b"<!doctype html>")
+
+
+@pytest.mark.django_db
+def test_the_length_of_a_compressed_page_says_nothing_exact(client):
+    assert len({len(compressed(client, "/about/").content) for _ in range(8)}) > 1
+
+
+def test_the_csrf_token_of_a_compressed_page_is_masked_anew_each_time(admin_client):
+    pages = [gzip.decompress(compressed(admin_client, "/about/").content).decode() for _ in range(2)]
+    first, second = (re.findall('name="csrfmiddlewaretoken" value="(.+?)"', page)[0] for page in pages)
+    assert first != second
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/reviews/source/add/", "/admin/health/", "/me/token/"])
+def test_what_may_show_a_secret_is_not_compressed(admin_client, path):
+    answer = compressed(admin_client, path)
+    assert answer.status_code == 200
+    assert "no-store" in answer["Cache-Control"]
+    assert "Content-Encoding" not in answer
+
+
+@pytest.mark.django_db
+def test_a_compressed_page_that_has_not_changed_is_not_sent_again(client):
+    etag = compressed(client, "/")["ETag"]
+    answer = client.get("/", headers={"accept-encoding": "gzip", "if-none-match": etag})
+    assert answer.status_code == 304
