@@ -222,6 +222,16 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Latest activity first."""
         return self.order_by("-updated_at", "-id")
 
+    def for_reader(self, user: User) -> ReviewQuerySet:
+        """With what rows say to this reader alone: when they last opened it (``visited_at``), whether it was asked of
+        them (``is_asked``), or of which team of theirs (``asked_team``)."""
+        visits = apps.get_model("reviews", "Visit").objects.filter(user=user, review=OuterRef("pk")).order_by()
+        found = self.annotate(visited_at=Subquery(visits.values("at")[:1]))
+        if user.person is None or not user.is_reviewer:
+            return found.annotate(is_asked=Value(False), asked_team=Value(""))
+        teams = _requests_of_teams(user.person).values("reviewer__username")[:1]
+        return found.annotate(is_asked=is_asked(user.person), asked_team=Subquery(teams))
+
     def for_rows(self) -> ReviewQuerySet:
         """With everything that a row of a page or of the API shows, in one query."""
         return self.select_related("owner", "series", "source", "locked_by", "code_owner", "prerequisite_owner")
@@ -250,8 +260,12 @@ def is_asked(person: Person) -> Q:
 
 def is_team_asked(person: Person) -> Q:
     """Reviews that a team of this person's was asked to review, and nobody of it has voted on."""
+    return Q(Exists(_requests_of_teams(person)))
+
+
+def _requests_of_teams(person: Person) -> QuerySet[Any, Any]:
     memberships = apps.get_model("accounts", "TeamMembership").objects.filter(person=person).order_by()
-    return Q(Exists(_pending_requests().filter(reviewer__username__in=memberships.values("team"))))
+    return _pending_requests().filter(reviewer__username__in=memberships.values("team"))
 
 
 def _pending_requests() -> QuerySet[Any, Any]:

@@ -310,6 +310,7 @@ class Review(models.Model):
         max_length=8, choices=Verdict.choices, blank=True, default="", editable=False,
         help_text="What all counted runs of the current revision say; empty while one is unfinished.",
     )  # fmt: skip
+    verdict_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the verdict last changed.")
     marks = models.JSONField(
         default=list, blank=True, editable=False,
         help_text="Of each substrate that the current revision was tested on: its name, and the newest run's status.",

@@ -7,6 +7,7 @@ values for each row, which was most of what the dashboard cost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from html import escape
@@ -20,7 +21,7 @@ from django.utils.safestring import SafeString
 
 from accounts.models import HIDDEN_USERNAME
 from core.text import age, shorten
-from reviews.choices import Square, State, TestsWaitFor
+from reviews.choices import OPEN_STATES, Square, State, Verdict
 from reviews.models import Review
 from reviews.texts import CONFLICTS, MARKS, SYMBOLS, WAITS, Marks, tests_symbol, tests_word
 from reviews.turns import TurnFacts, counted_marks
@@ -28,9 +29,8 @@ from reviews.turns import reason as next_reason
 
 NOT_IN_QUEUE = "not in the queue: its source is switched off"
 OUT_OF_REACH = "not shown by Launchpad at present"
-WAITS_FOR_PERMISSION = "tests wait for permission"
-WAITS_FOR_CONFLICTS = f"tests wait: {CONFLICTS}"
-MAX_TITLE = 300  # characters that a row shows; the review's page has them all
+MAX_TITLE = 300  # characters that a row has; the review's page has them all
+SHOWN_TITLE = 50  # characters that surely fit; a longer one is shown in full on hover
 MAX_NAME = 80
 MAX_TARGET = 80
 NO_NOTES = SafeString("")
@@ -44,23 +44,29 @@ SQUARE_CELLS: dict[str, SafeString] = {
     square: format_html('<i aria-hidden="true">{}</i> {}', SYMBOLS[square], Square(square).label)
     for square in Square.values
 }
-MAX_MARKS = 6  # substrates that a row shows
+MAX_MARKS = 3  # substrates that a row shows, those that ask for a look first
+MARK_ORDER = {Verdict.FAIL: 0, Verdict.ERROR: 1, "running": 2}
 
 
 @lru_cache(maxsize=512)
 def square_cell(square: str, verdict: str, marks: Marks, waits_for: str = "") -> SafeString:
-    """What the Square's link holds: a symbol and a word, which is the verdict where there is one. Of what is not tested
-    also why it waits, which the note of a row says to who sees it."""
+    """What the Square's link holds: a symbol and a word, which is the verdict where there is one. Where marks say the
+    same the word is for those who hear the page. Of what is not tested also why it waits, which the row's reason says
+    to who sees it."""
     symbol, word = tests_symbol(square, verdict), tests_word(square, verdict, marks)
-    cell = format_html('<i aria-hidden="true">{}</i> {}', symbol, word)
     if square == Square.WHITE and waits_for:
-        return format_html('{}<span class="unseen">: {}</span>', cell, WAITS[waits_for])
-    return cell
+        return format_html(
+            '<i aria-hidden="true">{}</i> {}<span class="unseen">: {}</span>', symbol, word, WAITS[waits_for]
+        )
+    return format_html(
+        '<i aria-hidden="true">{}</i> <span class="{}">{}</span>', symbol, "unseen" if marks else "word", word
+    )
 
 
 @lru_cache(maxsize=512)
 def mark_cells(marks: Marks) -> SafeString:
-    """A mark for each substrate, ``lxc ✓ aws ✗ azure …``; empty for no marks."""
+    """A mark for each substrate, ``aws ✗ azure … lxc ✓``, bad news first; empty for no marks."""
+    marks = sorted(marks, key=lambda mark: MARK_ORDER.get(mark[1], 3))
     cells = format_html_join(
         " ",
         '<span class="mark mark-{}" title="{}">{} <i aria-hidden="true">{}</i><span class="unseen">{}</span></span>',
@@ -74,10 +80,9 @@ def mark_cells(marks: Marks) -> SafeString:
             for substrate, status, counts in marks[:MAX_MARKS]
         ),
     )
-    more = len(marks) - MAX_MARKS
-    return (
-        format_html(' <span class="marks">{}{}</span>', cells, f" +{more}" if more > 0 else "") if marks else NO_NOTES
-    )
+    rest = ", ".join(f"{substrate} {MARKS[status][1]}" for substrate, status, _ in marks[MAX_MARKS:])
+    more = format_html(' <span title="{}">+{}</span>', rest, len(marks) - MAX_MARKS) if rest else ""
+    return format_html(' <span class="marks">{}{}</span>', cells, more) if marks else NO_NOTES
 
 
 def marks_of(kept: list[list[Any]]) -> Marks:
@@ -86,23 +91,33 @@ def marks_of(kept: list[list[Any]]) -> Marks:
 
 
 ROW_FIELDS = (
-    "id", "updated_at", "state", "title", "url", "owner__username", "owner__display_name", "positive_votes",
-    "negative_votes", "square", "locked_by__username", "locked_by__display_name", "source__active", "missing_since",
-    "conflicts", "conflicts_since", "tests_wait_for", "launchpad_status", "state_reason", "objections",
-    "first_reviewed_at", "answered_at", "verdict", "marks", "kind", "target", "lines_added", "lines_removed",
+    "id", "updated_at", "created_at", "turn_since", "verdict_at", "state", "title", "url", "owner__username",
+    "owner__display_name", "positive_votes", "negative_votes", "square", "locked_by", "locked_by__username",
+    "locked_by__display_name", "source__active", "missing_since", "conflicts", "conflicts_since", "tests_wait_for",
+    "launchpad_status", "state_reason", "objections", "first_reviewed_at", "answered_at", "verdict", "marks", "kind",
+    "number", "target", "lines_added", "lines_removed",
 )  # fmt: skip
+# What rows for one reader have besides: ReviewQuerySet.for_reader annotates it.
+READER_FIELDS = ("visited_at", "is_asked", "asked_team")
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
 ROW_HTML = """<tr id="r{id}" data-href="{href}">
-<td class="c-age"><time datetime="{stamp}Z" title="{stamp} UTC">{age}</time></td>
-<td class="c-state">{state}<span class="why">{reason}</span></td>
-<td class="c-title"><a class="title" href="{href}"><bdi>{title}</bdi></a> <a class="out" href="{out}" rel="noopener nofollow">on Launchpad</a>{change}{notes}</td>
+<td class="c-age" title="{times}"><time datetime="{stamp}Z">{age}</time></td>
+<td class="c-state">{state}</td>
+<td class="c-title"><div>{news}<a class="title" href="{href}"{full}><bdi>{title}</bdi></a>{notes}{into}<a class="out" href="{out}" rel="noopener nofollow" title="Open on Launchpad">↗<span class="unseen"> on Launchpad</span></a></div></td>
+<td class="c-lines">{lines}</td>
 <td class="c-who">{submitter}</td>
 <td class="c-votes">{votes}</td>
 <td class="c-square"><a class="square square-{square}" href="{href}">{tests}</a>{marks}</td>
-<td class="c-lock"><bdi>{lock}</bdi></td>
+<td class="c-why" title="{reason}">{reason}</td>
+<td class="c-lock">{lock}</td>
 </tr>
 """  # noqa: E501
+NEWS = SafeString('<b class="news" title="Changed since you were here"><span class="unseen">Changed: </span></b>')
+LOCK_HTML = (
+    '<button class="small" form="act" formaction="{href}{deed}/" data-in-place'
+    ' aria-label="{word}: {title}">{word}</button>'
+)
 
 
 class Row(TypedDict):
@@ -117,19 +132,31 @@ class Row(TypedDict):
     html: SafeString
 
 
-def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
-    """Rows out of tuples of ``ROW_FIELDS``: ``build_rows(reviews.values_list(*ROW_FIELDS), now)`` is one query."""
+@dataclass(frozen=True)
+class RowReader:
+    """Whom rows are for. Rows for nobody in particular have no buttons and no marks."""
+
+    person_id: int | None = None
+    may_lock: bool = False
+    left_at: datetime | None = None  # when they last left the queue; what they never opened is news after that
+
+
+def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowReader | None = None) -> list[Row]:
+    """Rows out of tuples of ``ROW_FIELDS``: ``build_rows(reviews.values_list(*ROW_FIELDS), now)`` is one query. For a
+    reader they are tuples of ``ROW_FIELDS + READER_FIELDS``."""
     review_path = reverse("review", args=[0]).removesuffix("0/")
     people_path = person_path()
     rows: list[Row] = []
     for (
-        pk, updated_at, state, title, url, username, display_name, positive, negative, square, locker, locker_name,
-        source_active, missing_since, conflicts, conflicts_since, waits_for, launchpad_status, state_reason,
-        objections, reviewed_at, answered_at, verdict, kept_marks, kind, target, added, removed,
+        pk, updated_at, created_at, turn_since, verdict_at, state, title, url, username, display_name, positive,
+        negative, square, locked_by, locker, locker_name, source_active, missing_since, conflicts, conflicts_since,
+        waits_for, launchpad_status, state_reason, objections, reviewed_at, answered_at, verdict, kept_marks, kind,
+        number, target, added, removed, *of_reader,
     ) in values:  # fmt: skip
-        title = shorten(title, MAX_TITLE) or "(no title)"
+        full_title = title or "(no title)"
+        title = shorten(full_title, MAX_TITLE)
         who = submitter(username, display_name, people_path)
-        noted = notes(source_active, missing_since, conflicts, conflicts_since, waits_for)
+        noted = notes(source_active, missing_since, conflicts, conflicts_since)
         marks = marks_of(kept_marks)
         tests = square_cell(square, verdict, marks, waits_for)
         facts = TurnFacts(
@@ -137,23 +164,39 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
             conflicts=conflicts, objections=objections, negative_votes=negative, positive_votes=positive,
             is_reviewed=reviewed_at is not None, is_answered=answered_at is not None, tests_wait_for=waits_for,
         )  # fmt: skip
+        href = f"{review_path}{pk}/"
+        reason, is_news, lock = next_reason(facts), False, escape(shorten(locker_name or locker or "", MAX_NAME))
+        if reader is not None and of_reader:
+            visited_at, is_asked, asked_team = of_reader
+            asked = "asked of you" if is_asked else f"asked of {asked_team}" if asked_team else ""
+            reason = f"{asked}; {reason}" if asked else reason
+            seen_at = visited_at or reader.left_at
+            is_news = seen_at is not None and max(updated_at, turn_since, verdict_at or updated_at) > seen_at
+            lock = lock_cell(reader, href, title, state, source_active, locked_by, lock)
+        else:
+            lock = f"<bdi>{lock}</bdi>"
         html = ROW_HTML.format(
             id=pk,
-            href=f"{review_path}{pk}/",
-            stamp=updated_at.isoformat(" ")[:16],  # exact time, UTC
-            age=age(updated_at, now),
+            href=href,
+            times=f"Waiting since {turn_since:%Y-%m-%d %H:%M} UTC; submitted {created_at:%Y-%m-%d}; last activity "
+            f"{updated_at:%Y-%m-%d %H:%M} UTC",
+            stamp=turn_since.isoformat("T")[:16],
+            age=age(turn_since, now),
             state=STATE_CELLS[state],
-            reason=escape(shorten(next_reason(facts), MAX_TITLE)),
+            news=NEWS if is_news else "",
+            full=f' title="{escape(title)}"' if len(title) > SHOWN_TITLE else "",
             title=escape(title),
             out=escape(url),  # its page on Launchpad
-            change=change(kind, target, added, removed),
+            into=into(kind, number, target),
+            lines=lines_cell(added, removed),
             notes=noted,
             submitter=who,
             votes=votes(positive, negative),
             square=square,
             tests=tests,
             marks=mark_cells(marks),
-            lock=escape(shorten(locker_name or locker or "", MAX_NAME)),
+            reason=escape(shorten(reason, MAX_TITLE)),
+            lock=lock,
         )
         rows.append(
             {
@@ -164,6 +207,19 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime) -> list[Row]:
     return rows
 
 
+def lock_cell(
+    reader: RowReader, href: str, title: str, state: str, source_active: bool | None, locked_by: int | None, name: str
+) -> str:
+    """Who holds the lock, and the button that takes or releases it where this reader may. ``name`` is escaped."""
+    if locked_by is not None and locked_by != reader.person_id:
+        return f"<bdi>{name}</bdi>"
+    if not reader.may_lock or (locked_by is None and (state not in OPEN_STATES or source_active is False)):
+        return "you" if locked_by else ""
+    deed, word = ("unlock", "Release") if locked_by else ("lock", "Lock")
+    button = LOCK_HTML.format(href=href, deed=deed, word=word, title=escape(shorten(title, SHOWN_TITLE)))
+    return f'<span class="you">you</span> {button}' if locked_by else button
+
+
 def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     """The submitter's name, with a link to their page if they have one."""
     name = escape(shorten(display_name or username, MAX_NAME))
@@ -172,13 +228,19 @@ def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     return SafeString(f'<a class="who" href="{people_path}{quote(username)}/"><bdi>{name}</bdi></a>')
 
 
-def change(kind: str, target: str, added: int | None, removed: int | None) -> SafeString:
-    """What a proposal is to be merged into, and how many lines it adds and removes; empty where that is not known."""
+def into(kind: str, number: int | None, target: str) -> SafeString:
+    """What a proposal is to be merged into, or which bug it is; empty where that is not known."""
     if kind != Review.Kind.UPDATE:
-        return NO_NOTES
-    lines = "" if added is None or removed is None else f" +{added} −{removed}"
+        return SafeString(f'<span class="into">bug {number}</span>') if number else NO_NOTES
     shown = escape(shorten(target.removeprefix("lp:"), MAX_TARGET))
-    return SafeString(f' <span class="into"><bdi>{shown}</bdi>{lines}</span>') if shown or lines else NO_NOTES
+    return SafeString(f'<span class="into"><bdi>{shown}</bdi></span>') if shown else NO_NOTES
+
+
+def lines_cell(added: int | None, removed: int | None) -> SafeString:
+    """How many lines a proposal adds and removes; empty where that is not known."""
+    if added is None or removed is None:
+        return NO_NOTES
+    return SafeString(f'<span class="plus">+{added}</span> <span class="minus">−{removed}</span>')
 
 
 def notes(
@@ -186,18 +248,16 @@ def notes(
     missing_since: datetime | None,
     conflicts: bool | None,
     conflicts_since: datetime | None,
-    waits_for: str,
 ) -> SafeString:
     """What is unusual about a review, in words; empty for nearly all."""
-    if source_active is not False and missing_since is None and not conflicts and not waits_for:
+    if source_active is not False and missing_since is None and not conflicts:
         return NO_NOTES
     words = [NOT_IN_QUEUE] * (source_active is False) + [OUT_OF_REACH] * (missing_since is not None)
-    if waits_for == TestsWaitFor.PERMISSION:
-        words.append(WAITS_FOR_PERMISSION)
+    said = format_html_join("", '<span class="note">{}</span>', ((word,) for word in words))
     if conflicts:
         since = f" since {conflicts_since:%Y-%m-%d}" if conflicts_since else ""
-        words.append((WAITS_FOR_CONFLICTS if waits_for == TestsWaitFor.CONFLICTS else CONFLICTS) + since)
-    return format_html_join("", ' <span class="note">{}</span>', ((word,) for word in words))
+        said += format_html('<span class="note" title="{}{}">conflicts</span>', CONFLICTS, since)
+    return said
 
 
 def person_path() -> str:
@@ -211,14 +271,16 @@ def votes(positive: int, negative: int) -> SafeString:
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
 
 
-# Column of the table, the name of the order by it (reviews.managers.SORTS), its heading.
+# Column of the table, the name of the order by it (reviews.managers.SORTS; empty: none), its heading.
 COLUMNS = (
-    ("age", "age", "Age"),
+    ("age", "waiting", "Waiting"),
     ("state", "state", "State"),
     ("title", "title", "Title"),
+    ("lines", "lines", "Lines"),
     ("who", "submitter", "Submitter"),
     ("votes", "votes", "Votes"),
     ("square", "square", "Tests"),
+    ("why", "", "Why"),
     ("lock", "lock", "Lock"),
 )
 PAGE_PARAMETERS = ("page", "incoming", "reviews")  # another order begins at page one
@@ -231,7 +293,7 @@ class ColumnHeader(TypedDict):
     """The heading of one column."""
 
     column: str
-    href: str  # sorts by it; once more, the other way round
+    href: str  # sorts by it; once more, the other way round; empty where nothing is sorted by it
     direction: str  # for aria-sort; empty when the rows are not sorted by it
     html: SafeString  # all of it
 
@@ -244,6 +306,10 @@ def column_headers(query: QueryDict, sort: str) -> list[ColumnHeader]:
     link = page_link(kept)
     headers: list[ColumnHeader] = []
     for column, by, word in COLUMNS:
+        if not by:
+            html = format_html('<th scope="col" class="c-{}">{}</th>', column, word)
+            headers.append({"column": column, "href": "", "direction": "", "html": html})
+            continue
         chosen = sort.removeprefix("-") == by
         reverse_next = chosen and not sort.startswith("-")
         direction = ("descending" if sort.startswith("-") else "ascending") if chosen else ""

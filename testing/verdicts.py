@@ -95,5 +95,9 @@ def update_verdicts(review_ids: Collection[int]) -> None:
     for summary, ids in reviews_of.items():
         marks = [[mark.substrate, mark.status, mark.counts] for mark in summary.marks]
         Review.objects.filter(pk__in=ids).update(
-            square=summary.square, verdict=summary.verdict, marks=marks, turn_since=turn_after(summary.verdict)
+            square=summary.square,
+            verdict=summary.verdict,
+            marks=marks,
+            turn_since=turn_after(summary.verdict),
+            verdict_at=Case(When(~Q(verdict=summary.verdict), then=Now()), default=F("verdict_at")),
         )

@@ -39,7 +39,7 @@ def test_six_queries_however_long_the_line(client, request, configured, django_a
     with django_assert_max_num_queries(6):
         page = client.get("/").content.decode()
     assert page.count("<tr id=") == min(count, 100)
-    assert f"Reviews ({count})" in page
+    assert f"{'My turn' if someone == 'reviewer' else 'Reviews'} ({count})" in page
 
 
 def test_unchanged_is_not_modified_and_every_change_is(client):
@@ -107,8 +107,8 @@ def test_needs_me_leaves_out_what_others_hold_and_ones_own(client, reviewer):
     make_reviews(1)
     make_reviews(2, owner=reviewer.person)
     make_reviews(4, locked_by=make_person("eve"), locked_at=timezone.now())
-    assert "Reviews (1)" in client.get("/?needs=me").content.decode()
-    assert "Reviews (7)" in client.get("/").content.decode()
+    assert "My turn (1)" in client.get("/?needs=me").content.decode()
+    assert "Reviews (7)" in client.get("/?group=reviews").content.decode()
 
 
 def test_an_empty_line_says_why(client):

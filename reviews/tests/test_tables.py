@@ -1,6 +1,6 @@
 """Rows and headings of the tables of reviews."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.http import QueryDict
@@ -42,12 +42,12 @@ def test_an_empty_title_is_said(client):
 
 def test_a_row_says_why_it_is_whose_turn(client):
     make_review()
-    assert '<span class="why">no review yet</span>' in get_row(client)["html"]
+    assert '<td class="c-why" title="no review yet">no review yet</td>' in get_row(client)["html"]
 
 
 def test_the_square_is_a_symbol_and_words(client):
     make_review(square="green")
-    assert get_row(client)["tests"] == '<i aria-hidden="true">✓</i> passed'
+    assert get_row(client)["tests"] == '<i aria-hidden="true">✓</i> <span class="word">passed</span>'
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_what_is_not_in_the_queue_is_found_and_marked(client):
     source = Source.objects.get(name="charmers")
     make_review(source=source)
     Source.objects.update(active=False)
-    assert get_row(client)["notes"] == ' <span class="note">not in the queue: its source is switched off</span>'
+    assert get_row(client)["notes"] == '<span class="note">not in the queue: its source is switched off</span>'
 
 
 def test_what_launchpad_does_not_show_is_marked(client):
     make_review(missing_since=timezone.now())
-    assert get_row(client)["notes"] == ' <span class="note">not shown by Launchpad at present</span>'
+    assert get_row(client)["notes"] == '<span class="note">not shown by Launchpad at present</span>'
     assert b"not shown by Launchpad at present" in client.get("/").content
 
 
@@ -92,26 +92,34 @@ def test_whom_launchpad_hides_has_no_link(client):
     assert b"/people/%28hidden" not in client.get("/search/").content
 
 
-@pytest.mark.parametrize(
-    ("conflicts", "waits_for", "words"),
-    [
-        (True, "conflicts", ["tests wait: conflicts with its target since 2026-11-02"]),
-        (True, "permission", ["tests wait for permission", "conflicts with its target since 2026-11-02"]),
-        (False, "permission", ["tests wait for permission"]),
-        (False, "", []),
-        (None, "", []),
-    ],
-)
-def test_why_tests_wait_and_conflicts_stand_in_the_row(client, conflicts, waits_for, words):
-    since = datetime(2026, 11, 2, 9, tzinfo=UTC) if conflicts else None
-    make_review(conflicts=conflicts, tests_wait_for=waits_for, conflicts_since=since)
-    assert get_row(client)["notes"] == "".join(f' <span class="note">{word}</span>' for word in words)
+def test_conflicts_stand_in_the_row(client):
+    make_review(conflicts=True, conflicts_since=datetime(2026, 11, 2, 9, tzinfo=UTC))
+    note = '<span class="note" title="conflicts with its target since 2026-11-02">conflicts</span>'
+    assert get_row(client)["notes"] == note
+
+
+def test_lines_stand_in_the_row(client):
+    make_review(lines_added=12, lines_removed=3)
+    assert '<span class="plus">+12</span> <span class="minus">−3</span>' in get_row(client)["html"]
+
+
+def test_a_bug_stands_with_its_number(client):
+    make_review(kind="new", number=1480457)
+    assert '<span class="into">bug 1480457</span>' in get_row(client)["html"]
+
+
+def test_the_wait_is_since_the_turn_changed_and_the_rest_on_hover(client):
+    make_review(turn_since=timezone.now() - timedelta(days=3), days=9)
+    html = get_row(client)["html"]
+    assert ">3 days</time>" in html
+    assert "; submitted " in html
+    assert "; last activity " in html
 
 
 @pytest.mark.parametrize(
     ("fields", "shown"),
     [
-        ({"target": "lp:~a/b/<c>", "lines_added": 12, "lines_removed": 3}, "<bdi>~a/b/&lt;c&gt;</bdi> +12 −3"),
+        ({"target": "lp:~a/b/<c>", "lines_added": 12, "lines_removed": 3}, "<bdi>~a/b/&lt;c&gt;</bdi>"),
         ({"target": "~a/b/+git/c:main"}, "<bdi>~a/b/+git/c:main</bdi>"),
         ({"target": "x" * 200}, f"<bdi>{'x' * 79}…</bdi>"),
     ],

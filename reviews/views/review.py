@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
@@ -158,6 +159,14 @@ def _duplicate(review: Review, user: User | None) -> Review | None:
     return others.filter(kind=Review.Kind.NEW, number=int(number[1])).first()
 
 
+def _back(request: HttpRequest, review: Review) -> HttpResponse:
+    """To the list that the button was pressed in, at the review's row; else to the review's page."""
+    before = request.POST.get("next", "")
+    if before and url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure()):
+        return redirect(f"{before.partition('#')[0]}#r{review.pk}")
+    return redirect(review)
+
+
 @review_button
 def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
     """Claim the review."""
@@ -169,7 +178,7 @@ def lock_review(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, f"Not locked: {other.holder} was faster.")
     except NotInQueue as reason:
         messages.error(request, f"Not locked. {reason}")
-    return redirect(review)
+    return _back(request, review)
 
 
 @review_button
@@ -181,7 +190,7 @@ def unlock_review(request: HttpRequest, pk: int) -> HttpResponse:
         unlock(review.pk, user.as_person(), force=user.is_staff)
     except LockedByOther as other:
         messages.error(request, f"Not released: {other.holder} holds the lock. Staff can release it.")
-    return redirect(review)
+    return _back(request, review)
 
 
 @review_button
