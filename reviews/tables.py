@@ -6,6 +6,7 @@ values for each row, which was most of what the dashboard cost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -232,8 +233,12 @@ def into(kind: str, number: int | None, target: str) -> SafeString:
     """What a proposal is to be merged into, or which bug it is; empty where that is not known."""
     if kind != Review.Kind.UPDATE:
         return SafeString(f'<span class="into">bug {number}</span>') if number else NO_NOTES
-    shown = escape(shorten(target.removeprefix("lp:"), MAX_TARGET))
-    return SafeString(f'<span class="into"><bdi>{shown}</bdi></span>') if shown else NO_NOTES
+    if not target:
+        return NO_NOTES
+    # Whose it is says least: most are of one team.
+    shown = re.sub("^~[^/]+/", "", target.removeprefix("lp:"))
+    full, shown = (escape(shorten(words, MAX_TARGET)) for words in (target, shown))
+    return SafeString(f'<span class="into" title="into {full}"><bdi>{shown}</bdi></span>')
 
 
 def lines_cell(added: int | None, removed: int | None) -> SafeString:

@@ -119,14 +119,14 @@ def test_the_wait_is_since_the_turn_changed_and_the_rest_on_hover(client):
 @pytest.mark.parametrize(
     ("fields", "shown"),
     [
-        ({"target": "lp:~a/b/<c>", "lines_added": 12, "lines_removed": 3}, "<bdi>~a/b/&lt;c&gt;</bdi>"),
-        ({"target": "~a/b/+git/c:main"}, "<bdi>~a/b/+git/c:main</bdi>"),
+        ({"target": "lp:~a/b/<c>", "lines_added": 12, "lines_removed": 3}, "<bdi>b/&lt;c&gt;</bdi>"),
+        ({"target": "~a/b/+git/c:main"}, "<bdi>b/+git/c:main</bdi>"),
         ({"target": "x" * 200}, f"<bdi>{'x' * 79}…</bdi>"),
     ],
 )
 def test_a_row_says_what_is_merged_into_what(client, fields, shown):
     make_review(**fields)
-    assert f'<span class="into">{shown}</span>' in get_row(client)["html"]
+    assert f"{shown}</span>" in get_row(client)["html"]
 
 
 @pytest.mark.parametrize("fields", [{}, {"kind": "new", "target": "charms"}])
