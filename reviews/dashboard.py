@@ -109,6 +109,7 @@ class Dashboard:
     held: int  # how many of these wait for permission to be tested; 0 for who can't allow it
     silent_for: str  # how long ago an import last succeeded, in words, when that is too long
     reader: RowReader | None
+    team_text: str = ""  # Markdown: what the team says of the source that is chosen
 
     @property
     def is_filtered(self) -> bool:
@@ -150,7 +151,8 @@ class Dashboard:
     def fingerprint(self, now: datetime, *more: Any) -> str:
         """The same for two pages that look the same, given ``more`` that they depend on. Costs no query."""
         shown = [
-            self.query.urlencode(), self.tabs, self.sources, self.series, self.silent_for, self.held, self.reader, more,
+            self.query.urlencode(), self.tabs, self.sources, self.series, self.silent_for, self.held, self.reader,
+            self.team_text, more,
             [(section.count, section.page.number, section.values) for section in self.sections],
             [age(values[TURN_SINCE], now) for section in self.sections for values in section.values],
         ]  # fmt: skip
@@ -214,7 +216,8 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
         if user or not tab.needs_login
     ]
     held = counts["held"] if user and user.is_reviewer else 0
-    return Dashboard(form, query, group, sort, tabs, sections, sources, series, held, silent_for, reader)
+    team_text = chosen["source"].text if chosen.get("source") else ""
+    return Dashboard(form, query, group, sort, tabs, sections, sources, series, held, silent_for, reader, team_text)
 
 
 def condition(group: Group, user: User | None) -> Q:

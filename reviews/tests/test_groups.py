@@ -152,6 +152,14 @@ def test_looking_again_costs_no_query_more(client, reviewer, settings, django_as
         client.get("/")
 
 
+def test_the_text_of_the_team_stands_over_its_items(client):
+    source = Source.objects.first()
+    Source.objects.filter(pk=source.pk).update(text="Read the **policy** <b>first</b>.")
+    make_review(source=source)
+    assert "<strong>policy</strong> &lt;b&gt;first" in client.get(f"/?source={source.name}").content.decode()
+    assert "policy" not in client.get("/").content.decode()
+
+
 # What changed since the reader was here.
 def marked(client, query="?group=reviews"):
     data = client.get(f"/{query}").context["dashboard"]

@@ -14,6 +14,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from core.markdown import to_html
 from core.notices import get_notices
 from reviews.choices import Square
 from reviews.dashboard import get_dashboard, note_look
@@ -61,6 +62,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         data.build_rows(now)
         context = {
             "dashboard": data,
+            "team_text": to_html(data.team_text) if data.team_text else "",
             "headers": column_headers(query, data.sort),
             "states": [(state, word, state in query.getlist("state")) for state, word in STATE_CHOICES],
             "squares": Square.choices,

@@ -1,10 +1,13 @@
 """The dashboard in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+HEIGHT = 800  # pixels of a small laptop
 HOSTILE = [
     "<script>alert(1)</script>", "\u202egnp.exe \u2067\u2066", "x" * 10_000, "\U0001f469\u200d\U0001f467" * 300, "<b>",
     "Ze\u0301" * 400, "a b " * 2500,
@@ -55,11 +58,13 @@ def test_the_dashboard_refreshes_without_losing_the_typed_filter(page, make_revi
     make_review("Hide me", days=2)
     page.goto("/")
     page.fill("#q", "keep")
-    expect(page.get_by_text("Hide me")).to_be_hidden()
+    expect(page.get_by_text("Hide me")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"q=keep"))
+    expect(page.get_by_role("heading", name="Reviews (1)")).to_be_visible()
     type(review).objects.filter(pk=review.pk).update(square="green")
     page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('refresh'))")
     expect(page.locator(f"#r{review.pk} .square-green")).to_be_visible()
-    expect(page.get_by_text("Hide me")).to_be_hidden()
+    expect(page.get_by_text("Hide me")).to_have_count(0)
     expect(page.locator("#q")).to_be_focused()
 
 
@@ -68,7 +73,7 @@ def test_without_script_the_line_is_filtered_and_sorted(page_without_script, mak
     page = page_without_script
     page.goto("/")
     page.fill("#q", "two")
-    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("button", name="Filter", exact=True).click()
     expect(page.get_by_text("Reviews (1)")).to_be_visible()
     page.get_by_role("link", name="Title", exact=True).click()
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Title")
@@ -78,9 +83,46 @@ def test_a_reviewer_locks_the_oldest_by_keyboard(page, queue, reviewer, make_rev
     make_review("A younger one", days=2)
     oldest = make_review("The oldest", days=9)
     queue.log_in(page, reviewer)
-    page.goto("/")
+    page.goto("/?group=reviews")
     page.keyboard.press("j")
     page.keyboard.press("l")
     expect(page).to_have_url(f"{queue.url}/reviews/{oldest.pk}/")
     oldest.refresh_from_db()
     assert oldest.locked_by == reviewer.person
+
+
+def test_a_click_in_the_row_locks_and_stays(page, queue, reviewer, make_review):
+    review = make_review("mysql", days=2)
+    queue.log_in(page, reviewer)
+    page.goto("/?group=reviews")
+    page.locator(f"#r{review.pk}").get_by_role("button", name="Lock").click()
+    expect(page.locator(f"#r{review.pk}").get_by_role("button", name="Release")).to_be_visible()
+    expect(page).to_have_url(f"{queue.url}/?group=reviews")
+    review.refresh_from_db()
+    assert review.locked_by == reviewer.person
+
+
+def test_a_tick_applies_at_once(page, make_review):
+    make_review("Ready", state="ready")
+    make_review("Pending")
+    page.goto("/")
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("READY").check()
+    expect(page.get_by_text("Pending", exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name="state: READY")).to_be_visible()
+    page.get_by_role("link", name="state: READY").click()
+    expect(page.get_by_role("link", name="Pending", exact=True)).to_be_visible()
+
+
+def test_twenty_rows_of_one_line_fit_a_screen(window, queue, reviewer, make_review, settings):
+    settings.JENKINS_JOB_URL, settings.JENKINS_TOKEN = "http://ci.example.com/job/charms/", "token"  # so no notice
+    for number in range(30):
+        make_review(
+            f"{number} {'a long title ' * 9}", positive_votes=12, target="lp:~charmers/charms/trusty/mysql/trunk"
+        )
+    page = window(viewport={"width": 1280, "height": HEIGHT})
+    queue.log_in(page, reviewer)
+    page.goto("/?group=reviews")
+    bottoms = page.eval_on_selector_all("tbody tr", "rows => rows.map(row => row.getBoundingClientRect())")
+    assert all(row["height"] <= 33 for row in bottoms)
+    assert sum(row["bottom"] <= HEIGHT for row in bottoms) >= 20
