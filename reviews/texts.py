@@ -121,8 +121,11 @@ def tests_symbol(square: str, verdict: str) -> str:
     return IN_PART if square == Square.GREEN and verdict not in ("", Verdict.PASS) else SYMBOLS[square]
 
 
-def verdict_words(verdict: str, marks: Marks) -> str:
-    """The verdict in a sentence: ``Tests failed on azure; lxc and aws passed.`` Empty while there is none."""
+def verdict_words(verdict: str, marks: Marks, shares: Mapping[str, str] | None = None) -> str:
+    """The verdict in a sentence: ``Tests failed on azure; lxc and aws passed.`` Empty while there is none.
+
+    ``shares`` says of substrates how much of their tests failed, as ``2 of 41``.
+    """
     if not verdict:
         return ""
     names = {
@@ -131,7 +134,8 @@ def verdict_words(verdict: str, marks: Marks) -> str:
     }
     said = []
     if failed := names[Verdict.FAIL]:
-        said.append(f"tests failed on {join_words(failed)}")
+        shown = [f"{name} ({shares[name]})" if shares and shares.get(name) else name for name in failed]
+        said.append(f"tests failed on {join_words(shown)}")
     if broken := names[Verdict.ERROR]:
         said.append(f"tests could not be run to an end on {join_words(broken)}")
     if passed := names[Verdict.PASS]:

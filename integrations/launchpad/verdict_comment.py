@@ -11,6 +11,7 @@ from django.conf import settings
 from core.text import counted, duration, join_words, shorten
 from reviews.comments import MARKER
 from reviews.models import Review, Source, Verdict
+from reviews.texts import verdict_words
 from testing.models import Status, TestResult, TestRun
 
 MAX_NAMES = 10  # failing tests that are named for each substrate
@@ -29,9 +30,6 @@ class TestedRevision:
     review: Review
     runs: list[TestRun] = field(default_factory=list)  # with_test_counts
     failing: dict[int, list[TestResult]] = field(default_factory=dict)  # by the run's id
-
-    def counted_runs(self, status: str) -> list[TestRun]:
-        return [run for run in self.runs if run.counts and run.status == status]
 
 
 def get_tested_revisions(reviews: Sequence[Review]) -> dict[int, TestedRevision]:
@@ -98,21 +96,9 @@ def compose(tested: TestedRevision, vote: str, number: int) -> str:
 
 def first_line(tested: TestedRevision) -> str:
     """``Tests failed on azure (2 of 41); lxc and aws passed.``"""
-    failed, broken, passed = (tested.counted_runs(status) for status in (Status.FAIL, Status.ERROR, Status.PASS))
-    said = []
-    if failed:
-        said.append("tests failed on " + join_words([f"{run.substrate.name}{_share(run)}" for run in failed]))
-    if broken:
-        said.append("tests could not be run to an end on " + join_words([run.substrate.name for run in broken]))
-    if passed:
-        names = join_words([run.substrate.name for run in passed])
-        said.append(f"{names} passed" if said else f"tests passed on {names}")
-    words = "; ".join(said)
-    return f"{words[:1].upper()}{words[1:]}."
-
-
-def _share(run: TestRun) -> str:
-    return f" ({run.failed_count} of {run.test_count})" if run.failed_count else ""
+    marks = [(run.substrate.name, run.status, run.counts) for run in tested.runs]
+    shares = {run.substrate.name: f"{run.failed_count} of {run.test_count}" for run in tested.runs if run.failed_count}
+    return verdict_words(tested.review.verdict, marks, shares)
 
 
 def _lines_of(run: TestRun, failing: list[TestResult]) -> list[str]:
