@@ -35,13 +35,18 @@ PEOPLE, COMMENTS, RUNS, CLOSED_FOR_ONE = 300, 5, 4, 10
 BLOCK = 20_000  # rows
 WEIGHTS = {"new": 40, "pending": 30, "reviewed": 10, "in-progress": 5, "follow-up": 10, "ready": 5}
 NULL = "\\N"
+# By the Square that a review has: black, green, red, green.
+MARKS = [
+    json.dumps([[name, status, True] for name, status in zip(("lxc", "aws", "azure"), statuses, strict=True)])
+    for statuses in (("running",) * 3, ("pass",) * 3, ("fail", "fail", "error"), ("pass",) * 3)
+]
 
 
 def write(model: type[models.Model], count: int, values_of: Callable[[int], dict[str, Any]]) -> None:
     """``count`` rows, their ids counted from 1 and whatever is not given as the model's defaults say."""
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.GeneratedField)]
     blank = model()
-    defaults = [field.get_db_prep_save(field.pre_save(blank, True), connection) for field in fields]
+    defaults = [default_of(field, blank) for field in fields]
     columns = [field.column for field in fields]
     places = {column: place for place, column in enumerate(columns)}
 
@@ -70,6 +75,12 @@ def write(model: type[models.Model], count: int, values_of: Callable[[int], dict
                     f"INSERT INTO {table} ({names}) VALUES ({marks})",
                     [[adapt(value) if isinstance(value, datetime) else value for value in row] for row in block],
                 )
+
+
+def default_of(field: models.Field[Any, Any], blank: models.Model) -> Any:
+    """What a row of which nothing is said has in this field, as both ways of writing take it."""
+    value = field.pre_save(blank, True)
+    return json.dumps(value) if isinstance(field, models.JSONField) else field.get_db_prep_save(value, connection)
 
 
 def fill(count: int, now: datetime) -> dict[str, Any]:
@@ -104,6 +115,9 @@ def fill(count: int, now: datetime) -> dict[str, Any]:
             "first_reviewed_at": at if n % 3 else None, "closed_at": None if is_open else at,
             "locked_by_id": n % 6 + 1 if is_open and n % 20 == 0 else None,
             "locked_at": now if is_open and n % 20 == 0 else None,
+            "turn_since": at, "number": n + 1, "target": f"lp:~charmers/charms/trusty/{CHARMS[n % len(CHARMS)]}/trunk",
+            "lines_added": n % 400, "lines_removed": n % 90, "trusted": True,
+            "verdict": ("", "pass", "fail", "pass")[n % 4], "marks": MARKS[n % 4],
         }  # fmt: skip
 
     def comment(n: int) -> dict[str, Any]:
