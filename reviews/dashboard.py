@@ -215,9 +215,10 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
         for tab in GROUPS.values()
         if user or not tab.needs_login
     ]
-    held = counts["held"] if user and user.is_reviewer else 0
     team_text = chosen["source"].text if chosen.get("source") else ""
-    return Dashboard(form, query, group, sort, tabs, sections, sources, series, held, silent_for, reader, team_text)
+    return Dashboard(
+        form, query, group, sort, tabs, sections, sources, series, counts["held"], silent_for, reader, team_text
+    )
 
 
 def condition(group: Group, user: User | None) -> Q:
@@ -267,15 +268,13 @@ def _filtered(form: DashboardForm, user: User | None) -> ReviewQuerySet:
 
 
 def _count(reviews: ReviewQuerySet, user: User | None) -> dict[str, int]:
-    """How many of these are in each group, and how many wait for permission (``held``). One query."""
-    counted = {
-        group.slug.replace("-", "_"): Count("pk", filter=condition(group, user))
-        for group in GROUPS.values()
-        if user or not group.needs_login
-    }
-    held = Count("pk", filter=Q(tests_wait_for=TestsWaitFor.PERMISSION))
-    found = reviews.order_by().aggregate(held=held, **counted)
-    return {name.replace("_", "-"): count for name, count in found.items()}
+    """How many of these are in each group, and for reviewers how many wait for permission (``held``). One query."""
+    asked = [group for group in GROUPS.values() if group.slug != WAITING and (user or not group.needs_login)]
+    counted = {group.slug.replace("-", "_"): Count("pk", filter=condition(group, user)) for group in asked}
+    if user and user.is_reviewer:
+        counted["held"] = Count("pk", filter=Q(tests_wait_for=TestsWaitFor.PERMISSION))
+    found = {name.replace("_", "-"): count for name, count in reviews.order_by().aggregate(**counted).items()}
+    return {"held": 0, **found, WAITING: found[INCOMING] + found[REVIEWS]}
 
 
 def _sorted(reviews: ReviewQuerySet, sort: str, user: User | None) -> ReviewQuerySet:

@@ -6,7 +6,6 @@ values for each row, which was most of what the dashboard cost.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,13 +159,12 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         noted = notes(source_active, missing_since, conflicts, conflicts_since)
         marks = marks_of(kept_marks)
         tests = square_cell(square, verdict, marks, waits_for)
-        facts = TurnFacts(
-            state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, marks=counted_marks(marks),
-            conflicts=conflicts, objections=objections, negative_votes=negative, positive_votes=positive,
-            is_reviewed=reviewed_at is not None, is_answered=answered_at is not None, tests_wait_for=waits_for,
-        )  # fmt: skip
         href = f"{review_path}{pk}/"
-        reason, is_news, lock = next_reason(facts), False, escape(shorten(locker_name or locker or "", MAX_NAME))
+        reason = reason_of(
+            state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, marks, conflicts, objections,
+            negative, positive, reviewed_at is not None, answered_at is not None, waits_for,
+        )  # fmt: skip
+        is_news, lock = False, escape(shorten(locker_name or locker or "", MAX_NAME))
         if reader is not None and of_reader:
             visited_at, is_asked, asked_team = of_reader
             asked = "asked of you" if is_asked else f"asked of {asked_team}" if asked_team else ""
@@ -179,8 +177,8 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         html = ROW_HTML.format(
             id=pk,
             href=href,
-            times=f"Waiting since {turn_since:%Y-%m-%d %H:%M} UTC; submitted {created_at:%Y-%m-%d}; last activity "
-            f"{updated_at:%Y-%m-%d %H:%M} UTC",
+            times=f"Waiting since {turn_since.isoformat(' ')[:16]} UTC; submitted {created_at.isoformat()[:10]}; "
+            f"last activity {updated_at.isoformat(' ')[:16]} UTC",
             stamp=turn_since.isoformat("T")[:16],
             age=age(turn_since, now),
             state=STATE_CELLS[state],
@@ -208,6 +206,11 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
     return rows
 
 
+def join_rows(rows: Iterable[Row]) -> SafeString:
+    """The rows' HTML in one piece."""
+    return SafeString("".join([row["html"] for row in rows]))
+
+
 def lock_cell(
     reader: RowReader, href: str, title: str, state: str, source_active: bool | None, locked_by: int | None, name: str
 ) -> str:
@@ -221,6 +224,33 @@ def lock_cell(
     return f'<span class="you">you</span> {button}' if locked_by else button
 
 
+@lru_cache(maxsize=4096)
+def reason_of(
+    state: str,
+    is_proposal: bool,
+    launchpad_status: str,
+    state_reason: str,
+    verdict: str,
+    marks: Marks,
+    conflicts: bool | None,
+    objections: int,
+    negative: int,
+    positive: int,
+    is_reviewed: bool,
+    is_answered: bool,
+    waits_for: str,
+) -> str:
+    """``reviews.turns.reason`` of these facts: many rows share theirs."""
+    return next_reason(
+        TurnFacts(
+            state, is_proposal, launchpad_status, state_reason, verdict, marks=counted_marks(marks),
+            conflicts=conflicts, objections=objections, negative_votes=negative, positive_votes=positive,
+            is_reviewed=is_reviewed, is_answered=is_answered, tests_wait_for=waits_for,
+        )
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
 def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     """The submitter's name, with a link to their page if they have one."""
     name = escape(shorten(display_name or username, MAX_NAME))
@@ -229,6 +259,7 @@ def submitter(username: str, display_name: str, people_path: str) -> SafeString:
     return SafeString(f'<a class="who" href="{people_path}{quote(username)}/"><bdi>{name}</bdi></a>')
 
 
+@lru_cache(maxsize=4096)
 def into(kind: str, number: int | None, target: str) -> SafeString:
     """What a proposal is to be merged into, or which bug it is; empty where that is not known."""
     if kind != Review.Kind.UPDATE:
@@ -236,8 +267,10 @@ def into(kind: str, number: int | None, target: str) -> SafeString:
     if not target:
         return NO_NOTES
     # Whose it is says least: most are of one team.
-    shown = re.sub("^~[^/]+/", "", target.removeprefix("lp:"))
-    full, shown = (escape(shorten(words, MAX_TARGET)) for words in (target, shown))
+    shown = target.removeprefix("lp:")
+    if shown.startswith("~"):
+        shown = shown.partition("/")[2] or shown
+    full, shown = escape(shorten(target, MAX_TARGET)), escape(shorten(shown, MAX_TARGET))
     return SafeString(f'<span class="into" title="into {full}"><bdi>{shown}</bdi></span>')
 
 

@@ -294,8 +294,9 @@ def test_an_unknown_person_is_404(api):
 
 
 def test_reviewers_see_how_many_items_wait_for_permission(client, reviewer, waiting):
-    page = client.get("/").content.decode()
-    assert '<a href="/search/?waits=permission&amp;sort=age">1 item waits for permission</a>' in page
+    page = client.get("/?group=reviews").content.decode()
+    assert 'href="?group=reviews&amp;waits=permission"' in page
+    assert "1 item waits for permission</a>" in page
 
 
 def test_nobody_else_is_told_how_many_wait(waiting):
@@ -304,7 +305,7 @@ def test_nobody_else_is_told_how_many_wait(waiting):
 
 def test_a_row_says_that_it_waits(waiting):
     page = Client().get("/").content.decode()
-    assert "tests wait for permission" in page
+    assert "a reviewer has to allow its tests</td>" in page
     assert 'not tested<span class="unseen">: a reviewer has to allow it</span>' in page
 
 
