@@ -6,4 +6,9 @@ class ReviewsConfig(AppConfig):
     verbose_name = "Reviews"
 
     def ready(self) -> None:
-        from reviews import receivers  # noqa: F401  (connects the signals)
+        from reviews import (
+            receivers,  # noqa: F401  (connects the signals)
+            selected,
+        )
+
+        selected.register()

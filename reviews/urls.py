@@ -4,10 +4,11 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from core import converters  # noqa: F401  (registers ``id``)
-from reviews.views import dashboard, next_item, people, review, search
+from reviews.views import dashboard, next_item, people, review, search, selected
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("reviews/selected/", selected.selected, name="selected"),
     path("next/", next_item.next_item, name="next"),
     path("next/skip/", next_item.skip, name="next-skip"),
     path("reviews/<id:pk>/", review.review_page, name="review"),

@@ -9,6 +9,8 @@ class TestingConfig(AppConfig):
         from testing import (
             panels,
             receivers,  # noqa: F401  (connects the signals)
+            selected,
         )
 
         panels.register()
+        selected.register()

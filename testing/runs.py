@@ -5,7 +5,7 @@ Each function does its whole job: what it launches wakes the sweep, what it canc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -85,11 +85,15 @@ def launch_default_runs(
     requested_by: Person | None = None,
     *,
     by_hand: bool = False,
+    repeat: bool = False,
+    seen: Mapping[int, str] | None = None,
 ) -> list[TestRun]:
     """A run on each substrate that the plan starts by itself, unless the review's current revision has one there.
 
     A constant number of queries, for however many reviews. Nothing outside ``states`` is tested by itself, nor what
-    ``reviews.starting`` says has to wait, unless a reviewer starts it ``by_hand``. Returns the runs that are new.
+    ``reviews.starting`` says has to wait, unless a reviewer starts it ``by_hand``. With ``repeat`` also what failed is
+    run again; of ``seen``, the revisions (by the review's id) that a person has looked at, no other one is tested.
+    Returns the runs that are new.
     """
     with transaction.atomic():
         # In the order of their ids, so that no two launches deadlock.
@@ -97,6 +101,8 @@ def launch_default_runs(
         if not by_hand:
             wanted = wanted.starting_by_itself()
         locked = list(wanted.order_by("pk").select_for_update(of=("self",)))
+        if seen:
+            locked = [review for review in locked if seen.get(review.pk, review.revision) == review.revision]
         if not locked:
             return []
         plan, substrates = TestPlan(), list(Substrate.objects.filter(active=True))
@@ -107,8 +113,10 @@ def launch_default_runs(
         ]
         if not any(entry.default for _, _, entry in planned):
             return []
-        earlier = TestRun.objects.filter(review__in=locked).current().order_by()
-        known = set(earlier.exclude(status=Status.CANCELED).values_list("review_id", "substrate_id"))
+        earlier = TestRun.objects.filter(review__in=locked).current()
+        known = set(earlier.order_by().exclude(status=Status.CANCELED).values_list("review_id", "substrate_id"))
+        if repeat:
+            known -= _failed(earlier)
         runs = TestRun.objects.bulk_create(
             new_run(review, substrate, requested_by, entry)
             for review, substrate, entry in planned
@@ -122,6 +130,14 @@ def launch_default_runs(
             update_verdicts({run.review_id for run in runs})
             _wake_sweep()
     return runs
+
+
+def _failed(runs: TestRunQuerySet) -> set[tuple[int, int]]:
+    """Reviews and substrates (ids) where the newest of these runs may be repeated. One query."""
+    newest: dict[tuple[int, int], str] = {}
+    for review_id, substrate_id, status in runs.newest_first().values_list("review_id", "substrate_id", "status"):
+        newest.setdefault((review_id, substrate_id), status)
+    return {place for place, status in newest.items() if status in REPEATABLE}
 
 
 def runs_to_repeat(review: Review) -> list[TestRun]:
