@@ -72,11 +72,15 @@ class BodyTooLarge(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer of any status. Header names are in lower case; what came several times is joined by commas."""
+    """An answer of any status. Header names are in lower case; what came several times is joined by commas.
+
+    ``is_whole``: the body is not only its beginning.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    is_whole: bool = True
 
 
 class Client:
@@ -112,15 +116,16 @@ class Client:
         auth: tuple[str, str] | None = None,
         timeout: float,
         limit: int,
+        keep_beginning: bool = False,
     ) -> Response:
         """One request, and its answer whatever its status.
 
         ``params`` go into the URL's query, ``data`` as a form (or, as bytes, as they are) into the body, ``auth`` is a
         name and a password for basic authentication. ``timeout`` is in seconds, for everything; ``limit`` in bytes, of
-        the unpacked body. Raises Timeout, ConnectionFailed, CertificateError, BodyTooLarge, or HttpError for an
+        the unpacked body: of a longer one the beginning is returned with ``keep_beginning``. Raises Timeout, ConnectionFailed, CertificateError, BodyTooLarge, or HttpError for an
         address or an answer that is not valid.
         """
-        curl, received = self._curl, _Received(limit)
+        curl, received = self._curl, _Received(limit, keep_beginning)
         curl.reset()  # the settings of the last request; connections stay
         try:
             curl.setopt(pycurl.URL, _address(url, params))
@@ -140,6 +145,9 @@ class Client:
             curl.perform()
         except pycurl.error as error:
             sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
+            if received.too_large and keep_beginning:
+                code = curl.getinfo(pycurl.RESPONSE_CODE)
+                return Response(code, received.headers, received.body.getvalue(), is_whole=False)
             if received.too_large:
                 raise BodyTooLarge(f"the answer is larger than {limit} bytes.", sent=True) from None
             raise _problem(error.args[0], curl.errstr(), timeout, sent) from None
@@ -156,21 +164,24 @@ def send(
     auth: tuple[str, str] | None = None,
     timeout: float,
     limit: int,
+    keep_beginning: bool = False,
 ) -> Response:
     """One request on a connection of its own, from any thread: as ``Client.send``."""
     with Client() as client:
         return client.send(
-            method, url, headers=headers, params=params, data=data, auth=auth, timeout=timeout, limit=limit
-        )
+            method, url, headers=headers, params=params, data=data, auth=auth, timeout=timeout, limit=limit,
+            keep_beginning=keep_beginning,
+        )  # fmt: skip
 
 
 class _Received:
     """What has arrived of an answer."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, keep_beginning: bool) -> None:
         self.headers: dict[str, str] = {}
         self.body = BytesIO()
         self.limit = limit
+        self.keep_beginning = keep_beginning
         self.too_large = False
 
     def take_header(self, line: bytes) -> None:
@@ -186,6 +197,8 @@ class _Received:
     def take_body(self, piece: bytes) -> int:
         if self.body.tell() + len(piece) > self.limit:
             self.too_large = True
+            if self.keep_beginning:
+                self.body.write(piece[: self.limit - self.body.tell()])
             return 0  # curl gives up
         return self.body.write(piece)
 

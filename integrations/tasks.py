@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from core.enqueue import enqueue_now, enqueue_on_commit
-from integrations.launchpad import importing, refreshing, reporting, status_reports
+from integrations.launchpad import diffs, importing, refreshing, reporting, status_reports
 from reviews.models import Source
 from reviews.withdrawal import settle_withdrawn
 
@@ -40,6 +40,12 @@ def import_item(source_id: int, path: str) -> None:
     source = Source.objects.filter(pk=source_id).first()
     if source:
         importing.import_item(source, path)
+
+
+@shared_task(name="integrations.tasks.fetch_diff")
+def fetch_diff(diff_id: int) -> None:
+    """Fetch the text of a diff that somebody wants to read."""
+    diffs.fetch_diff(diff_id)
 
 
 @shared_task(name="integrations.tasks.publish_results")

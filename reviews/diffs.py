@@ -9,7 +9,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from itertools import accumulate
 from typing import Any
@@ -86,6 +86,10 @@ class FileSummary:
     removed: int = 0
     digest: str = ""  # the same for the same change, wherever it stands in the file
     first: int = 0  # its first line in the whole diff, from 1
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept: without what is empty."""
+        return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
     def from_json(cls, value: Any) -> FileSummary:

@@ -208,6 +208,22 @@ def test_a_body_without_end_is_left_at_the_limit(serve):
         send("GET", server.url, timeout=60, limit=1_000_000)
 
 
+def test_of_a_body_without_end_the_beginning_can_be_kept(serve):
+    def pour(request, say):
+        say(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not server.over.is_set():
+            say(b"x" * 65536)
+
+    server = serve(pour)
+    answer = send("GET", server.url, timeout=60, limit=100_001, keep_beginning=True)
+    assert (answer.status, len(answer.body), answer.is_whole) == (200, 100_001, False)
+
+
+def test_a_body_of_exactly_the_limit_is_whole(serve):
+    server = serve(answer_with(b"x" * 1000))
+    assert send("GET", server.url, timeout=10, limit=1000, keep_beginning=True).is_whole
+
+
 def test_what_is_packed_is_unpacked(serve):
     server = serve(answer_with(gzip.compress(b"hello"), Content_Encoding="gzip"))
     assert send("GET", server.url, **TEN_SECONDS).body == b"hello"

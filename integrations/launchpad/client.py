@@ -39,6 +39,8 @@ APPLICATION = "review-queue"
 VERSION = "devel"
 MAX_BYTES = 16 * 1024 * 1024  # of one answer; a list that is larger is asked for in smaller batches
 MAX_REDIRECTS = 3
+REDIRECTS = (301, 302, 303, 307, 308)
+LIBRARIAN = "launchpadlibrarian.net"  # where Launchpad keeps files
 RETRIED = (502, 503)
 PAUSE_SECONDS = 1.0  # before the one retry
 FETCHERS = 4  # requests at a time, each on a connection of its own
@@ -94,6 +96,45 @@ class Launchpad:
             self._free.put(client)
         self._failures = 0
         return answer
+
+    def get_file(self, link: str, *, limit: int) -> http.Response:
+        """The file at a link of Launchpad's, of a longer one the first ``limit`` bytes (``is_whole`` says which).
+
+        One redirect to where Launchpad keeps files is followed, without our credentials. Raises LaunchpadError.
+        """
+        url = self._below_root(self.url(link))
+        response = self._ask_for_file(url, self._headers("GET", url), limit)
+        if response.status in REDIRECTS:
+            place = urljoin(url, response.headers.get("location", ""))
+            if not _keeps_files(place, self.root):
+                raise LaunchpadError("Launchpad redirected to somewhere else; it was not followed.")
+            response = self._ask_for_file(place, {}, limit)
+        if response.status in (401, 403, 404, 410):
+            raise NotAccessible(response.status)
+        if response.status in REDIRECTS:
+            raise LaunchpadError("Launchpad redirected too often; it was not followed further.")
+        if response.status != 200:
+            raise TemporaryError(f"Launchpad answered {response.status}.")
+        if "html" in response.headers.get("content-type", ""):  # of a proxy, or to log in
+            raise TemporaryError("Launchpad answered a page instead of the file.")
+        return response
+
+    def _ask_for_file(self, url: str, headers: dict[str, str], limit: int) -> http.Response:
+        """One GET, a 502 or 503 asked for once more."""
+        headers = {**headers, "Accept": "*/*"}
+        for pause in (PAUSE_SECONDS, 0.0):
+            with self._lock:
+                self.requests += 1
+            try:
+                response = http.send(
+                    "GET", url, headers=headers, timeout=settings.LAUNCHPAD_TIMEOUT, limit=limit, keep_beginning=True
+                )
+            except http.HttpError as error:
+                raise _explain(error) from None
+            if response.status not in RETRIED:
+                break
+            time.sleep(pause)
+        return response
 
     def branches(self, links: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Bazaar branches by their links, many in one request. Those that can't be had this way are left out."""
@@ -207,7 +248,7 @@ class Launchpad:
         url = self._below_root(url)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._ask(client, url)
-            if response.status not in (301, 302, 303, 307, 308):
+            if response.status not in REDIRECTS:
                 return _json_object(response)
             try:
                 url = self._below_root(urljoin(url, response.headers.get("location", "")))
@@ -274,6 +315,22 @@ def _load(path: Path) -> Credentials:
     if credentials is None or credentials.access_token is None:
         raise ConfigurationError(f"The credentials file {path.name} can't be read. Delete it and run: {SETUP}")
     return credentials
+
+
+def _keeps_files(url: str, root: str) -> bool:
+    """Whether Launchpad keeps files at a place: on its own site or in its librarian, over https; or on the very server
+    that ``root`` is on."""
+    try:
+        place, api = urlsplit(url), urlsplit(root)
+        host, port = place.hostname or "", place.port
+    except ValueError:
+        return False
+    if place.username or place.password:
+        return False
+    if (place.scheme, place.netloc) == (api.scheme, api.netloc):
+        return True
+    sites = (LIBRARIAN, (api.hostname or "").removeprefix("api."))
+    return place.scheme == "https" and port in (None, 443) and any(f".{host}".endswith(f".{site}") for site in sites)
 
 
 def _json_object(response: http.Response) -> dict[str, Any]:

@@ -505,6 +505,7 @@ class PreviewDiff(Entry):
     added_lines_count: Count = None
     removed_lines_count: Count = None
     date_created: KnownTime = None
+    diff_text_link: Link = ""
 
 
 class LinkedBranch(Entry):
