@@ -122,8 +122,8 @@ class Client:
 
         ``params`` go into the URL's query, ``data`` as a form (or, as bytes, as they are) into the body, ``auth`` is a
         name and a password for basic authentication. ``timeout`` is in seconds, for everything; ``limit`` in bytes, of
-        the unpacked body: of a longer one the beginning is returned with ``keep_beginning``. Raises Timeout, ConnectionFailed, CertificateError, BodyTooLarge, or HttpError for an
-        address or an answer that is not valid.
+        the unpacked body: of a longer one the beginning is returned with ``keep_beginning``. Raises Timeout,
+        ConnectionFailed, CertificateError, BodyTooLarge, or HttpError for an address or an answer that is not valid.
         """
         curl, received = self._curl, _Received(limit, keep_beginning)
         curl.reset()  # the settings of the last request; connections stay

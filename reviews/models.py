@@ -575,6 +575,12 @@ class Diff(models.Model):
     def __str__(self) -> str:
         return f"diff of {self.review_id} at {self.revision}"
 
+    @property
+    def number(self) -> int | None:
+        """Launchpad's number of it, which inline comments name."""
+        number = self.url.rpartition("/+preview-diff/")[2]
+        return int(number) if number.isascii() and number.isdigit() and len(number) < 19 else None
+
 
 class InlineComment(models.Model):
     """A comment on one line of a diff on Launchpad."""
@@ -605,6 +611,11 @@ class Visit(models.Model):
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="visits")
     at = models.DateTimeField(default=timezone.now)
     diff = models.ForeignKey(Diff, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    diff_at = models.DateTimeField(null=True, blank=True, help_text="When they first opened that diff.")
+    previous_diff = models.ForeignKey(
+        Diff, null=True, blank=True, on_delete=models.SET_NULL, related_name="+",
+        help_text="The diff that they had seen before it.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["-at"]

@@ -16,13 +16,15 @@ import structlog
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import Exists, Max, Model, OuterRef, QuerySet
+from django.db.models import Exists, Max, Model, OuterRef, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.secret_field import encrypt_anew
 from integrations.models import ImportReport, WebhookDelivery
 from reviewqueue.operations.models import Heartbeat
-from reviews.models import PRUNED_TEXT, Comment, Event, QueueSample, Review, Source
+from reviews.diff_requests import KEPT_DIFFS
+from reviews.models import PRUNED_TEXT, Comment, Diff, Event, QueueSample, Review, Source
 from testing.models import Attempt, Job, Server, TestResult, TestRun
 
 logger = structlog.get_logger(__name__)
@@ -84,6 +86,11 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     unfinished = TestRun.objects.unfinished().filter(review=OuterRef("review"))
     events = Event.objects.filter(review__in=old, at__lt=cutoff).exclude(kind__in=KEPT_EVENTS)
     yield "history of long closed reviews", events.exclude(Exists(unfinished)), _delete
+    # The text of a diff comes back when somebody opens it.
+    place = Window(RowNumber(), partition_by="review", order_by="-id")
+    older = Diff.objects.alias(place=place).filter(place__gt=KEPT_DIFFS).order_by()
+    yield "diffs, but for the newest of each review", older, _delete
+    yield "diffs of long closed reviews", Diff.objects.filter(review__in=old, asked_at__lt=cutoff), _delete
     newest = (
         ImportReport.objects.order_by().values("source").annotate(newest=Max("id")).values_list("newest", flat=True)
     )

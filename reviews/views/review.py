@@ -67,6 +67,7 @@ class Tab:
 # Slug, label, name of the address.
 TABS = (
     ("overview", "Overview", "review"),
+    ("diff", "Diff", "review-diff"),
     ("tests", "Tests", "review-tests"),
     ("history", "History", "review-history"),
 )
@@ -101,24 +102,30 @@ def find_review(request: HttpRequest, pk: int) -> Review:
     return review
 
 
-def review_context(request: HttpRequest, review: Review, tab: str, places: tuple[str, ...] = ()) -> dict[str, Any]:
+def review_context(
+    request: HttpRequest, review: Review, tab: str, places: tuple[str, ...] = (), *, is_wide: bool = False
+) -> dict[str, Any]:
     """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
     beside them, and the panels of these places. One query (the neighbours), besides those of the panels, and for
-    reviewers two more where tests wait for permission."""
+    reviewers two more where tests wait for permission.
+
+    ``is_wide``: a page that needs its width and its queries for itself, without neighbours, tests and narrow column.
+    """
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
-    before, after = neighbours(review, user)
-    panels = render_panels(request, review, (Place.ACTIONS, *places, Place.SIDE))
+    before, after = (None, None) if is_wide else neighbours(review, user)
+    panels = render_panels(request, review, places if is_wide else (Place.ACTIONS, *places, Place.SIDE))
     return {
+        "is_wide": is_wide,
         "review": review,
         "tab": tab,
         "tabs": review_tabs(review),
         "whose_turn": whose_turn(review, user),
         "turn_reason": f"{review.next_reason}.",
         "turn_age": time_passed(review.turn_since, now),
-        "duplicate": _duplicate(review, user),
+        "duplicate": None if is_wide else _duplicate(review, user),
         "missing": missing_notice(review, now),
-        **_missing_trust(review, user),
+        **({} if is_wide else _missing_trust(review, user)),
         **next_context(request, review),
         "votes": votes(review.positive_votes, review.negative_votes),
         "expected": todo(review.turn),
@@ -136,7 +143,13 @@ def review_context(request: HttpRequest, review: Review, tab: str, places: tuple
 def review_tabs(review: Review) -> list[Tab]:
     """The tabs of a review's page. Costs no query."""
     notes = {"tests": str(len(review.marks) or "")}
-    return [Tab(slug, label, reverse(name, args=[review.pk]), notes.get(slug, "")) for slug, label, name in TABS]
+    if review.lines_added is not None and review.lines_removed is not None:
+        notes["diff"] = f"+{review.lines_added} −{review.lines_removed}"
+    return [
+        Tab(slug, label, reverse(name, args=[review.pk]), notes.get(slug, ""))
+        for slug, label, name in TABS
+        if slug != "diff" or review.kind == Review.Kind.UPDATE
+    ]
 
 
 def _missing_trust(review: Review, user: User | None) -> dict[str, Any]:
