@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 from pygments.lexer import Lexer
-from pygments.lexers import find_lexer_class_for_filename
+from pygments.lexers import find_lexer_class_for_filename, get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 from unidiff import Hunk, PatchedFile, PatchSet, UnidiffParseError
@@ -48,6 +48,7 @@ _BAZAAR = re.compile(
     r"^=== (?P<what>added|removed|modified|renamed) (?P<kind>file|directory|symlink) '(?P<path>[^\n]*?)'"
     r"(?: => '(?P<new>[^\n]*?)')?(?: \((?:properties changed|prop change): (?P<properties>[^)\n]*)\))?$"
 )
+_PROGRAM = re.compile(r"#! ?(?:/[\w.-]+)*/(?:env +)?(bash|sh|python|perl|ruby|node)[\d.]*\s")
 _OCTAL = re.compile(r'\\([0-7]{3}|["\\tn])')
 _GROUPS = (  # of tokens: what they are called in the style sheet
     (Comment, "c"), (Keyword, "k"), (String, "s"), (Number, "m"), (Name.Function, "f"), (Name.Class, "f"),
@@ -332,7 +333,7 @@ def _read_file(
         read.left_out = "Not shown: the diff is too long for one page."
         return read
     budget.files -= 1
-    lexer = _lexer(patched.path)
+    lexer = _lexer(patched)
     for hunk in patched:
         if budget.is_spent:
             break
@@ -394,12 +395,16 @@ def _colour(texts: list[str], lexer: Lexer | None, budget: _Budget) -> list[str]
     return coloured + [escape(text) for text in texts[count:]]
 
 
-def _lexer(path: str) -> Lexer | None:
+def _lexer(file: PatchedFile) -> Lexer | None:
+    """By the file's name, else by the program that its first line names, as of hooks: ``#!/usr/bin/env python``."""
     try:
-        found = find_lexer_class_for_filename(path[-200:])
+        if found := find_lexer_class_for_filename(file.path[-200:]):
+            return found(stripnl=False, ensurenl=False)
+        first = next((line for line in file[0] if 1 in (line.source_line_no, line.target_line_no)), None)
+        program = _PROGRAM.match(first.value) if first else None
+        return get_lexer_by_name(program[1], stripnl=False, ensurenl=False) if program else None
     except ClassNotFound:
         return None
-    return found(stripnl=False, ensurenl=False) if found else None
 
 
 def _unquoted(path: str) -> str:

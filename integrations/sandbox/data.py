@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from integrations.sandbox.diffs import answered, believable_diff
 from integrations.sandbox.world import BOT, LaunchpadWorld
 
 TEAM = "charmers"
@@ -234,15 +235,14 @@ class _BelievableQueue:
         asked: Iterable[str] = (), prerequisite: str = "",
     ) -> None:  # fmt: skip
         created, status = self._some_day(90), self.chance.choice(tuple(statuses))
+        diff = believable_diff(change.branch, change.title, change.reason, change.file, is_git=bool(git_path))
         path = self.launchpad.add_proposal(
             source, target, registrant=owner, status=status, created=created, git_path=git_path, asked=asked,
-            description=change.reason, commit_message=change.title, diff=_diff(change),
+            description=change.reason, commit_message=change.title, diff=diff,
             prerequisite=prerequisite,
         )  # fmt: skip
         if len(self.launchpad.proposals) % EVERY_CONFLICT == 0:
-            self.launchpad.push(
-                path, _diff(change), conflicts=f"Text conflict in {change.file}\n1 conflicts encountered."
-            )
+            self.launchpad.push(path, diff, conflicts=f"Text conflict in {change.file}\n1 conflicts encountered.")
         if status == "Merged":
             self.launchpad.change(path, date_merged=(created + (self.now - created) / 2).isoformat())
         self._discuss(path, owner, created)
@@ -265,20 +265,6 @@ class _BelievableQueue:
         )  # fmt: skip
 
 
-def _diff(change: Change) -> str:
-    """A small patch of the file that the change touches."""
-    return (
-        f"--- {change.file}\n+++ {change.file}\n@@ -1,4 +1,6 @@\n"
-        f" # {change.file}\n"
-        "-set -u\n"
-        f"+# {change.title}.\n"
-        f"+# {change.reason}\n"
-        "+set -e\n"
-        " \n"
-        " juju-log started\n"
-    )
-
-
 def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
     """One thing of a working day: a reviewer's remark or ``recheck``, a push, or a bug for a new charm."""
     proposals = [path for path in launchpad.proposals if launchpad.entries[path]["queue_status"] in OPEN_STATUSES]
@@ -288,7 +274,8 @@ def something_happens(launchpad: LaunchpadWorld, chance: random.Random) -> None:
         text, vote = chance.choice((*REMARKS, ("recheck", None)))
         launchpad.comment(chance.choice(proposals + tasks), chance.choice(list(REVIEWERS)), text, vote)
     elif kind < 0.8:
-        launchpad.push(chance.choice(proposals))
+        path = chance.choice(proposals)
+        launchpad.push(path, answered(launchpad.diffs[launchpad.collections[path + "/preview_diffs"][-1]]))
     else:
         owner, charm = chance.choice(list(SUBMITTERS)), f"{chance.choice(NEW_CHARMS)}-{launchpad.number}"
         branch = launchpad.add_branch(owner, f"charms/trusty/{charm}/trunk")

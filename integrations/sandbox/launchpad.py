@@ -67,6 +67,10 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
                 return self._service(request, request.path.removeprefix(version.rstrip("/")).strip("/"), version)
         if request.path in ("/+request-token", "/+access-token", "/+authorize-token"):
             return self._oauth(request)
+        if request.path.startswith("/librarian/"):
+            diff = self.diffs.get(request.path.removeprefix("/librarian/").removesuffix("/preview.diff"))
+            missing = Answer(404, b"Not here", type="text/plain")
+            return missing if diff is None else Answer(200, diff.encode(), type="text/x-diff; charset=utf-8")
         return self._page(request.path.strip("/"))
 
     def facts(self) -> dict[str, Any]:
@@ -96,7 +100,9 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         if operation:
             return self._read_operation(request, path, operation)
         if path.endswith("/diff_text") and path.removesuffix("/diff_text") in self.diffs:
-            return Answer(200, self.diffs[path.removesuffix("/diff_text")].encode(), type="text/x-diff; charset=utf-8")
+            return Answer(
+                303, headers={"Location": f"{self.url}librarian/{path.removesuffix('/diff_text')}/preview.diff"}
+            )
         if path.endswith("/landing_candidates"):
             target = path.removesuffix("/landing_candidates")
             return self._collection(self._proposals_into(target, UNFINISHED), request, path)

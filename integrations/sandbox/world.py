@@ -262,7 +262,7 @@ class LaunchpadWorld:
         lines = diff.splitlines()
         added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
         removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
-        files = [line.removeprefix("+++ ") for line in lines if line.startswith("+++ ")]
+        files = [line.removeprefix("+++ ").split("\t")[0].removeprefix("b/") for line in lines if line[:4] == "+++ "]
         place = f"{path}/+preview-diff/{self.number}"
         target = entry["target_branch_link"] or entry["target_git_repository_link"] or ""
         self.put(

@@ -76,6 +76,11 @@ def test_code_is_coloured_by_the_name_of_its_file():
     assert lines_of(parse_diff(GIT))[0].html == '<span class="hl-k">import</span> os'
 
 
+def test_code_is_coloured_by_the_program_that_its_first_line_names():
+    lines = lines_of(parse_diff(file_of("hooks/install", "#!/usr/bin/env python3", "import os")))
+    assert lines[1].html == '<span class="hl-k">import</span> os'
+
+
 def test_text_in_several_lines_is_coloured_in_each():
     diff = parse_diff(file_of("x.py", '"""One', 'two"""'))
     assert [line.html for line in lines_of(diff)] == [

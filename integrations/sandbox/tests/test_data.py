@@ -11,6 +11,7 @@ from integrations.launchpad.refreshing import refresh
 from integrations.sandbox import SandboxLaunchpad
 from integrations.sandbox.data import CLOSED_STATUSES, believable_queue, many, something_happens
 from integrations.sandbox.setup import SOURCES
+from reviews.diffs import parse_diff
 from reviews.models import OPEN_STATES, Comment, Review, Source
 
 
@@ -73,6 +74,16 @@ def test_nothing_that_a_visitor_reads_is_there_to_break_pages():
         if entry.get(name)
     ]
     assert [text for text in texts if "<" in text or len(text) > 200 or len(text) < 2 or "\u202e" in text] == []
+
+
+def test_every_proposal_has_a_diff_that_can_be_read():
+    launchpad = SandboxLaunchpad()
+    launchpad.server.server_close()
+    believable_queue(launchpad)
+    parsed = [parse_diff(diff) for diff in launchpad.diffs.values()]
+    assert len(parsed) > 100
+    assert all(diff.files and not diff.plain and not diff.notes for diff in parsed)
+    assert len({len(diff.files) for diff in parsed}) > 2
 
 
 def test_something_happens_as_on_a_working_day(believable):

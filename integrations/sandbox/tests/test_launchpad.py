@@ -292,6 +292,15 @@ def test_a_push_makes_a_new_preview_diff(launchpad, proposal):
     assert requests.get(diff["diff_text_link"], timeout=60).text.startswith("--- a")
 
 
+def test_the_text_of_a_diff_is_in_the_librarian(launchpad, proposal):
+    diff = requests.get(get(launchpad, proposal).json()["preview_diff_link"], timeout=60).json()
+    answer = requests.get(diff["diff_text_link"], timeout=60, allow_redirects=False)
+    assert answer.status_code == 303
+    text = requests.get(answer.headers["Location"], timeout=60)
+    assert (text.status_code, text.text[:10]) == (200, "--- README")
+    assert requests.get(f"{launchpad.url}librarian/none/preview.diff", timeout=60).status_code == 404
+
+
 def test_a_linked_bug_is_found_from_its_branch_and_its_proposal(launchpad, proposal, task):
     launchpad.link_bug(task, "~ada/thing/fix")
     launchpad.link_bug(task, proposal)

@@ -14,7 +14,7 @@ from reviewqueue.operations import pruning
 from reviewqueue.operations.models import Heartbeat
 from reviewqueue.operations.pruning import PRUNED_TEXT, prune
 from reviewqueue.operations.tasks import prune_queue
-from reviews.models import Comment, Event, QueueSample, Review, Source
+from reviews.models import Comment, Diff, Event, QueueSample, Review, Source
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 pytestmark = pytest.mark.django_db
@@ -162,3 +162,21 @@ def test_it_runs_every_night_unless_staff_say_otherwise(made, settings):
     settings.PRUNE_DAYS = 365
     prune_queue()
     assert holds(review) == (0, 2, 0, 0)
+
+
+def test_of_each_review_the_newest_diffs_stay(made):
+    first, second = made("pending", at=NOW), made("pending", at=NOW)
+    for number in range(5):
+        Diff.objects.create(review=first, url=f"https://x/{number}")
+    Diff.objects.create(review=second, url="https://x/0")
+    assert prune(days=1)["diffs, but for the newest of each review"] == 2
+    assert [diff.url[-1] for diff in first.diffs.order_by("id")] == ["2", "3", "4"]
+    assert second.diffs.count() == 1
+
+
+def test_the_diffs_of_long_closed_reviews_go(made):
+    review = made("merged", closed_at=OLD)
+    Diff.objects.create(review=review, url="https://x/0", asked_at=OLD)
+    Diff.objects.create(review=review, url="https://x/1", asked_at=NOW)
+    prune(days=1)
+    assert [diff.url for diff in review.diffs.all()] == ["https://x/1"]
