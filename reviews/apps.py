@@ -6,9 +6,4 @@ class ReviewsConfig(AppConfig):
     verbose_name = "Reviews"
 
     def ready(self) -> None:
-        from reviews import (
-            receivers,  # noqa: F401  (connects the signals)
-            selected,
-        )
-
-        selected.register()
+        from reviews import receivers  # noqa: F401  (connects the signals)

@@ -45,23 +45,6 @@ class Action:
     run: Callable[[Sequence[Selected], Person], Outcome]
 
 
-_actions: dict[str, Action] = {}
-
-
-def register_action(action: Action) -> None:
-    """Offer this action, after those registered before. Call it when the app is ready."""
-    _actions[action.name] = action
-
-
-def get_actions() -> list[Action]:
-    """What is offered, in its order."""
-    return list(_actions.values())
-
-
-def get_action(name: str) -> Action | None:
-    return _actions.get(name)
-
-
 def lock_selected(selected: Sequence[Selected], person: Person) -> Outcome:
     """Claim them; what the person holds already counts as done."""
     outcome = Outcome()
@@ -110,7 +93,21 @@ def refused_words(action: Action, outcome: Outcome) -> list[str]:
     return sentences
 
 
-def register() -> None:
-    """Called once, when the app is ready."""
-    register_action(Action("lock", "Lock", "Locked", "Not locked", lock_selected))
-    register_action(Action("release", "Release", "Released", "Not released", release_selected))
+_actions: dict[str, Action] = {
+    "lock": Action("lock", "Lock", "Locked", "Not locked", lock_selected),
+    "release": Action("release", "Release", "Released", "Not released", release_selected),
+}
+
+
+def register_action(action: Action) -> None:
+    """Offer this action, after those registered before. Call it when the app is ready."""
+    _actions[action.name] = action
+
+
+def get_actions() -> list[Action]:
+    """What is offered, in its order."""
+    return list(_actions.values())
+
+
+def get_action(name: str) -> Action | None:
+    return _actions.get(name)

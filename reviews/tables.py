@@ -95,13 +95,13 @@ ROW_FIELDS = (
     "owner__display_name", "positive_votes", "negative_votes", "square", "locked_by", "locked_by__username",
     "locked_by__display_name", "source__active", "missing_since", "conflicts", "conflicts_since", "tests_wait_for",
     "launchpad_status", "state_reason", "objections", "first_reviewed_at", "answered_at", "verdict", "marks", "kind",
-    "number", "target", "lines_added", "lines_removed",
+    "number", "target", "lines_added", "lines_removed", "revision",
 )  # fmt: skip
 # What rows for one reader have besides: ReviewQuerySet.for_reader annotates it.
 READER_FIELDS = ("visited_at", "is_asked", "asked_team")
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
-ROW_HTML = """<tr id="r{id}" data-href="{href}">
+ROW_HTML = """<tr id="r{id}" data-href="{href}">{pick}
 <td class="c-age" title="{times}"><time datetime="{stamp}Z">{age}</time></td>
 <td class="c-state">{state}</td>
 <td class="c-title"><div>{news}<a class="title" href="{href}"{full}><bdi>{title}</bdi></a>{notes}{into}<a class="out" href="{out}" rel="noopener nofollow" title="Open on Launchpad">↗<span class="unseen"> on Launchpad</span></a></div></td>
@@ -114,6 +114,11 @@ ROW_HTML = """<tr id="r{id}" data-href="{href}">
 </tr>
 """  # noqa: E501
 NEWS = SafeString('<b class="news" title="Changed since you were here"><span class="unseen">Changed: </span></b>')
+# With the revision that is shown: no other one is tested.
+PICK_HTML = (
+    '<td class="c-pick"><input type="checkbox" form="act" name="review" value="{id}:{revision}"'
+    ' aria-label="Select: {title}"></td>'
+)
 LOCK_HTML = (
     '<button class="small" form="act" formaction="{href}{deed}/" data-in-place'
     ' aria-label="{word}: {title}">{word}</button>'
@@ -151,7 +156,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         pk, updated_at, created_at, turn_since, verdict_at, state, title, url, username, display_name, positive,
         negative, square, locked_by, locker, locker_name, source_active, missing_since, conflicts, conflicts_since,
         waits_for, launchpad_status, state_reason, objections, reviewed_at, answered_at, verdict, kept_marks, kind,
-        number, target, added, removed, *of_reader,
+        number, target, added, removed, revision, *of_reader,
     ) in values:  # fmt: skip
         full_title = title or "(no title)"
         title = shorten(full_title, MAX_TITLE)
@@ -164,18 +169,22 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
             state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, marks, conflicts, objections,
             negative, positive, reviewed_at is not None, answered_at is not None, waits_for,
         )  # fmt: skip
-        is_news, lock = False, escape(shorten(locker_name or locker or "", MAX_NAME))
+        pick, is_news, lock = "", False, escape(shorten(locker_name or locker or "", MAX_NAME))
         if reader is not None and of_reader:
             visited_at, is_asked, asked_team = of_reader
             asked = "asked of you" if is_asked else f"asked of {asked_team}" if asked_team else ""
             reason = f"{asked}; {reason}" if asked else reason
             seen_at = visited_at or reader.left_at
             is_news = seen_at is not None and max(updated_at, turn_since, verdict_at or updated_at) > seen_at
+            if reader.may_lock:
+                shown = escape(shorten(title, SHOWN_TITLE))
+                pick = PICK_HTML.format(id=pk, revision=escape(revision), title=shown)
             lock = lock_cell(reader, href, title, state, source_active, locked_by, lock)
         else:
             lock = f"<bdi>{lock}</bdi>"
         html = ROW_HTML.format(
             id=pk,
+            pick=pick,
             href=href,
             times=f"Waiting since {turn_since.isoformat(' ')[:16]} UTC; submitted {created_at.isoformat()[:10]}; "
             f"last activity {updated_at.isoformat(' ')[:16]} UTC",
@@ -324,6 +333,9 @@ COLUMNS = (
 PAGE_PARAMETERS = ("page", "incoming", "reviews")  # another order begins at page one
 
 
+PICK_HEADER = SafeString(
+    '<th scope="col" class="c-pick"><input type="checkbox" data-select-all aria-label="Select all rows below"></th>'
+)
 HEADER_HTML = '<th scope="col" class="c-{}"{}><a href="{}">{}</a></th>'
 
 
@@ -336,13 +348,15 @@ class ColumnHeader(TypedDict):
     html: SafeString  # all of it
 
 
-def column_headers(query: QueryDict, sort: str) -> list[ColumnHeader]:
-    """Headings that sort; every other parameter of the query is kept."""
+def column_headers(query: QueryDict, sort: str, *, selectable: bool = False) -> list[ColumnHeader]:
+    """Headings that sort; every other parameter of the query is kept. ``selectable`` rows have a column to tick."""
     kept = query.copy()
     for name in ("sort", *PAGE_PARAMETERS):
         kept.pop(name, None)
     link = page_link(kept)
     headers: list[ColumnHeader] = []
+    if selectable:
+        headers.append({"column": "pick", "href": "", "direction": "", "html": PICK_HEADER})
     for column, by, word in COLUMNS:
         if not by:
             html = format_html('<th scope="col" class="c-{}">{}</th>', column, word)

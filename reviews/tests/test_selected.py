@@ -111,12 +111,12 @@ def test_one_that_is_gone_or_private_is_said_not_to_be_found_while_the_others_ar
     ],
 )
 def test_the_list_that_it_leads_back_to_is_one_of_ours(client, reviewer, back, target):
-    answer = client.post("/reviews/selected/", {"action": "lock", "review": make_review().pk, "back": back})
+    answer = client.post("/reviews/selected/", {"action": "lock", "review": make_review().pk, "next": back})
     assert answer.url == target
 
 
 def test_visitors_log_in_first_and_come_back_to_the_list(client, db):
-    answer = client.post("/reviews/selected/", {"action": "lock", "review": "1", "back": "/?q=a"})
+    answer = client.post("/reviews/selected/", {"action": "lock", "review": "1", "next": "/?q=a"})
     assert answer.url == "/login/?next=/%3Fq%3Da"
 
 

@@ -19,6 +19,7 @@ from core.notices import get_notices
 from reviews.choices import Square
 from reviews.dashboard import get_dashboard, note_look
 from reviews.forms import STATE_CHOICES
+from reviews.selected import get_actions
 from reviews.tables import column_headers
 
 # The orders that one can choose besides the headings, and their words.
@@ -63,7 +64,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         context = {
             "dashboard": data,
             "team_text": to_html(data.team_text) if data.team_text else "",
-            "headers": column_headers(query, data.sort),
+            "headers": column_headers(query, data.sort, selectable=user is not None and user.is_reviewer),
+            "actions": get_actions(),
             "states": [(state, word, state in query.getlist("state")) for state, word in STATE_CHOICES],
             "squares": Square.choices,
             "sorts": SORT_WORDS if data.sort in SORT_WORDS else {**SORT_WORDS, data.sort: f"by {_word(data.sort)}"},

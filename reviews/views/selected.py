@@ -19,7 +19,7 @@ MAX_SELECTED = 100  # reviews at once: as many as a page of a list shows
 
 def selected(request: HttpRequest) -> HttpResponse:
     """Do ``action`` with each ``review`` of the form (``12``, or ``12:revision`` with the one that was shown), say what
-    was done and why the rest was not, and go back to the list (``back``)."""
+    was done and why the rest was not, and go back to the list (``next``)."""
     back = _list_address(request)
     if not request.user.is_authenticated:
         return redirect_to_login(back)
@@ -62,6 +62,6 @@ def _revisions(values: list[str]) -> dict[int, str | None] | None:
 
 def _list_address(request: HttpRequest) -> str:
     """The list that the form is on; the dashboard for what is no address of this site."""
-    back = request.POST.get("back", "")
-    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return back if is_ours else reverse("dashboard")

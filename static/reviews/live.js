@@ -125,15 +125,19 @@
     event.preventDefault();
     button.disabled = true;
     try {
-      const answer = await fetch(button.formAction, { method: "POST", body: new FormData(act) });
+      const body = new FormData(act);
+      if (button.name) body.append(button.name, button.value);
+      const answer = await fetch(button.formAction, { method: "POST", body });
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const words = page.querySelector("main > .notice[role=status]");
-      if (words) document.getElementById("content").prepend(words);
+      const words = "main > .notice[role=status]:not([data-stale])";
+      document.querySelectorAll(words).forEach((old) => old.remove());
+      document.getElementById("content").prepend(...page.querySelectorAll(words));
       await ask();
     } catch {
-      act.action = button.formAction;
-      act.submit();
+      button.removeAttribute("data-in-place"); // the browser sends it as it would without this script
+      button.disabled = false;
+      act.requestSubmit(button);
     }
     button.disabled = false;
   }

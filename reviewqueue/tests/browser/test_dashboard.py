@@ -79,18 +79,6 @@ def test_without_script_the_line_is_filtered_and_sorted(page_without_script, mak
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Title")
 
 
-def test_a_reviewer_locks_the_oldest_by_keyboard(page, queue, reviewer, make_review):
-    make_review("A younger one", days=2)
-    oldest = make_review("The oldest", days=9)
-    queue.log_in(page, reviewer)
-    page.goto("/?group=reviews")
-    page.keyboard.press("j")
-    page.keyboard.press("l")
-    expect(page).to_have_url(f"{queue.url}/reviews/{oldest.pk}/")
-    oldest.refresh_from_db()
-    assert oldest.locked_by == reviewer.person
-
-
 def test_a_click_in_the_row_locks_and_stays(page, queue, reviewer, make_review):
     review = make_review("mysql", days=2)
     queue.log_in(page, reviewer)
