@@ -21,13 +21,14 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
 from unidiff import Hunk, PatchedFile, PatchSet, UnidiffParseError
 
-from core.text import counted, shorten
+from core.text import shorten
 
 MAX_TEXT = 1_000_000  # characters of a diff that are kept
 MAX_FILES = 300  # that are shown; of the others the names
 MAX_NAMES = 3000
 MAX_LINES = 5000  # that are shown, of all files together
 FOLD_LINES = 400  # a file with more begins folded
+OPEN_LINES = 2000  # of all files together; those behind begin folded
 MAX_COLOURED = 100_000  # characters of all files together: beyond it the code has no colours
 MAX_LINE = 2000  # characters of a line
 MAX_SHOWN = 1_000_000  # characters of all lines together
@@ -207,7 +208,9 @@ def parse_diff(
     hidden = sum(bool(file.left_out) for file in diff.files)
     if hidden:
         diff.notes.append(
-            f"The lines of {hidden:,} of {counted(len(diff.files), 'file')} are not shown here, or not all of them."
+            f"The lines of {hidden:,} of {len(diff.files):,} files are not shown here, or not all of them."
+            if len(diff.files) > 1
+            else "Not all of its lines are shown here."
         )
     if budget.uncoloured:
         diff.notes.append(f"Only the first {MAX_COLOURED:,} characters are in colours.")
@@ -227,12 +230,14 @@ def _name(files: list[DiffFile]) -> None:
 
 def _fold(files: list[DiffFile], seen: Mapping[str, str] | None) -> None:
     """Fold what is long, and what the reader saw as it is; mark what has changed since."""
+    shown = 0
     for file in files:
         if seen is not None:
             file.is_changed = seen.get(file.summary.path) != file.summary.digest
-        file.is_folded = file.line_count > FOLD_LINES or (seen is not None and not file.is_changed)
-        if file.comment_count:
-            file.is_folded = False
+        count = file.line_count
+        is_long = count > FOLD_LINES or shown + count > OPEN_LINES
+        file.is_folded = not file.comment_count and (is_long or (seen is not None and not file.is_changed))
+        shown += 0 if file.is_folded else count
 
 
 def _place(diff: ParsedDiff, waiting: Mapping[int, Sequence[Any]]) -> None:

@@ -88,6 +88,7 @@ def _context(request: HttpRequest, review: Review, diff: Diff | None, last: Last
     return {
         "diff": diff,
         "parsed": parsed,
+        "file_count": "1 file" if len(parsed.files) == 1 else f"{len(parsed.files):,} files",
         "files": [ShownFile(file, list(_blocks(file))) for file in parsed.files if _is_shown(file)],
         "changed": sum(file.is_changed for file in parsed.files) if seen is not None else None,
         "is_open": is_open,
@@ -132,10 +133,10 @@ def _blocks(file: DiffFile) -> list[Block]:
                 f'<td class="no">{link if new else ""}<td class="code">{line.html}{end}'
             )
             if line.comments:
-                blocks.append(Block(SafeString("\n".join(rows)), list(line.comments)))
+                blocks.append(Block(SafeString("".join(rows)), list(line.comments)))
                 rows = []
     if rows:
-        blocks.append(Block(SafeString("\n".join(rows)), []))
+        blocks.append(Block(SafeString("".join(rows)), []))
     return blocks
 
 
