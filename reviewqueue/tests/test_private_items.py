@@ -13,6 +13,7 @@ from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts.models import Person, User
+from reviews.dashboard import GROUPS
 from reviews.models import Comment, Event, QueueSample, Review, Source
 from reviews.stats import ages, busiest, first_reviews, sample_queue, throughput
 from testing.models import Attempt, Substrate, TestResult, TestRun
@@ -64,6 +65,7 @@ def addresses(review, run, *, admin):
         *(f"/search/?format={wanted}" for wanted in ("csv", "json", "atom")),
         *(f"/search/?q={word}" for word in ("embargoed", "launchpad.net", owner)),
         *(f"/{path}?q=embargoed" for path in ("", "api/reviews/")),
+        *(f"/?group={group}" for group in GROUPS), "/?group=waiting&q=embargoed",
         f"/search/?submitter={owner}", f"/search/people/?q={owner[:3]}", "/?sort=-age&state=pending", "/stats/?days=30",
         *(f"/people/{owner}/?list={name}" for name in ("needs", "locked", "submitted", "reviewed")),
         *(f"/people/eve/?list={name}" for name in ("needs", "locked", "submitted", "reviewed")),
@@ -155,7 +157,8 @@ def test_the_walk_finds_a_public_item_wherever_it_is_shown(client, item):
     log_in(client, "staff")
     page, api = f"/reviews/{review.pk}/", f"/api/reviews/{review.pk}/"
     assert telling(client, review, run, admin=True) >= {
-        "/", "/?q=embargoed", "/search/", "/search/?format=csv", "/search/?format=json", "/search/?format=atom",
+        "/?group=waiting", "/?group=waiting&q=embargoed",
+        "/search/", "/search/?format=csv", "/search/?format=json", "/search/?format=atom",
         "/search/?q=embargoed", "/people/ada/", "/people/eve/?list=locked", "/people/eve/?list=reviewed",
         page, f"{page}test-runs/", f"{page}test-runs/{run.pk}/", f"{page}test-runs/{run.pk}/tests/0/",
         "/api/reviews/", api, f"{api}test-runs/", "/api/people/ada/", "/api/people/eve/", "/api/test-runs/",
@@ -177,7 +180,9 @@ def test_an_item_for_reviewers_only_is_hidden_from_all_others(client, shared, wh
 
 
 @pytest.mark.parametrize("who", ["reviewer", "staff"])
-@pytest.mark.parametrize("path", ["/", "/search/", "/search/?format=atom", "/reviews/{}/", "/api/reviews/{}/"])
+@pytest.mark.parametrize(
+    "path", ["/?group=waiting", "/search/", "/search/?format=atom", "/reviews/{}/", "/api/reviews/{}/"]
+)
 def test_reviewers_and_staff_see_an_item_for_reviewers_only(client, shared, who, path):
     log_in(client, who)
     assert SECRETS[0] in read(client, path.format(shared[0].pk))
