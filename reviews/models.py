@@ -324,6 +324,10 @@ class Review(models.Model):
     )  # fmt: skip
     positive_votes = models.PositiveIntegerField(default=0, editable=False)
     negative_votes = models.PositiveIntegerField(default=0, editable=False)
+    voters = models.JSONField(
+        default=list, blank=True, editable=False,
+        help_text="Who votes how, newest last: name, and +1 or −1; at most 20.",
+    )  # fmt: skip
     objections = models.PositiveIntegerField(
         default=0, editable=False,
         help_text="People whose latest vote asks for changes of the current revision, with no answer since.",

@@ -95,7 +95,7 @@ ROW_FIELDS = (
     "owner__display_name", "positive_votes", "negative_votes", "square", "locked_by", "locked_by__username",
     "locked_by__display_name", "source__active", "missing_since", "conflicts", "conflicts_since", "tests_wait_for",
     "launchpad_status", "state_reason", "objections", "first_reviewed_at", "answered_at", "verdict", "marks", "kind",
-    "number", "target", "lines_added", "lines_removed", "revision",
+    "number", "target", "lines_added", "lines_removed", "revision", "voters",
 )  # fmt: skip
 # What rows for one reader have besides: ReviewQuerySet.for_reader annotates it.
 READER_FIELDS = ("visited_at", "is_asked", "asked_team")
@@ -107,7 +107,7 @@ ROW_HTML = """<tr id="r{id}" data-href="{href}">{pick}
 <td class="c-title"><div>{news}<a class="title" href="{href}"{full}><bdi>{title}</bdi></a>{notes}{into}<a class="out" href="{out}" rel="noopener nofollow" title="Open on Launchpad">↗<span class="unseen"> on Launchpad</span></a></div></td>
 <td class="c-lines">{lines}</td>
 <td class="c-who">{submitter}</td>
-<td class="c-votes">{votes}</td>
+<td class="c-votes"{voters}>{votes}</td>
 <td class="c-square"><a class="square square-{square}" href="{href}">{tests}</a>{marks}</td>
 <td class="c-why" title="{reason}">{reason}</td>
 <td class="c-lock">{lock}</td>
@@ -156,7 +156,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         pk, updated_at, created_at, turn_since, verdict_at, state, title, url, username, display_name, positive,
         negative, square, locked_by, locker, locker_name, source_active, missing_since, conflicts, conflicts_since,
         waits_for, launchpad_status, state_reason, objections, reviewed_at, answered_at, verdict, kept_marks, kind,
-        number, target, added, removed, revision, *of_reader,
+        number, target, added, removed, revision, voters, *of_reader,
     ) in values:  # fmt: skip
         full_title = title or "(no title)"
         title = shorten(full_title, MAX_TITLE)
@@ -200,6 +200,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
             notes=noted,
             submitter=who,
             votes=votes(positive, negative),
+            voters=f' title="{escape(voter_words(voters))}"' if voters else "",
             square=square,
             tests=tests,
             marks=mark_cells(marks),
@@ -316,6 +317,11 @@ def votes(positive: int, negative: int) -> SafeString:
     """``+n −m``, quiet where there are none."""
     plus, minus = "plus" if positive else "none", "minus" if negative else "none"
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
+
+
+def voter_words(voters: Iterable[tuple[str, str]]) -> str:
+    """``Ana +1, Björn −1``: whose votes they are."""
+    return ", ".join(f"{shorten(name, MAX_NAME)} {sign}" for name, sign in voters)
 
 
 # Column of the table, the name of the order by it (reviews.managers.SORTS; empty: none), its heading.

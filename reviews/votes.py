@@ -19,6 +19,8 @@ FORMAL: dict[str, str] = {
     "needs resubmitting": Sentiment.NEGATIVE,
 }
 
+SIGNS: dict[str, str] = {Sentiment.POSITIVE: "+1", Sentiment.NEGATIVE: "−1"}
+MAX_VOTERS = 20  # that are kept by name; all are counted
 MAX_READ = 100_000  # characters; nobody votes after that
 MAX_RULE = 300  # characters of a line that begins a quoted mail
 
@@ -138,7 +140,7 @@ def _has_vote(pattern: re.Pattern[str], words: str) -> bool:
 
 
 def count_votes(review: Review) -> None:
-    """Set what people's votes and words say: the counts, who objects, and whether the submitter has answered.
+    """Set what people's votes and words say: the counts, whose they are, who objects, and whether it was answered.
 
     Each person's latest vote counts, in Launchpad's order. One query; the caller saves the review.
     """
@@ -146,17 +148,23 @@ def count_votes(review: Review) -> None:
     answered_at: datetime | None = None  # the submitter's first words after what others said last
     others_at: datetime | None = None  # when others said something last
     answers_after: dict[int, bool] = {}  # by person: whether the submitter spoke after their vote
+    names: dict[int, str] = {}
     said = review.comments.replies().order_by("position", "id")
-    for author_id, vote, meaning, at in said.values_list("author_id", "vote", "sentiment", "created_at"):
+    columns = ("author_id", "author__display_name", "author__username", "vote", "sentiment", "created_at")
+    for author_id, name, username, vote, meaning, at in said.values_list(*columns):
+        names[author_id] = name or username
         if author_id == review.owner_id:
             answered_at = answered_at or at
             answers_after = dict.fromkeys(answers_after, True)
         else:
             answered_at, others_at = None, at
         if vote or meaning != Sentiment.NEUTRAL:  # Abstain takes a vote back; words that are no vote don't
+            latest.pop(author_id, None)
             latest[author_id] = (meaning, at)
             answers_after[author_id] = False
     votes = [meaning for meaning, _ in latest.values()]
+    voters = [[names[pk], SIGNS[meaning]] for pk, (meaning, _) in latest.items() if meaning in SIGNS]
+    review.voters = voters[-MAX_VOTERS:]
     review.positive_votes, review.negative_votes = votes.count(Sentiment.POSITIVE), votes.count(Sentiment.NEGATIVE)
     objections = [
         at
