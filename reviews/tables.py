@@ -120,7 +120,7 @@ PICK_HTML = (
     ' aria-label="Select: {title}"></td>'
 )
 LOCK_HTML = (
-    '<button class="small" form="act" formaction="{href}{deed}/" data-in-place'
+    '<button class="small {deed}" form="act" formaction="{href}{deed}/" data-in-place'
     ' aria-label="{word}: {title}">{word}</button>'
 )
 
@@ -231,7 +231,7 @@ def lock_cell(
         return "you" if locked_by else ""
     deed, word = ("unlock", "Release") if locked_by else ("lock", "Lock")
     button = LOCK_HTML.format(href=href, deed=deed, word=word, title=escape(shorten(title, SHOWN_TITLE)))
-    return f'<span class="you">you</span> {button}' if locked_by else button
+    return f'<span class="unseen">you</span>{button}' if locked_by else button
 
 
 @lru_cache(maxsize=4096)
