@@ -53,7 +53,7 @@ class CommentFacts:
 class DiffFacts:
     """What a diff between an item and its target says. ``url`` identifies the diff.
 
-    ``conflicts`` is None when the diff is of an older revision, or does not say it; so are the lines.
+    ``conflicts`` is None when the diff is of an older revision, or does not say it; so are the lines and files.
     """
 
     url: str
@@ -61,8 +61,45 @@ class DiffFacts:
     conflicts_text: str = ""
     lines_added: int | None = None
     lines_removed: int | None = None
+    files_changed: int | None = None
     target_revision: str = ""
     made_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """That somebody is asked to review an item, or reviewed it. ``is_pending``: they have not voted yet.
+
+    ``registrant`` is who asked them, None where that is hidden; ``review_type`` what for, in that person's words.
+    """
+
+    reviewer: PersonFacts
+    requested_at: datetime
+    registrant: PersonFacts | None = None
+    review_type: str = ""
+    is_pending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BugFacts:
+    """A bug that everybody may see. ``url`` is its page."""
+
+    number: int
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraFacts:
+    """What is known of an item beside its entry and its comments, and not read each time.
+
+    Each is None where it is not known this time; then what was known stays. ``is_complete`` is False when something
+    has to be read again soon.
+    """
+
+    requests: tuple[RequestFacts, ...] | None = None
+    bugs: tuple[BugFacts, ...] | None = None
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

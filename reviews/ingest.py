@@ -17,12 +17,13 @@ from django.utils import timezone
 from accounts.models import Person
 from reviews.choices import Actor
 from reviews.comments import SyncedComments, sync_comments
-from reviews.facts import CommentFacts, DiffFacts, ItemFacts, SeriesFacts
+from reviews.facts import CommentFacts, DiffFacts, ExtraFacts, ItemFacts, SeriesFacts
 from reviews.history import build_event, record, record_all
 from reviews.locks import release
 from reviews.models import CLOSED_STATES, TESTABLE_STATES, Event, Review, Series, Source, State
 from reviews.people import upsert_people
 from reviews.refresh import due_after
+from reviews.requests import apply_extras
 from reviews.signals import comments_read, review_closed, reviews_opened, revision_changed
 from reviews.starting import Start, announce_start, apply_rule
 from reviews.votes import count_votes
@@ -84,20 +85,21 @@ def ingest(
     service_account: str = "",
     comments_complete: bool = True,
     review_id: int | None = None,
+    extras: ExtraFacts | None = None,
 ) -> Ingested:
     """Create or update the review of an item; idempotent, and safe when two imports see it at once.
 
     ``review_id`` says which review it is, where that is known though a bug's task has another target now.
 
-    ``comments`` is None when they were not read this time; ``comments_complete`` is False when some of them could not
-    be understood, so that one which is not among them may still be there. Items in a closed state when first seen are
-    left out unless ``include_closed``, and private ones unless the source takes them.
+    ``comments`` and ``extras`` are None when they were not read this time; ``comments_complete`` is False when some of
+    them could not be understood, so that one which is not among them may still be there. Items in a closed state when
+    first seen are left out unless ``include_closed``, and private ones unless the source takes them.
     """
     for is_last_try in (False, True):
         try:
             with transaction.atomic():
                 return _ingest(
-                    source, item, comments, now, include_closed, service_account, comments_complete, review_id
+                    source, item, comments, now, include_closed, service_account, comments_complete, review_id, extras
                 )
         except IntegrityError:  # another import was faster: now it is an update
             if is_last_try:
@@ -114,6 +116,7 @@ def _ingest(
     service_account: str,
     comments_complete: bool,
     review_id: int | None = None,
+    extras: ExtraFacts | None = None,
 ) -> Ingested:
     review = find_review(item, review_id, lock=True)
     if review is None:
@@ -131,6 +134,8 @@ def _ingest(
     if review.source is None or review.source.active:
         review.withdrawn_at = None
     _apply_facts(review, item, upsert_people(item.people, now), series, now)
+    if extras is not None:
+        apply_extras(review, extras, now)
     said = None
     if comments is not None:
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
@@ -231,10 +236,11 @@ def add_comments(
     service_account: str = "",
     comments_complete: bool = True,
     diff: DiffFacts | None = None,
+    extras: ExtraFacts | None = None,
 ) -> None:
     """What was said on a review that an import has just made: as ``ingest`` does it with comments.
 
-    ``diff`` is given when it was read as well.
+    ``diff`` and ``extras`` are given when they were read as well.
     """
     with transaction.atomic():
         reviews = Review.objects.select_related("source", "code_owner", "prerequisite_owner")
@@ -242,6 +248,8 @@ def add_comments(
         before, since = Before.of(review), review.locked_at if review.synced_at is None else None
         if diff and diff.url == review.diff_marker:  # else a newer one has come since
             _apply_diff(review, diff, now)
+        if extras is not None:
+            apply_extras(review, extras, now)
         said = sync_comments(review, comments, now=now, service_account=service_account, complete=comments_complete)
         count_votes(review)
         review.state = _refine_state(review, review.state)
@@ -335,6 +343,7 @@ def _apply_diff(review: Review, diff: DiffFacts, now: datetime) -> None:
     """Put what a diff says on the review of its item. A conflict that stays is one since it was first seen."""
     review.diff_url, review.conflicts, review.conflicts_text = diff.url, diff.conflicts, diff.conflicts_text
     review.lines_added, review.lines_removed = diff.lines_added, diff.lines_removed
+    review.files_changed = diff.files_changed
     review.target_revision = diff.target_revision
     if not diff.conflicts:
         review.conflicts_since = None

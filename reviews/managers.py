@@ -169,6 +169,14 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Those of others that they commented on; ``person`` may be a username."""
         return self.filter(_is_reviewed_by(person))
 
+    def asked_of(self, person: Person) -> ReviewQuerySet:
+        """Those that they are asked to review, or a team of theirs that this queue knows, and that nobody has reviewed
+        for that."""
+        requests = apps.get_model("reviews", "ReviewRequest").objects.order_by()
+        teams = apps.get_model("accounts", "TeamMembership").objects.order_by().filter(person=person)
+        of_them = Q(reviewer=person) | Q(reviewer__username__in=teams.values("team"))
+        return self.filter(pk__in=requests.filter(of_them, is_pending=True).values("review"))
+
     def locked(self) -> ReviewQuerySet:
         return self.filter(locked_by__isnull=False)
 

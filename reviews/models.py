@@ -256,12 +256,21 @@ class Review(models.Model):
     conflicts_since = models.DateTimeField(null=True, blank=True, editable=False)
     lines_added = models.PositiveIntegerField(null=True, blank=True, editable=False)
     lines_removed = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    files_changed = models.PositiveIntegerField(null=True, blank=True, editable=False)
     target_revision = models.CharField(
         max_length=255, blank=True, editable=False, help_text="Tip of the target in the last diff."
     )
     related_bugs = models.JSONField(
         default=list, blank=True, editable=False,
         help_text="Bugs that it is linked to on Launchpad: number, title and url of each.",
+    )  # fmt: skip
+    requested_reviewers = models.JSONField(
+        default=list, blank=True, editable=False,
+        help_text="Usernames of the people and teams who are asked to review it and have not voted.",
+    )  # fmt: skip
+    extras_read_at = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="When requested reviewers and related bugs were last read; empty: read them with the next look.",
     )  # fmt: skip
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reviews")
     owner = models.ForeignKey(
@@ -368,6 +377,8 @@ class Review(models.Model):
             # Dashboard, API: several states in one order. Closed items, ten times as many, are not in it.
             models.Index(fields=["updated_at", "id"], name="review_open_line", condition=Q(state__in=OPEN_STATES)),
             models.Index(fields=["due_at"], name="review_due"),  # refresh_active
+            # The item of a prerequisite: what is proposed there is what has to be merged here first.
+            models.Index(fields=["source_url"], name="review_proposed", condition=~Q(source_url="")),
             models.Index(fields=["api_url"], name="review_api_url"),  # rows from before numbers were kept
             models.Index(fields=["withdrawn_at"], name="review_withdrawn", condition=Q(withdrawn_at__isnull=False)),
             models.Index(fields=["tests_wait_for"], name="review_held", condition=~Q(tests_wait_for="")),

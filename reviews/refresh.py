@@ -42,7 +42,7 @@ def request_refresh(reviews: Sequence[Review], actor: Person | None) -> None:
 
 def make_due(review_ids: Sequence[int]) -> None:
     """Have these reviews brought up to date as soon as a worker is free. Call it in a transaction."""
-    Review.objects.filter(pk__in=review_ids).update(due_at=timezone.now())
+    Review.objects.filter(pk__in=review_ids).update(due_at=timezone.now(), extras_read_at=None)
     if len(review_ids) <= MAX_AT_ONCE:
         enqueue_each_on_commit("integrations.tasks.refresh_review", review_ids)
     else:

@@ -66,6 +66,16 @@ class Launchpad:
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The JSON object at a URL or path below the service root. Raises NotAccessible or another LaunchpadError."""
+        return _as_object(self._get_value(path, **parameters))
+
+    def get_list(self, path: str, **parameters: Any) -> list[Any]:
+        """The JSON list that an operation answers. Raises NotAccessible or another LaunchpadError."""
+        value = self._get_value(path, **parameters)
+        if not isinstance(value, list):
+            raise TemporaryError("Launchpad answered something that is not a list.")
+        return value
+
+    def _get_value(self, path: str, **parameters: Any) -> Any:
         self._open(1)
         return self._fetch(self._clients[0], self.url(path, **parameters))
 
@@ -88,7 +98,7 @@ class Launchpad:
             raise TemporaryError("Launchpad does not answer; this was not asked for.")
         client = self._free.get()
         try:
-            answer = self._fetch(client, self.url(path))
+            answer = _as_object(self._fetch(client, self.url(path)))
         except TemporaryError:
             self._failures += 1
             raise
@@ -243,13 +253,13 @@ class Launchpad:
         self._credentials.authorizeRequest(url, method, "", headers)
         return headers
 
-    def _fetch(self, client: http.Client, url: str) -> dict[str, Any]:
-        """The JSON object at a URL. Redirects are followed below the service root: people and projects are renamed."""
+    def _fetch(self, client: http.Client, url: str) -> Any:
+        """The JSON at a URL. Redirects are followed below the service root: people and projects are renamed."""
         url = self._below_root(url)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._ask(client, url)
             if response.status not in REDIRECTS:
-                return _json_object(response)
+                return _json_value(response)
             try:
                 url = self._below_root(urljoin(url, response.headers.get("location", "")))
             except (InvalidEntry, ValueError):
@@ -333,8 +343,8 @@ def _keeps_files(url: str, root: str) -> bool:
     return place.scheme == "https" and port in (None, 443) and any(f".{host}".endswith(f".{site}") for site in sites)
 
 
-def _json_object(response: http.Response) -> dict[str, Any]:
-    """The entry or collection that was answered. Raises LaunchpadError."""
+def _json_value(response: http.Response) -> Any:
+    """The entry, collection or list that was answered. Raises LaunchpadError."""
     if response.status in (401, 403, 404, 410):
         raise NotAccessible(response.status)
     if response.status in (502, 503, 504):  # Launchpad's own time limit ends in these as well
@@ -342,9 +352,13 @@ def _json_object(response: http.Response) -> dict[str, Any]:
     if response.status != 200:
         raise TemporaryError(f"Launchpad answered {response.status}.")
     try:
-        value = json.loads(response.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError):
         raise TemporaryError("Launchpad answered something that is not JSON.") from None
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    """The entry or collection. Raises LaunchpadError."""
     if not isinstance(value, dict):
         raise TemporaryError("Launchpad answered something that is not an entry.")
     return value

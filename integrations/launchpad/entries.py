@@ -20,7 +20,15 @@ from pydantic_core import PydanticCustomError
 
 from core.web_urls import is_web_url
 from integrations.launchpad.errors import InvalidEntry
-from reviews.facts import HIDDEN_PERSON, CommentFacts, DiffFacts, ItemFacts, PersonFacts, SeriesFacts
+from reviews.facts import (
+    HIDDEN_PERSON,
+    CommentFacts,
+    DiffFacts,
+    ItemFacts,
+    PersonFacts,
+    RequestFacts,
+    SeriesFacts,
+)
 from reviews.ingest import is_believable
 from reviews.models import Review, State
 
@@ -66,6 +74,7 @@ _OWNED = re.compile(r"^/[^/]+/~([^/]+)/")  # a branch or repository by its uniqu
 _PROPOSAL = re.compile(r"/\+merge/([0-9]{1,18})$")
 _TASK = re.compile(r"^/[^/]+/(.+)/\+bug/([0-9]{1,18})$")
 _COMMENT = re.compile(r"/comments/([0-9]{1,18})$")
+_DIFF = re.compile(r"/\+preview-diff/([0-9]{1,18})$")
 
 _logged_statuses: set[str] = set()  # unknown ones: each is logged once by a process
 
@@ -173,6 +182,11 @@ def _read_count(value: object) -> int | None:
     return value if is_count and isinstance(value, int) else None
 
 
+def _read_files(value: object) -> int | None:
+    """How many files a diffstat names; None when there is none."""
+    return len(value) if isinstance(value, dict) else None
+
+
 def _read_known_time(value: object) -> datetime | None:
     """A time that can be done without."""
     try:
@@ -185,6 +199,19 @@ def _read_private(value: object) -> bool:
     return value not in (None, False)  # whatever else it is: in doubt it is not shown
 
 
+def _read_line(value: object) -> int:
+    """A number from 1, which Launchpad writes as a text."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text) or int(text) > MAX_LINES:
+        raise PydanticCustomError("line", "is not the number of a line")
+    return int(text)
+
+
+def _read_author(value: object) -> PersonFacts:
+    """A person by link, or as an entry."""
+    return _read_person(value.get("self_link") if isinstance(value, dict) else value)
+
+
 Short = Annotated[str, PlainValidator(_read_short)]
 Name = Annotated[str, PlainValidator(_read_name)]
 Title = Annotated[str, PlainValidator(_read_title)]
@@ -192,6 +219,7 @@ LongText = Annotated[str, PlainValidator(_read_comment)]
 Body = Annotated[str, PlainValidator(_read_body)]
 Conflicts = Annotated[str | None, PlainValidator(_read_conflicts)]
 Count = Annotated[int | None, PlainValidator(_read_count)]
+Files = Annotated[int | None, PlainValidator(_read_files)]
 KnownTime = Annotated[datetime | None, PlainValidator(_read_known_time)]
 Address = Annotated[str, PlainValidator(_read_address)]  # compared and kept, never followed
 Link = Annotated[str, PlainValidator(_read_link)]  # empty when it is null, or hidden from us
@@ -199,6 +227,8 @@ Page = Annotated[str, PlainValidator(_read_page)]
 Time = Annotated[datetime | None, PlainValidator(_read_time)]
 RequiredTime = Annotated[datetime, PlainValidator(_read_required_time)]
 Person = Annotated[PersonFacts, PlainValidator(_read_person)]
+Line = Annotated[int, PlainValidator(_read_line)]
+Author = Annotated[PersonFacts, PlainValidator(_read_author)]
 Entries = Annotated[list[Any], PlainValidator(_read_entries)]
 TotalSize = Annotated[int | None, PlainValidator(_read_total_size)]
 Private = Annotated[bool, PlainValidator(_read_private)]
@@ -430,6 +460,8 @@ def parse_item(value: object) -> Proposal | Task:
 class Bug(Entry):
     """A bug, which may have several tasks."""
 
+    id: Count = None  # its number
+    web_link: Address = ""
     title: Title = ""
     description: Body = ""
     tags: Annotated[list[Any], PlainValidator(lambda value: value if isinstance(value, list) else [])] = []
@@ -504,6 +536,7 @@ class PreviewDiff(Entry):
     conflicts: Conflicts = ""
     added_lines_count: Count = None
     removed_lines_count: Count = None
+    files_changed: Files = Field(default=None, alias="diffstat")
     date_created: KnownTime = None
     diff_text_link: Link = ""
 
@@ -528,6 +561,25 @@ class VoteReference(Entry):
     """That somebody was asked for a review, or gave one."""
 
     reviewer_link: Link = ""
+    registrant: Person = Field(default=HIDDEN_PERSON, alias="registrant_link")
+    review_type: Name = ""
+    date_created: KnownTime = None
+    is_pending: Annotated[bool, PlainValidator(bool)] = False
+
+    @property
+    def reviewer(self) -> PersonFacts:
+        return _read_person(self.reviewer_link)
+
+
+class InlineComment(BaseModel):
+    """A comment on a line of a diff, as ``getInlineComments`` answers it: with a whole person."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    line_number: Line
+    person: Author
+    text: LongText = ""
+    date: RequiredTime
 
 
 # --- facts -----------------------------------------------------------------------------------------------------
@@ -550,6 +602,25 @@ def find_proposal_number(path: str) -> int | None:
     """The number in the path of a proposal; None for another path."""
     found = _PROPOSAL.search(path)
     return int(found.group(1)) if found else None
+
+
+def find_diff_number(url: str) -> int | None:
+    """Launchpad's number of the preview diff at an address; None for another address."""
+    found = _DIFF.search(url)
+    return int(found.group(1)) if found else None
+
+
+def request_facts(vote: VoteReference) -> RequestFacts:
+    """The facts of a vote that was given or is waited for. Raises InvalidEntry when who is asked is hidden."""
+    if vote.reviewer == HIDDEN_PERSON:
+        raise InvalidEntry("reviewer_link names nobody.")
+    return RequestFacts(
+        reviewer=vote.reviewer,
+        requested_at=min(vote.date_created or timezone.now(), timezone.now()),
+        registrant=None if vote.registrant == HIDDEN_PERSON else vote.registrant,
+        review_type=" ".join(vote.review_type.split()),
+        is_pending=vote.is_pending,
+    )
 
 
 def proposal_facts(
@@ -663,6 +734,7 @@ def diff_facts(diff: PreviewDiff, url: str, revision: str) -> DiffFacts:
         conflicts_text=diff.conflicts or "",
         lines_added=diff.added_lines_count,
         lines_removed=diff.removed_lines_count,
+        files_changed=diff.files_changed,
         target_revision=diff.target_revision_id,
         made_at=diff.date_created,
     )

@@ -13,6 +13,7 @@ from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.comments import read_comments
 from integrations.launchpad.entries import Entry, parse, parse_item
 from integrations.launchpad.errors import LaunchpadError, NotAccessible
+from integrations.launchpad.extras import has_news, is_due, people_of, read_extras, reread_inline_comments
 from integrations.launchpad.resolve import Item, read_diff, read_people, resolve_items
 from reviews.facts import ItemFacts
 from reviews.ingest import abandon, add_comments, find_review, ingest, takes_private
@@ -68,13 +69,17 @@ def _refresh(review: Review, now: datetime) -> str:
     if reason:
         abandon(review.pk, reason, now=now)
         return ""
-    read, unread = None, ""
+    read, unread, extras, is_news = None, "", None, False
     if not item.facts.private or takes_private(source):
         try:
             read = read_comments(launchpad, item.facts.comments_url, is_bug=review.kind == Review.Kind.NEW)
-            read_people(launchpad, {comment.author.username for comment in read.comments})
         except NotAccessible as error:  # a part that can't be read is not the item's absence
             unread = f"Its comments can't be read: {error}"
+        is_news = read is not None and has_news(review, read.comments)
+        if is_due(review, item.facts, now, is_news=is_news):
+            extras = read_extras(launchpad, item.facts.api_url)
+        said_by = {comment.author.username for comment in read.comments} if read else set()
+        read_people(launchpad, said_by | people_of(extras))
     ingest(
         source,
         item.facts,
@@ -84,7 +89,10 @@ def _refresh(review: Review, now: datetime) -> str:
         service_account=launchpad.me(),
         comments_complete=read is not None and read.complete,
         review_id=review.pk,
+        extras=extras,
     )
+    if is_news:
+        reread_inline_comments(review)
     if unread:
         raise LaunchpadError(unread)
     return ""
@@ -113,7 +121,7 @@ def _find_place(launchpad: Launchpad, review: Review, facts: ItemFacts) -> tuple
 def refresh_comments(review: Review) -> str:
     """Read what was said on a review that the import has just seen, and its diff if the import left it out.
 
-    Its entry is not fetched a second time.
+    Its entry is not fetched a second time. Of an open proposal also who was asked to review it, and its bugs.
 
     Returns what is wrong, in words; empty when nothing is.
     """
@@ -121,7 +129,9 @@ def refresh_comments(review: Review) -> str:
     try:
         launchpad = get_launchpad()
         read = read_comments(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
-        read_people(launchpad, {comment.author.username for comment in read.comments})
+        is_open_proposal = review.kind == Review.Kind.UPDATE and review.is_open
+        extras = read_extras(launchpad, review.api_url) if is_open_proposal else None
+        read_people(launchpad, {comment.author.username for comment in read.comments} | people_of(extras))
         add_comments(
             review.pk,
             read.comments,
@@ -129,6 +139,7 @@ def refresh_comments(review: Review) -> str:
             service_account=launchpad.me(),
             comments_complete=read.complete,
             diff=read_diff(launchpad, review),
+            extras=extras,
         )
     except LaunchpadError:
         return refresh(review)

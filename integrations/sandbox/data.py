@@ -140,6 +140,9 @@ ANSWERS = (
 )
 SERIES = {"trusty": True, "xenial": True, "precise": False}  # by name: whether it is active
 EVERY_CONFLICT = 9  # how many proposals there are for one that conflicts with its target
+EVERY_REQUEST = 5  # for one that a single reviewer is asked to review
+EVERY_BUG = 4  # for one that mends a bug
+EVERY_LINE = 7  # for one with a comment on a line of its diff
 EVERY_PREREQUISITE = 4  # and, of those that could build on another, for one that does
 OPEN_STATUSES = ("Needs review",) * 6 + ("Approved", "Work in progress", "Code failed to merge", "Queued")
 CLOSED_STATUSES = ("Merged", "Rejected", "Superseded")
@@ -246,6 +249,26 @@ class _BelievableQueue:
         if status == "Merged":
             self.launchpad.change(path, date_merged=(created + (self.now - created) / 2).isoformat())
         self._discuss(path, owner, created)
+        self._surround(path, owner, created, change)
+
+    def _surround(self, path: str, owner: str, created: datetime, change: Change) -> None:
+        """A reviewer who is asked, a bug that is linked, a comment on a line: each of some proposals."""
+        number, reviewers = len(self.launchpad.proposals), list(REVIEWERS)
+        reviewer = reviewers[number % len(reviewers)]
+        if number % EVERY_REQUEST == 0:
+            self.launchpad.ask_for_review(path, reviewer, when=created, by=owner)
+        if number % EVERY_BUG == 1:
+            is_git = self.launchpad.entries[path]["source_git_repository_link"]
+            source = self.launchpad.entries[path]["source_branch_link"]
+            bug = self.launchpad.add_bug(
+                "ubuntu", change.reason, owner=reviewer, branch=None, created=created, status="Confirmed"
+            )
+            self.launchpad.link_bug(bug, path if is_git else self.launchpad.path_of(source))
+        if number % EVERY_LINE == 3:
+            words = {6: "Does this stop a hook that fails half-way?", 8: "Say why it starts, not only that."}
+            self.launchpad.comment_on_lines(
+                path, reviewer, words, text="See my questions on the lines.", when=created + (self.now - created) / 3
+            )
 
     def _discuss(self, path: str, owner: str, since: datetime) -> None:
         """A few remarks of reviewers after a time, some of them answered."""

@@ -108,6 +108,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             return self._collection(self._proposals_into(target, UNFINISHED), request, path)
         if path.endswith("/super_teams") and path.removesuffix("/super_teams") in self.entries:
             return self._collection(self.teams_of(path.removesuffix("/super_teams")), request, path)
+        if path.endswith("/bugs") and path.removesuffix("/bugs") in self.proposals:
+            return self._collection(self.bugs_of(path.removesuffix("/bugs")), request, path)
         if path in self.collections:
             return self._collection(self.collections[path], request, path)
         entry = self.entries.get(path)
@@ -124,6 +126,11 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
     def _read_operation(self, request: Request, path: str, operation: str) -> Answer:
         if path not in self.entries:
             return Answer(404, b"Object not found", type="text/plain")
+        if operation == "getInlineComments":
+            number = _number(request.parameter("previewdiff_id"), 0)
+            if f"{path}/+preview-diff/{number}" not in self.diffs:
+                return Answer(400, b"previewdiff_id: there is no such diff of this proposal", type="text/plain")
+            return json_answer(self.inline_comments_on(number))
         found = self._find(path, operation, request)
         if found is None:
             return Answer(400, b"No such operation: " + operation.encode(), type="text/plain")

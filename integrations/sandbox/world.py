@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,7 @@ class LaunchpadWorld:
         self.branches: dict[str, list[str]] = {}  # by their owner's name
         self.members: dict[str, set[str]] = {}  # names of people and teams, by the name of the team they are in
         self.diffs: dict[str, str] = {}  # texts, by the path of their preview diff
+        self.inline_comments: dict[int, list[Entry]] = {}  # by the number of their preview diff
         self.hidden: dict[str, int] = {}  # the status that is answered for what our account may not see
         self.renames: list[Callable[[str], str]] = []  # each gives the new path of an old one
         self.number = 0
@@ -244,7 +245,7 @@ class LaunchpadWorld:
             self.collections[f"{path}/{name}"] = []
         self.proposals.append(path)
         for name in asked:
-            self.ask_for_review(path, name, when=created)
+            self.ask_for_review(path, name, when=created, by=registrant)
         self.push(path, diff)
         return path
 
@@ -275,16 +276,21 @@ class LaunchpadWorld:
         self.collections[path + "/preview_diffs"].append(place)
         self.change(path, preview_diff_link=self.root + place)
 
-    def ask_for_review(self, path: str, name: str, review_type: str | None = None, when: datetime | None = None) -> str:
-        """A person or team is asked to review a proposal. Returns the path of the vote that is waited for."""
-        return self._add_vote(path, name, review_type, None, when or datetime.now(UTC))
+    def ask_for_review(
+        self, path: str, name: str, review_type: str | None = None, when: datetime | None = None, by: str = "",
+    ) -> str:  # fmt: skip
+        """A person or team is asked to review a proposal, ``by`` somebody else or of their own accord. Returns the path
+        of the vote that is waited for."""
+        return self._add_vote(path, name, review_type, None, when or datetime.now(UTC), by)
 
-    def _add_vote(self, path: str, name: str, review_type: str | None, comment: str | None, when: datetime) -> str:
+    def _add_vote(
+        self, path: str, name: str, review_type: str | None, comment: str | None, when: datetime, by: str = "",
+    ) -> str:  # fmt: skip
         self.number += 1
         vote = f"{path}/+review/{self.number}"
-        link = f"{self.root}~{name}"
         self.put(
-            "code_review_vote_reference", vote, reviewer_link=link, registrant_link=link,
+            "code_review_vote_reference", vote, reviewer_link=f"{self.root}~{name}",
+            registrant_link=f"{self.root}~{by or name}",
             review_type=review_type, is_pending=comment is None, date_created=stamp(when),
             comment_link=self.root + comment if comment else None, branch_merge_proposal_link=self.root + path,
         )  # fmt: skip
@@ -307,6 +313,31 @@ class LaunchpadWorld:
                         review_type=review_type)  # fmt: skip
             return
         self._add_vote(path, name, review_type, comment, when)
+
+    def comment_on_lines(
+        self, path: str, author: str, lines: Mapping[int, str], *, text: str = "", vote: str | None = None,
+        when: datetime | None = None, diff_number: int | None = None,
+    ) -> str:  # fmt: skip
+        """A comment on a proposal with comments on lines of a preview diff of it, the newest unless ``diff_number``
+        says another. Returns the path of the comment."""
+        comment = self.comment(path, author, text, vote, when)
+        number = diff_number or int(self.entries[path]["preview_diff_link"].rpartition("/")[2])
+        said = [
+            {"line_number": str(line), "person": f"~{author}", "text": words,
+             "date": self.entries[comment]["date_created"]}
+            for line, words in lines.items()
+        ]  # fmt: skip
+        with self.lock:
+            self.inline_comments.setdefault(number, []).extend(said)
+        return comment
+
+    def inline_comments_on(self, number: int) -> list[Entry]:
+        """The comments on lines of a preview diff, as Launchpad answers them: with whole people."""
+        with self.lock:
+            return [
+                comment | {"person": self.entries[comment["person"]]}
+                for comment in self.inline_comments.get(number, [])
+            ]
 
     # --- revision status reports ---------------------------------------------------------------------------
 
@@ -396,6 +427,12 @@ class LaunchpadWorld:
         self.put("bug_branch", link, branch_link=self.root + branch_or_proposal, bug_link=self.root + bug)
         self.collections[bug + "/linked_branches"].append(link)
         self.collections[branch_or_proposal + "/linked_bugs"].append(bug)
+
+    def bugs_of(self, proposal: str) -> list[str]:
+        """The bugs that a proposal is linked to, those of its Bazaar branch included, by their paths."""
+        branch = self.path_of(self.entries[proposal]["source_branch_link"] or "")
+        linked = [*self.collections[proposal + "/bugs"], *self.collections.get(branch + "/linked_bugs", [])]
+        return list(dict.fromkeys(linked))
 
     def retarget(self, task: str, target: str) -> str:
         """Move a task to another project or distribution; its old address redirects. Returns the new path."""
@@ -524,6 +561,9 @@ class LaunchpadWorld:
             }
             self.collections = {rewrite(path): [*map(rewrite, items)] for path, items in self.collections.items()}
             self.diffs = {rewrite(path): text for path, text in self.diffs.items()}
+            for comments in self.inline_comments.values():
+                for comment in comments:
+                    comment["person"] = rewrite(comment["person"])
             self.hidden = {rewrite(path): status for path, status in self.hidden.items()}
             self.branches = {owner: [*map(rewrite, paths)] for owner, paths in self.branches.items()}
             self.proposals = [*map(rewrite, self.proposals)]

@@ -46,6 +46,14 @@ class MarkSerializer(serializers.Serializer[Review]):
     counts = serializers.BooleanField(help_text="Whether it counts for the verdict.")
 
 
+class RelatedBugSerializer(serializers.Serializer[Review]):
+    """A bug that it is linked to on Launchpad."""
+
+    number = serializers.IntegerField()
+    title = serializers.CharField()
+    url = serializers.URLField()
+
+
 class ReviewSerializer(serializers.ModelSerializer[Review]):
     """A review, fetched by ``Review.objects.for_rows()``."""
 
@@ -84,6 +92,11 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
         source="prerequisite_owner.username", default=None, read_only=True, allow_null=True,
         help_text="Whose branch or repository the prerequisite is; null: there is none, or it is not known.",
     )  # fmt: skip
+    requested_reviewers = serializers.ListField(
+        child=serializers.CharField(), read_only=True,
+        help_text="Usernames of the people and teams who are asked to review it and have not voted.",
+    )  # fmt: skip
+    related_bugs = RelatedBugSerializer(many=True, read_only=True, help_text="Public bugs that it is linked to.")
     in_queue = serializers.BooleanField(
         source="is_in_queue", read_only=True, help_text="False while its source is switched off."
     )
@@ -95,7 +108,8 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
             "source", "series", "revision",
             "owner", "votes", "locked_by", "created_at", "updated_at", "synced_at", "missing_since", "state_reason",
             "duplicate_of", "in_queue", "description", "commit_message", "target", "target_revision", "prerequisite",
-            "conflicts", "conflicts_since", "lines_added", "lines_removed", "verdict", "verdict_text", "marks",
+            "conflicts", "conflicts_since", "lines_added", "lines_removed", "files_changed", "requested_reviewers",
+            "related_bugs", "verdict", "verdict_text", "marks",
             "trusted", "tests_wait_for", "code_owner", "prerequisite_owner",
         ]  # fmt: skip
         read_only_fields = fields

@@ -71,7 +71,7 @@ def test_what_was_just_imported_is_not_fetched_a_second_time(sandbox):
     for pk, claim, just_imported in claimed:
         refresh_by_id(pk, claim, just_imported)
         refresh_by_id(pk, claim, just_imported)  # the same message once more finds nothing to do
-    assert asked(sandbox.launchpad) == 4  # their comments
+    assert asked(sandbox.launchpad) == 4 + 2 * 2  # their comments; who was asked to review the proposals, their bugs
     assert set(Review.objects.values_list("positive_votes", "sync_error")) == {(1, "")}
     assert not Review.objects.due().exists()
 
