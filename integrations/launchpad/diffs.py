@@ -9,6 +9,7 @@ from core import http
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.entries import PreviewDiff, parse
 from integrations.launchpad.errors import InvalidEntry, LaunchpadError, NotAccessible
+from integrations.launchpad.extras import try_inline_comments
 from reviews.diffs import cut, end_well, summarize
 from reviews.models import Diff
 
@@ -18,8 +19,9 @@ MAX_BYTES = 5_000_000  # read of a diff; what follows stays on Launchpad
 
 
 def fetch_diff(pk: int) -> None:
-    """Fetch a diff that is waited for, and keep its text or why it can't be had. Two to three requests."""
-    diff = Diff.objects.filter(pk=pk, state=Diff.State.WAITING).first()
+    """Fetch a diff that is waited for, and keep its text or why it can't be had; and the comments on its lines. Three
+    to four requests."""
+    diff = Diff.objects.select_related("review").filter(pk=pk, state=Diff.State.WAITING).first()
     if diff is None:
         return
     try:
@@ -42,6 +44,7 @@ def _read(launchpad: Launchpad, diff: Diff) -> None:
     if not answer.is_whole:
         whole = end_well(whole)
     text, is_cut = cut(whole)
+    try_inline_comments(diff.review, diff)  # before it is shown, as whoever waits for it reads them with it
     Diff.objects.filter(pk=diff.pk).update(
         state=Diff.State.READY,
         problem="",

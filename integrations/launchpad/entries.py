@@ -74,7 +74,6 @@ _OWNED = re.compile(r"^/[^/]+/~([^/]+)/")  # a branch or repository by its uniqu
 _PROPOSAL = re.compile(r"/\+merge/([0-9]{1,18})$")
 _TASK = re.compile(r"^/[^/]+/(.+)/\+bug/([0-9]{1,18})$")
 _COMMENT = re.compile(r"/comments/([0-9]{1,18})$")
-_DIFF = re.compile(r"/\+preview-diff/([0-9]{1,18})$")
 
 _logged_statuses: set[str] = set()  # unknown ones: each is logged once by a process
 
@@ -601,12 +600,6 @@ def get_state(kind: str, status: str, *, left_new: bool = True) -> tuple[str, bo
 def find_proposal_number(path: str) -> int | None:
     """The number in the path of a proposal; None for another path."""
     found = _PROPOSAL.search(path)
-    return int(found.group(1)) if found else None
-
-
-def find_diff_number(url: str) -> int | None:
-    """Launchpad's number of the preview diff at an address; None for another address."""
-    found = _DIFF.search(url)
     return int(found.group(1)) if found else None
 
 

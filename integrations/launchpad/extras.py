@@ -21,7 +21,6 @@ from integrations.launchpad.entries import (
     Bug,
     InlineComment,
     VoteReference,
-    find_diff_number,
     parse,
     request_facts,
 )
@@ -131,7 +130,7 @@ def fetch_inline_comments(review: Review, diff: Diff) -> None:
     """Read the comments on lines of a diff, and make the rows of that diff those. One request, and one for each person
     who is not known yet. Raises LaunchpadError.
     """
-    number = find_diff_number(diff.url)
+    number = diff.number
     if number is None:
         return
     launchpad = get_launchpad()
@@ -146,16 +145,19 @@ def fetch_inline_comments(review: Review, diff: Diff) -> None:
     _keep_inline_comments(review, number, comments, is_complete=len(comments) == len(answered))
 
 
-def reread_inline_comments(review: Review) -> None:
-    """Read the comments on lines of the diff that the item's page shows again, if somebody has opened it; a failure is
-    no reason to fail."""
-    diff = review.diffs.filter(state=Diff.State.READY).first()
-    if diff is None:
-        return
+def try_inline_comments(review: Review, diff: Diff) -> None:
+    """Read the comments on lines of a diff; a failure is logged, and what is known of them stays."""
     try:
         fetch_inline_comments(review, diff)
     except LaunchpadError as problem:
-        logger.info("inline comments not read", review=review.pk, reason=str(problem))
+        logger.info("inline comments not read", review=review.pk, diff=diff.pk, reason=str(problem))
+
+
+def reread_inline_comments(review: Review) -> None:
+    """Read the comments on lines of the diff that the item's page shows again, if somebody has opened it."""
+    diff = review.diffs.filter(state=Diff.State.READY).first()
+    if diff is not None:
+        try_inline_comments(review, diff)
 
 
 def _keep_inline_comments(review: Review, number: int, comments: list[InlineComment], *, is_complete: bool) -> None:

@@ -1,5 +1,7 @@
 """Fetching a diff: from Launchpad and its librarian, bounded, without our credentials; what went wrong in words."""
 
+import json
+
 import pytest
 from launchpadlib.credentials import AccessToken, Credentials
 
@@ -8,7 +10,7 @@ from integrations.launchpad.credentials import save
 from integrations.launchpad.diffs import MAX_BYTES, fetch_diff
 from integrations.tests.scripted import ScriptedServer
 from reviews.diffs import MAX_TEXT
-from reviews.models import Diff
+from reviews.models import Diff, Review
 from reviews.tests.factories import make_review
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +27,7 @@ def diff(launchpad):
     )
     serve(launchpad, TEXT.encode())
     review = make_review(revision="rev-8", diff_marker=launchpad.root + PATH)
+    Review.objects.update(api_url=launchpad.root + PATH.partition("/+preview-diff")[0])
     return Diff.objects.create(review=review, revision=review.revision, url=review.diff_marker)
 
 
@@ -49,15 +52,32 @@ def test_a_diff_says_which_revision_it_is_of(diff):
     assert fetched(diff).revision == "rev-9"
 
 
-def test_a_diff_costs_two_requests(diff, launchpad):
+def test_a_diff_costs_two_requests_and_its_comments_one(diff, launchpad):
     fetched(diff)
-    assert [request["path"] for request in launchpad.asked] == [f"/devel/{PATH}", f"/devel/{PATH}/diff_text"]
+    item = PATH.partition("/+preview-diff")[0]
+    assert [request["path"].partition("?")[0] for request in launchpad.asked] == [
+        f"/devel/{PATH}", f"/devel/{PATH}/diff_text", f"/devel/{item}",
+    ]  # fmt: skip
+
+
+def test_comments_on_lines_are_there_with_the_diff(diff, launchpad):
+    person = {"self_link": f"{launchpad.root}~eve", "display_name": "Eve"}
+    said = [{"line_number": "4", "person": person, "text": "Why?", "date": "2026-02-01T10:00:00+00:00"}]
+    launchpad.answers[f"/devel/{PATH.partition('/+preview-diff')[0]}"] = (200, {}, json.dumps(said).encode())
+    fetched(diff)
+    assert list(diff.review.inline_comments.values_list("diff_number", "line", "text")) == [(91, 4, "Why?")]
+
+
+def test_a_diff_is_shown_though_its_comments_can_not_be_read(diff, launchpad):
+    launchpad.answers[f"/devel/{PATH.partition('/+preview-diff')[0]}"] = (500, {}, b"")
+    assert fetched(diff).state == "ready"
 
 
 def test_a_diff_that_is_there_is_not_fetched_again(diff, launchpad):
     fetched(diff)
+    before = len(launchpad.asked)
     fetched(diff)
-    assert len(launchpad.asked) == 2
+    assert len(launchpad.asked) == before
 
 
 def test_the_librarian_is_asked_without_our_credentials(diff, launchpad, settings):
@@ -67,7 +87,7 @@ def test_the_librarian_is_asked_without_our_credentials(diff, launchpad, setting
     serve(launchpad, b"", 303, Location=f"{launchpad.url}4711/preview.diff")
     launchpad.answers["/4711/preview.diff"] = (200, {"Content-Type": "text/plain"}, TEXT.encode())
     assert fetched(diff).text == TEXT
-    assert ["Authorization" in request["headers"] for request in launchpad.asked] == [True, True, False]
+    assert ["Authorization" in request["headers"] for request in launchpad.asked] == [True, True, False, True]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
