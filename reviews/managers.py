@@ -22,7 +22,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, JSONObject
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
@@ -169,14 +169,6 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Those of others that they commented on; ``person`` may be a username."""
         return self.filter(_is_reviewed_by(person))
 
-    def asked_of(self, person: Person) -> ReviewQuerySet:
-        """Those that they are asked to review, or a team of theirs that this queue knows, and that nobody has reviewed
-        for that."""
-        requests = apps.get_model("reviews", "ReviewRequest").objects.order_by()
-        teams = apps.get_model("accounts", "TeamMembership").objects.order_by().filter(person=person)
-        of_them = Q(reviewer=person) | Q(reviewer__username__in=teams.values("team"))
-        return self.filter(pk__in=requests.filter(of_them, is_pending=True).values("review"))
-
     def locked(self) -> ReviewQuerySet:
         return self.filter(locked_by__isnull=False)
 
@@ -244,6 +236,21 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """With everything that a row of a page or of the API shows, in one query."""
         return self.select_related("owner", "series", "source", "locked_by", "code_owner", "prerequisite_owner")
 
+    def with_prerequisite(self, user: Reader) -> ReviewQuerySet:
+        """With ``prerequisite_item``: id, title and state of the item that proposes the prerequisite. Of several it is
+        the one that is open, else the newest; None where there is none, or this reader may not know of it."""
+        items: ReviewQuerySet = apps.get_model("reviews", "Review").objects.visible_to(user)
+        proposed = (
+            items.exclude(source_url="")
+            .exclude(pk=OuterRef("pk"))
+            .filter(source_url=OuterRef("prerequisite_url"), source_branch=OuterRef("prerequisite_branch"))
+        )
+        open_first = Case(When(state__in=OPEN_STATES, then=0), default=1)
+        found = proposed.order_by(open_first, "-created_at", "-id").values(
+            item=JSONObject(id="id", title="title", state="state")
+        )
+        return self.annotate(prerequisite_item=Subquery(found[:1]))
+
     def count_by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs. One query."""
         return dict(self.order_by().values_list("state").annotate(Count("id")))
@@ -299,6 +306,10 @@ class CommentQuerySet(models.QuerySet["Comment"]):
         """What people said about an item: not its description, nor what a bot or this queue itself posted."""
         by_bots = Q(author__is_bot=True) | Q(author__username__in=bot_usernames())
         return self.filter(is_description=False, is_automated=False).exclude(by_bots)
+
+    def votes(self) -> CommentQuerySet:
+        """What people said that counts as a vote, Abstain too, which takes one back."""
+        return self.replies().exclude(vote="", sentiment="neutral")
 
     def visible_to(self, user: Reader) -> CommentQuerySet:
         """Those on reviews that this reader may know of."""

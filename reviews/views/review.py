@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from core.text import time_passed
+from reviews.change import Change
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
@@ -98,7 +99,9 @@ def review_history(request: HttpRequest, pk: int) -> HttpResponse:
 
 def find_review(request: HttpRequest, pk: int) -> Review:
     """The review for a page about it. Raises Http404 for what this reader may not know of. One query."""
-    review: Review = get_object_or_404(Review.objects.visible_to(request.user).for_rows(), pk=pk)
+    review: Review = get_object_or_404(
+        Review.objects.visible_to(request.user).for_rows().with_prerequisite(request.user), pk=pk
+    )
     return review
 
 
@@ -106,8 +109,8 @@ def review_context(
     request: HttpRequest, review: Review, tab: str, places: tuple[str, ...] = (), *, is_wide: bool = False
 ) -> dict[str, Any]:
     """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
-    beside them, and the panels of these places. One query (the neighbours), besides those of the panels, and for
-    reviewers two more where tests wait for permission.
+    beside them, and the panels of these places. One query (the neighbours), besides those of the panels and of
+    ``reviews.change.Change``, and for reviewers two more where tests wait for permission.
 
     ``is_wide``: a page that needs its width and its queries for itself, without neighbours, tests and narrow column.
     """
@@ -128,6 +131,7 @@ def review_context(
         **({} if is_wide else _missing_trust(review, user)),
         **next_context(request, review),
         "votes": votes(review.positive_votes, review.negative_votes),
+        "change": Change(review, user),
         "expected": todo(review.turn),
         "panels": panels.html,
         "scripts": panels.scripts,

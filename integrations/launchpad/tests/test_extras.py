@@ -12,6 +12,7 @@ from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
 from integrations.sandbox.serving import Fault
 from integrations.sandbox.world import SMALL_DIFF
+from reviews.managers import is_asked, is_team_asked
 from reviews.models import Diff, Review, Source
 from reviews.refresh import request_refresh
 
@@ -74,10 +75,10 @@ def test_a_request_that_is_gone_goes(sandbox, proposal):
 def test_a_team_s_members_are_asked(sandbox, proposal):
     rev = Person.objects.get(username="rev")
     eve = Person.objects.get(username="eve")
-    assert [list(Review.objects.asked_of(person)) for person in (rev, eve)] == [[only()], [only()]]
+    assert (Review.objects.get(is_team_asked(rev)), Review.objects.get(is_asked(eve))) == (only(), only())
     sandbox.launchpad.comment(proposal, "rev", "no", "Needs Fixing")  # claims the team's request
     refresh(only())
-    assert not Review.objects.asked_of(rev).exists()
+    assert not Review.objects.filter(is_team_asked(rev)).exists()
 
 
 def test_requests_and_bugs_are_not_read_each_time(sandbox, proposal):
