@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.apps import apps
@@ -57,6 +59,7 @@ SORTS: dict[str, tuple[Any, ...]] = {
 SIZES = (50, 300)  # lines added and removed: small, middling; more is large
 MAX_WORDS = 8  # of a free text that count
 PRIVATE_FOR_REVIEWERS = "reviewers"  # a value of Source.private_items
+UNTESTED = "none"  # asked for like a status of a mark: there is no run on the substrate
 WAITING_STATES = tuple(state for state in OPEN_STATES if NEXT_ACTOR[state] == Actor.REVIEWER)
 
 
@@ -147,7 +150,24 @@ class ReviewQuerySet(models.QuerySet["Review"]):
             found = found.filter(Q(title__icontains=word) | Q(url__icontains=word) | _owned_by(named))
         return found
 
+    # By tests.
+    def with_outcome(self, outcomes: Iterable[str], substrates: Iterable[str] = ()) -> ReviewQuerySet:
+        """Those whose newest run of the current revision says one of these (a status of a mark, or ``UNTESTED``) on one
+        of these substrates. No substrates stand for any; no outcomes for whatever a run says."""
+        found = Q()
+        for substrate, outcome in product(list(substrates) or [""], list(outcomes) or [""]):
+            if outcome == UNTESTED or not (substrate or outcome):
+                tested = _has_mark(substrate, "") if substrate else ~Q(marks=[])
+                found |= ~tested if outcome == UNTESTED else tested
+            else:
+                found |= _has_mark(substrate, outcome)
+        return self.filter(found)
+
     # By time.
+    def submitted_before(self, day: datetime) -> ReviewQuerySet:
+        """Those that were there at that time already."""
+        return self.filter(created_at__lte=day)
+
     def due(self, now: datetime | None = None) -> ReviewQuerySet:
         """To be brought up to date now."""
         return self.filter(due_at__lte=now or timezone.now())
@@ -156,18 +176,25 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.closed().filter(closed_at__lt=cutoff)
 
     # By person.
-    def submitted_by(self, person: Person | str) -> ReviewQuerySet:
-        """Theirs; ``person`` may be a username."""
-        return self.filter(owner__username=person) if isinstance(person, str) else self.filter(owner=person)
+    def submitted_by(self, *people: Person | str) -> ReviewQuerySet:
+        """Those of any of these people; each may be a username."""
+        return self.filter(_is_among("owner", people))
 
     def with_code_of(self, people: Iterable[int]) -> ReviewQuerySet:
         """Those in which code of these people (ids) is tested: who submitted it, whose branch or prerequisite it is."""
         keys = list(people)
         return self.filter(Q(owner__in=keys) | Q(code_owner__in=keys) | Q(prerequisite_owner__in=keys))
 
-    def reviewed_by(self, person: Person | str) -> ReviewQuerySet:
-        """Those of others that they commented on; ``person`` may be a username."""
-        return self.filter(_is_reviewed_by(person))
+    def reviewed_by(
+        self, *people: Person | str, since: datetime | None = None, until: datetime | None = None
+    ) -> ReviewQuerySet:
+        """Those of others that any of these people commented on in that time, both ends included; each may be a
+        username."""
+        return self.filter(_is_reviewed_by(people, since, until))
+
+    def unreviewed(self) -> ReviewQuerySet:
+        """Nobody but their submitter has said anything yet; what bots and this queue say does not count."""
+        return self.filter(first_reviewed_at__isnull=True)
 
     def locked(self) -> ReviewQuerySet:
         return self.filter(locked_by__isnull=False)
@@ -175,9 +202,9 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def unlocked(self) -> ReviewQuerySet:
         return self.filter(locked_by__isnull=True)
 
-    def locked_by(self, person: Person | str) -> ReviewQuerySet:
-        """Those that they have locked; ``person`` may be a username."""
-        return self.filter(locked_by__username=person) if isinstance(person, str) else self.filter(locked_by=person)
+    def locked_by(self, *people: Person | str) -> ReviewQuerySet:
+        """Those that any of these people have locked; each may be a username."""
+        return self.filter(_is_among("locked_by", people))
 
     def waiting_for(self, reviewer: Person | None) -> ReviewQuerySet:
         """What a reviewer can take up now: a reviewer's turn, nobody else holds it, and it is not their own."""
@@ -190,7 +217,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         """Open ones in the queue that wait for them: their own that the submitter has to move, those that they have
         locked, and those that they have reviewed whose submitter has answered."""
         own = Q(owner=person) & turn_of(Actor.SUBMITTER)
-        answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
+        answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by([person])
         return self.in_queue().open().filter(own | Q(locked_by=person) | answered)
 
     # Orders, columns, figures.
@@ -205,7 +232,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         before large ones, and then what has waited longest."""
         asked: list[When] = []
         if person is not None:
-            answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by(person)
+            answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by([person])
             asked = [When(is_asked(person), then=0), When(is_team_asked(person), then=1), When(answered, then=2)]
         size = Coalesce("lines_added", 0) + Coalesce("lines_removed", 0)
         return self.annotate(
@@ -292,11 +319,29 @@ def _is_shown_to_somebody() -> Q:
     return Q(private=False) | Q(source__isnull=False, source__private_items=PRIVATE_FOR_REVIEWERS)
 
 
-def _is_reviewed_by(person: Person | str) -> Q:
+def _is_among(field: str, people: Sequence[Person | str]) -> Q:
+    """That the person in this field is one of these, all of them rows or all of them usernames."""
+    by_name = any(isinstance(person, str) for person in people)
+    return Q(**{f"{field}__username__in" if by_name else f"{field}__in": people})
+
+
+def _is_reviewed_by(people: Sequence[Person | str], since: datetime | None = None, until: datetime | None = None) -> Q:
     comments: CommentQuerySet = apps.get_model("reviews", "Comment").objects.all()
-    author: dict[str, Any] = {"author__username": person} if isinstance(person, str) else {"author": person}
-    owner: dict[str, Any] = {"owner__username": person} if isinstance(person, str) else {"owner": person}
-    return Q(Exists(comments.replies().filter(review=OuterRef("pk"), **author))) & ~Q(**owner)
+    theirs = comments.replies().filter(_is_among("author", people), review=OuterRef("pk"))
+    if since:
+        theirs = theirs.filter(created_at__gte=since)
+    if until:
+        theirs = theirs.filter(created_at__lte=until)
+    return Q(Exists(theirs.exclude(author=OuterRef("owner"))))
+
+
+def _has_mark(substrate: str, status: str) -> Q:
+    """That the newest run on this substrate has this status; an empty one stands for any."""
+    if connection.vendor == "postgresql":
+        return Q(marks__contains=[[word for word in (substrate, status) if word]])
+    # Elsewhere a mark is found as it is written: ["lxc", "pass", true].
+    begin = f"[{json.dumps(substrate)}, " if substrate else ", "
+    return Q(marks__icontains=begin + (f"{json.dumps(status)}, " if status else ""))
 
 
 class CommentQuerySet(models.QuerySet["Comment"]):

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from core.notices import register_notice
 from reviews.models import Review
 from reviews.panels import Panel, Place, register_panel
+from reviews.substrates import register_substrates
 from testing.ci import get_ci
 from testing.models import Job, Substrate
 from testing.tables import may_launch, runs_context
@@ -34,6 +35,11 @@ def unconfigured_notice() -> str:
     return f"Nothing is being tested. {reason}"
 
 
+def substrate_names() -> list[str]:
+    """What the search offers, in the order of the substrates: old ones too, whose outcomes are still there."""
+    return list(Substrate.objects.order_by("order", "name").values_list("name", flat=True))
+
+
 def register() -> None:
     """Called once, when the app is ready."""
     scripts = ("django_htmx/htmx-2.min.js", "testing/runs.js")
@@ -41,3 +47,4 @@ def register() -> None:
     register_panel(Panel("testing/_runs.html", runs, Place.TESTS, scripts))
     register_panel(Panel("testing/_launch.html", launch_form, Place.ACTIONS))
     register_notice(unconfigured_notice)
+    register_substrates(substrate_names)
