@@ -16,6 +16,7 @@ from django.http import QueryDict
 from accounts.models import User
 from core.pagination import BoundedPaginator
 from core.text import age
+from reviews.chips import Chip, build_chips
 from reviews.choices import INCOMING_STATES, REVIEWING_STATES, Actor, Square, State, TestsWaitFor
 from reviews.forms import DashboardForm
 from reviews.managers import WAITING_STATES, ReviewQuerySet, turn_of
@@ -73,13 +74,6 @@ class Tab(NamedTuple):
     is_current: bool
 
 
-class Chip(NamedTuple):
-    """A filter that is set, and the address without it."""
-
-    words: str
-    href: str
-
-
 @dataclass
 class Section:
     """One table of the list: one page of the reviews in a group."""
@@ -122,14 +116,9 @@ class Dashboard:
     @property
     def chips(self) -> list[Chip]:
         """The filters that are set and valid."""
-        chips = []
-        for name in FILTERS:
-            words = FILTERS[name]
-            for value in self.query.getlist(name):
-                if value and name not in self.form.errors:
-                    shown = CHOICE_WORDS.get(name, {}).get(value, value)
-                    chips.append(Chip(f"{words}: {shown}", _without(self.query, self.group, name, value)))
-        return chips
+        kept = _canonical(self.query, "needs", *self.form.errors)
+        kept["group"] = self.group.slug
+        return list(build_chips(kept, FILTERS, CHOICE_WORDS))
 
     @property
     def view(self) -> str:
@@ -288,14 +277,6 @@ def _group_link(query: QueryDict, group: Group) -> str:
     """To another group with the same filters; its own order, its first page."""
     kept = _canonical(query, "sort", "needs")
     kept["group"] = group.slug
-    return f"?{kept.urlencode()}"
-
-
-def _without(query: QueryDict, group: Group, name: str, value: str) -> str:
-    """To the same list without one filter."""
-    kept = _canonical(query, "needs")
-    kept["group"] = group.slug
-    kept.setlist(name, [other for other in kept.getlist(name) if other != value])
     return f"?{kept.urlencode()}"
 
 

@@ -5,6 +5,7 @@ Nothing is counted further than a reader would page, and PostgreSQL gives up on 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,11 @@ from django.http import QueryDict
 
 from core.db import query_timeout
 from core.pagination import BoundedPaginator
-from reviews.filters import ReviewFilter
+from reviews.chips import Chip, build_chips
+from reviews.choices import Actor, Square, TestsWaitFor
+from reviews.filters import OUTCOME_CHOICES, STATE_CHOICES, ReviewFilter, split_words
 from reviews.managers import ReviewQuerySet
+from reviews.models import Review
 from reviews.tables import ROW_FIELDS, build_rows
 
 PAGE_SIZE = 100  # rows
@@ -32,6 +36,31 @@ def canonical_query(query: QueryDict) -> QueryDict:
         else:
             del kept[name]
     return kept
+
+
+# How each parameter is called on its chip; where its value alone would say nothing, in a sentence.
+CHIP_NAMES = {
+    "q": "words", "state": "state", "substrate": "on {}", "outcome": "tests: {}", "unreviewed": "no review yet{}",
+    "older": "submitted {} days ago or more", "submitter": "by {}", "reviewer": "reviewed by {}",
+    "locked_by": "locked by {}", "next_actor": "acts next", "source": "source", "series": "series", "kind": "kind",
+    "square": "Square", "waits": "tests wait: {}", "from": "from {}", "to": "to {}",
+}  # fmt: skip
+CHIP_CHOICES: dict[str, dict[str, str]] = {
+    "state": dict(STATE_CHOICES), "outcome": dict(OUTCOME_CHOICES), "unreviewed": {"yes": ""},
+    "next_actor": dict(Actor.choices), "kind": dict(Review.Kind.choices), "square": dict(Square.choices),
+    "waits": dict(TestsWaitFor.choices),
+}  # fmt: skip
+SEVERAL = {"state", "substrate", "outcome", "submitter", "reviewer", "locked_by"}  # parameters that name several
+
+
+def chips(query: QueryDict, errors: Container[str]) -> list[Chip]:
+    """The parameters of a search that are set and valid, each with the search without it."""
+    valid = {name: words for name, words in CHIP_NAMES.items() if name not in errors}
+    return list(build_chips(query, valid, CHIP_CHOICES, _split))
+
+
+def _split(name: str, value: str) -> list[str]:
+    return split_words([value]) if name in SEVERAL else [value]
 
 
 def get_page(reviews: ReviewQuerySet, number: str, now: datetime, *, by_text: bool = False) -> Page[Any]:

@@ -110,7 +110,7 @@ def test_queries_do_not_grow_with_what_is_found(client, django_assert_max_num_qu
         for n in range(count)
     )  # fmt: skip
     limits = 4 if connection.vendor == "postgresql" else 0  # savepoint, time limit on and off, release
-    with django_assert_max_num_queries(5 + limits):
+    with django_assert_max_num_queries(6 + limits):
         answer = client.get(f"/search/?{query}")
         assert b"".join(answer)
     assert answer.status_code == 200
@@ -176,3 +176,32 @@ def test_a_search_that_takes_too_long_is_given_up_in_words(client, items, monkey
     assert answer.status_code == (503 if wanted else 200)
     assert b"takes too long" in answer.content
     assert Review.objects.count() == 4
+
+
+def test_what_is_set_stands_as_chips_that_take_it_off(client, items):
+    page = client.get("/search/?state=new,merged&submitter=bob&older=3&unreviewed=yes&reviewer=")
+    chips = {chip.words: chip.href for chip in page.context["chips"]}
+    assert list(chips) == [
+        "state: NEW", "state: MERGED", "no review yet", "submitted 3 days ago or more", "by bob",
+    ]  # fmt: skip
+    assert QueryDict(chips["state: NEW"][1:]).getlist("state") == ["merged"]
+    assert titles(client, chips["by bob"][1:]) == ["Old <b>thing</b>"]
+
+
+def test_what_is_not_valid_has_no_chip(client, items):
+    assert client.get("/search/?square=blue").context["chips"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "is_open"), [("", True), ("state=new", False), ("q=zebra", True), ("state=new&square=blue", True)]
+)
+def test_the_form_folds_once_something_was_found(client, items, query, is_open):
+    page = client.get(f"/search/?{query}").content.decode()
+    assert ('<details class="search-form" open>' in page) == is_open
+
+
+def test_what_was_found_travels_alone_to_who_types(client, items):
+    part = client.get("/search/?q=mysql", headers={"hx-request": "true"})
+    assert "Fix mysql" in part.content.decode()
+    assert "<form" not in part.content.decode()
+    assert "HX-Request" in part["Vary"]

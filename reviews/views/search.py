@@ -6,13 +6,14 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from core.db import QueryTooSlow
 from reviews import exports
 from reviews.filters import ReviewFilter
 from reviews.models import Review, Series
-from reviews.search import DEFAULT_SORT, TOO_SLOW, canonical_query, get_page
+from reviews.search import DEFAULT_SORT, TOO_SLOW, canonical_query, chips, get_page
 from reviews.tables import column_headers, page_link
 
 EXPORT_FORMATS = ("csv", "json", "atom")
@@ -34,20 +35,27 @@ def search(request: HttpRequest) -> HttpResponseBase:
         page = get_page(reviews, request.GET.get("page", ""), timezone.now(), by_text=by_text)
     except QueryTooSlow:
         slow = TOO_SLOW
+    narrowed = any(name != "sort" for name in query)
     context = {
         "form": filters.form,
+        "chips": chips(query, filters.form.errors),
+        # Folded once there are results: what is set stands above them.
+        "is_form_open": not narrowed or bool(filters.form.errors) or page is None or not page.object_list,
         "page": page,
         "slow": slow,
         "headers": column_headers(query, filters.form.cleaned_data.get("sort") or DEFAULT_SORT),
         "link": page_link(query),
-        "narrowed": any(name != "sort" for name in query),
+        "narrowed": narrowed,
         "max_csv_rows": exports.MAX_CSV_ROWS,
         "max_json_objects": exports.MAX_JSON_OBJECTS,
         "max_feed_entries": exports.MAX_FEED_ENTRIES,
         "unknown_format": wanted,
         "series": Series.objects.order_by("name").values_list("name", flat=True).distinct()[:MAX_SERIES],
     }
-    return render(request, "reviews/search.html", context)
+    is_part = request.headers.get("HX-Request") == "true"  # asked for by search.js: what was found, and no form
+    response = render(request, "reviews/_found.html" if is_part else "reviews/search.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
 def _export(request: HttpRequest, wanted: str) -> HttpResponseBase:

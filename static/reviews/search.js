@@ -1,44 +1,73 @@
-// The search without noise: empty fields stay out of its URL, and names of people are offered while one types.
-// Without this script the form works all the same.
+// The search without noise: what one types or ticks asks the server at once, empty fields stay out of the address, and
+// names of people are offered. Without this script the form works all the same.
 "use strict";
 
-for (const form of document.querySelectorAll("form[data-drop-empty]")) {
-  form.addEventListener("submit", () => {
-    for (const field of form.elements) {
-      if (field.name && field.value === "") field.disabled = true;
-    }
-  });
-  // Back from the results: the page may come out of the browser's memory, fields disabled.
-  window.addEventListener("pageshow", () => {
-    for (const field of form.elements) field.disabled = false;
-  });
-}
+(() => {
+  const TYPING = 200; // milliseconds
+  const form = document.querySelector("form[data-drop-empty]");
+  const found = document.querySelector("[data-found]");
+  const list = document.getElementById("people");
+  let asking = 0;
+  let timer = 0;
+  let namesTimer = 0;
+  let lastNames = "";
 
-const list = document.getElementById("people");
-let asked = "";
-let timer = 0;
-
-async function suggest(text) {
-  if (text === asked || text.length < 1) return;
-  asked = text;
-  try {
-    const answer = await fetch(`/search/people/?q=${encodeURIComponent(text)}`);
-    if (!answer.ok || text !== asked) return;
-    const { people } = await answer.json();
-    list.replaceChildren(...people.map(({ username, display_name: name }) => {
-      const option = document.createElement("option");
-      option.value = username;
-      option.label = name && name !== username ? `${name} (${username})` : username;
-      return option;
-    }));
-  } catch {
-    asked = ""; // not reached: the field stays a plain one, and the next letter asks again
+  function wanted() {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
+    return `${location.pathname}?${query}`;
   }
-}
 
-for (const field of document.querySelectorAll("input[list='people']")) {
-  field.addEventListener("input", () => {
+  async function ask() {
+    const number = ++asking;
+    const address = wanted();
+    try {
+      const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+      if (number !== asking) return;
+      if (!answer.ok) throw new Error(String(answer.status));
+      const html = await answer.text();
+      if (number !== asking) return;
+      found.innerHTML = html;
+      history.replaceState(null, "", address);
+    } catch {
+      if (number === asking) location.assign(address);
+    }
+  }
+
+  form.addEventListener("input", (event) => {
     clearTimeout(timer);
-    timer = setTimeout(() => suggest(field.value.trim()), 150);
+    const types = event.target.matches("input:not([type=checkbox])");
+    timer = setTimeout(() => { if (form.checkValidity()) ask(); }, types ? TYPING : 0);
   });
-}
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    location.assign(`${wanted()}#results`);
+  });
+
+  // Of several names the last one is being typed.
+  async function suggest(field) {
+    const [, before, text] = field.value.match(/^(.*[,\s])?(.*)$/s);
+    if (!text || text === lastNames) return;
+    lastNames = text;
+    try {
+      const answer = await fetch(`/search/people/?q=${encodeURIComponent(text)}`);
+      if (!answer.ok || text !== lastNames) return;
+      const { people } = await answer.json();
+      list.replaceChildren(...people.map(({ username, display_name: name }) => {
+        const option = document.createElement("option");
+        option.value = (before || "") + username;
+        option.label = name && name !== username ? `${name} (${username})` : username;
+        return option;
+      }));
+    } catch {
+      lastNames = ""; // not reached: the field stays a plain one, and the next letter asks again
+    }
+  }
+
+  for (const field of document.querySelectorAll("input[list='people']")) {
+    field.addEventListener("input", () => {
+      clearTimeout(namesTimer);
+      namesTimer = setTimeout(() => suggest(field), 150);
+    });
+  }
+})();

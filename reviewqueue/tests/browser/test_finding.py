@@ -1,6 +1,7 @@
 """Search, people, stats and about in a real browser."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,14 @@ def test_the_api_documentation_is_dark_for_a_dark_reader_and_leads_back(window, 
     expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)" if script else "rgb(20, 23, 27)")
     header.get_by_role("link", name="Back to the queue").click()
     expect(page).to_have_title("Review Queue")
+
+
+def test_what_one_ticks_in_the_search_is_found_at_once(page, make_review):
+    make_review("Ready", state="ready")
+    make_review("Pending")
+    page.goto("/search/")
+    page.get_by_label("READY").check()
+    expect(page.get_by_role("heading", name="1 review")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?state=ready$"))
+    page.get_by_role("link", name="state: READY").click()
+    expect(page.get_by_role("heading", name="2 reviews")).to_be_visible()
