@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from django.db.models import CharField, Value
-from django.db.models.functions import Coalesce, NullIf
 
 from accounts.models import Person, User
 from core.text import counted
+from reviews.managers import asked_by_name
 from reviews.models import Comment, Review
 
 MAX_NAMED = 30  # people whom a page names
@@ -103,14 +103,13 @@ class Change:
         text = CharField()
         votes = self.review.comments.votes().order_by()
         requests = self.review.requests.filter(is_pending=True).order_by()
-        asked_by = Coalesce(NullIf("registrant__display_name", Value("")), "registrant__username", Value("", text))
         rows = votes.values_list(
             "author_id", "author__username", "author__display_name", "sentiment", "vote", "created_at",
             Value("", text), "position", "id",
         ).union(
             requests.values_list(
                 "reviewer_id", "reviewer__username", "reviewer__display_name", Value(ASKED, text), "review_type",
-                "requested_at", asked_by, Value(0), "id",
+                "requested_at", asked_by_name(), Value(0), "id",
             ),
             all=True,
         )  # fmt: skip

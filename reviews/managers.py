@@ -13,6 +13,7 @@ from django.db import connection, models
 from django.db.models import (
     BooleanField,
     Case,
+    CharField,
     Count,
     Exists,
     F,
@@ -24,7 +25,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, JSONObject
+from django.db.models.functions import Coalesce, JSONObject, NullIf
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
@@ -250,14 +251,16 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.order_by("-updated_at", "-id")
 
     def for_reader(self, user: User) -> ReviewQuerySet:
-        """With what rows say to this reader alone: when they last opened it (``visited_at``), whether it was asked of
-        them (``is_asked``), or of which team of theirs (``asked_team``)."""
+        """With what rows say to this reader alone: when they last opened it (``visited_at``), who asked them to review
+        it (``asked_by``: a name, empty where it is hidden, None where nobody did), or of which team of theirs that was
+        asked (``asked_team``)."""
         visits = apps.get_model("reviews", "Visit").objects.filter(user=user, review=OuterRef("pk")).order_by()
         found = self.annotate(visited_at=Subquery(visits.values("at")[:1]))
         if user.person is None or not user.is_reviewer:
-            return found.annotate(is_asked=Value(False), asked_team=Value(""))
+            return found.annotate(asked_by=Value(None, CharField()), asked_team=Value(""))
+        asked = _pending_requests().filter(reviewer=user.person)
         teams = _requests_of_teams(user.person).values("reviewer__username")[:1]
-        return found.annotate(is_asked=is_asked(user.person), asked_team=Subquery(teams))
+        return found.annotate(asked_by=Subquery(asked.values(name=asked_by_name())[:1]), asked_team=Subquery(teams))
 
     def for_rows(self) -> ReviewQuerySet:
         """With everything that a row of a page or of the API shows, in one query."""
@@ -293,6 +296,12 @@ def _owned_by(people: QuerySet[Any, Any]) -> Q:
             template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField(),
         )
     )  # fmt: skip
+
+
+def asked_by_name() -> Coalesce:
+    """The name of who asked for a review, of ``ReviewRequest``; empty where that is hidden."""
+    name = NullIf("registrant__display_name", Value(""))
+    return Coalesce(name, "registrant__username", Value(""), output_field=CharField())
 
 
 def is_asked(person: Person) -> Q:

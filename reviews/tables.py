@@ -98,7 +98,7 @@ ROW_FIELDS = (
     "number", "target", "lines_added", "lines_removed", "revision", "voters",
 )  # fmt: skip
 # What rows for one reader have besides: ReviewQuerySet.for_reader annotates it.
-READER_FIELDS = ("visited_at", "is_asked", "asked_team")
+READER_FIELDS = ("visited_at", "asked_by", "asked_team")
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
 ROW_HTML = """<tr id="r{id}" data-href="{href}">{pick}
@@ -171,9 +171,9 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         )  # fmt: skip
         pick, is_news, lock = "", False, escape(shorten(locker_name or locker or "", MAX_NAME))
         if reader is not None and of_reader:
-            visited_at, is_asked, asked_team = of_reader
-            asked = "asked of you" if is_asked else f"asked of {asked_team}" if asked_team else ""
-            reason = f"{asked}; {reason}" if asked else reason
+            visited_at, asked_by, asked_team = of_reader
+            if asked := asked_words(asked_by, asked_team):
+                reason = f"{asked}; {reason}"
             seen_at = visited_at or reader.left_at
             is_news = seen_at is not None and max(updated_at, turn_since, verdict_at or updated_at) > seen_at
             if reader.may_lock:
@@ -317,6 +317,14 @@ def votes(positive: int, negative: int) -> SafeString:
     """``+n −m``, quiet where there are none."""
     plus, minus = "plus" if positive else "none", "minus" if negative else "none"
     return SafeString(f'<span class="{plus}">+{positive}</span> <span class="{minus}">−{negative}</span>')
+
+
+def asked_words(asked_by: str | None, asked_team: str | None) -> str:
+    """``asked of you by Ana``, or of a team of the reader's; empty for neither. ``asked_by`` is who asked them, empty
+    where that is hidden, None for nobody."""
+    if asked_by is not None:
+        return f"asked of you by {shorten(asked_by, MAX_NAME)}" if asked_by else "asked of you"
+    return f"asked of {shorten(asked_team, MAX_NAME)}" if asked_team else ""
 
 
 def voter_words(voters: Iterable[tuple[str, str]]) -> str:

@@ -56,6 +56,13 @@ def test_a_row_says_what_was_asked_of_the_reader(client, reviewer):
     assert "asked of you; no review yet" in client.get("/").content.decode()
 
 
+def test_a_row_says_who_asked_the_reader(client, reviewer):
+    request = ReviewRequest(review=make_review(), reviewer=reviewer.person, requested_at=timezone.now())
+    request.registrant = make_person("ana", "<i>Ana")
+    request.save()
+    assert "asked of you by &lt;i&gt;Ana; no review yet" in client.get("/").content.decode()
+
+
 def test_a_submitter_begins_with_their_own(client, submitter):
     make_review("Others")
     make_review("Own", owner=submitter.person)
