@@ -65,9 +65,12 @@ REVIEW_FIELDS: dict[str | None, tuple[str, ...]] = {
     "What is tested": (
         "test_url", "branch", "code_owner", "revision", "target", "target_url", "target_branch", "target_revision",
         "prerequisite", "prerequisite_url", "prerequisite_branch", "prerequisite_owner", "conflicts", "conflicts_text",
-        "conflicts_since", "lines_added", "lines_removed",
+        "conflicts_since", "lines_added", "lines_removed", "files_changed",
     ),
-    "Import": ("imported_at", "synced_at", "due_at", "sync_error", "looked_at", "missing_since", "missing_looks"),
+    "Import": (
+        "requested_reviewers", "related_bugs", "extras_read_at", "imported_at", "synced_at", "due_at", "sync_error",
+        "looked_at", "missing_since", "missing_looks",
+    ),
 }  # fmt: skip
 WEBHOOK_STEPS = (
     "<p>{} A webhook brings a changed item into the queue seconds later instead of minutes.</p><ol>"

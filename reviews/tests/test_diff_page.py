@@ -10,6 +10,7 @@ from reviews.diff_requests import MAX_WAITING
 from reviews.diffs import summarize
 from reviews.models import Diff, InlineComment, Review, Source, Visit
 from reviews.tests.factories import make_person, make_review
+from reviews.views.diff import MAX_COMMENTS
 
 pytestmark = pytest.mark.django_db
 
@@ -208,6 +209,19 @@ def test_comments_on_earlier_diffs_are_folded_at_the_end(client, review):
     page = get_page(client, review)
     assert "1 comment on earlier diffs" in page
     assert page.index("1 comment on earlier diffs") < page.index("Why?")
+
+
+def test_many_comments_on_earlier_diffs_hide_none_on_this_one(client, review):
+    make_diff(review, text_of(a="x"))
+    author, at = make_person("eve"), timezone.now()
+    InlineComment.objects.bulk_create(
+        InlineComment(review=review, diff_number=90, line=line, author=author, text="Old", at=at)
+        for line in range(1, MAX_COMMENTS + 1)
+    )
+    say(review, 5)
+    page = get_page(client, review)
+    assert "Why?" in page
+    assert f"{MAX_COMMENTS - 1} comments on earlier diffs" in page
 
 
 def anchors(page):

@@ -105,11 +105,12 @@ def _is_shown(file: DiffFile) -> bool:
 
 
 def _inline_comments(review: Review, diff: Diff) -> tuple[dict[int, list[InlineComment]], list[InlineComment]]:
-    """Those on this diff by their line, and those on earlier ones. One query."""
+    """Those on this diff by their line, and those on earlier ones, the newest first. One query."""
     number = diff.number
     here: dict[int, list[InlineComment]] = defaultdict(list)
     earlier = []
-    for comment in review.inline_comments.select_related("author")[:MAX_COMMENTS]:
+    comments = review.inline_comments.select_related("author").order_by("-diff_number", "line", "at", "id")
+    for comment in comments[:MAX_COMMENTS]:
         if comment.diff_number == number:
             here[comment.line].append(comment)
         else:
