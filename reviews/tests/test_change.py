@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import TeamMembership
 from reviews.change import MAX_NAMED, Change
 from reviews.models import Review, ReviewRequest, Source, State
 from reviews.tests.factories import make_comment, make_person, make_review
@@ -96,6 +97,25 @@ def test_the_reader_comes_first_and_is_you(client, reviewer):
     vote(review, "eve", "Approve", sentiment="positive")
     ask(review, reviewer.person.username)
     assert voters(client, review) == ["You asked", "eve Approve"]
+
+
+def test_the_sentence_says_to_the_reader_that_they_are_asked(client, reviewer):
+    review = make_review()
+    ask(review, reviewer.person.username, by="ana")
+    assert "</strong> asked of you by ana; no review yet." in get_page(client, review)
+
+
+def test_the_sentence_says_that_a_team_of_the_reader_is_asked(client, reviewer):
+    review = make_review()
+    TeamMembership.objects.create(person=reviewer.person, team="charmers")
+    ask(review, "charmers")
+    assert "</strong> asked of charmers; no review yet." in get_page(client, review)
+
+
+def test_while_the_submitter_has_to_act_nothing_is_asked_of_the_reader(client, reviewer):
+    review = make_review(verdict="fail")
+    ask(review, reviewer.person.username)
+    assert "</strong> its tests fail." in get_page(client, review)
 
 
 def test_only_once_it_was_read_nobody_is_said_to_be_asked(client):
