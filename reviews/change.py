@@ -12,8 +12,9 @@ from django.db.models import CharField, Value
 
 from accounts.models import Person, User
 from core.text import counted
-from reviews.managers import asked_by_name
+from reviews.managers import asked_by_name, is_team_of
 from reviews.models import Comment, Review
+from reviews.tables import asked_words
 
 MAX_NAMED = 30  # people whom a page names
 MAX_LINES = 16  # of a text that a page shows before the rest is folded
@@ -28,6 +29,7 @@ class Voter:
 
     ``kind`` is a sentiment, or ``ASKED`` for who has not voted; ``at`` when they voted, or were asked. ``is_outdated``:
     the vote is on an earlier revision. ``is_waited_for``: Launchpad waits for a formal vote of theirs.
+    ``is_readers_team``: the reader is a reviewer and in this team.
     """
 
     person: Person
@@ -37,6 +39,7 @@ class Voter:
     is_reader: bool
     is_outdated: bool = False
     is_waited_for: bool = False
+    is_readers_team: bool = False
     asked_by: str = ""
     asked_for: str = ""  # the type of review
 
@@ -64,6 +67,7 @@ class _Row(NamedTuple):
     words: str
     at: datetime
     asked_by: str
+    is_readers_team: bool
     position: int
     number: int
 
@@ -100,19 +104,20 @@ class Change:
 
     def _read_voters(self) -> tuple[dict[int, _Row], dict[int, _Row]]:
         """By person: who is asked, and the latest votes in their order."""
-        text = CharField()
+        nothing, no = Value("", CharField()), Value(False)
         votes = self.review.comments.votes().order_by()
-        requests = self.review.requests.filter(is_pending=True).order_by()
         rows = votes.values_list(
-            "author_id", "author__username", "author__display_name", "sentiment", "vote", "created_at",
-            Value("", text), "position", "id",
-        ).union(
-            requests.values_list(
-                "reviewer_id", "reviewer__username", "reviewer__display_name", Value(ASKED, text), "review_type",
-                "requested_at", asked_by_name(), Value(0), "id",
-            ),
-            all=True,
+            "author_id", "author__username", "author__display_name", "sentiment", "vote", "created_at", nothing, no,
+            "position", "id",
         )  # fmt: skip
+        if self.review.requested_reviewers:
+            reader = self.user.person if self.user is not None and self.user.is_reviewer else None
+            requests = self.review.requests.filter(is_pending=True).order_by()
+            requested = requests.values_list(
+                "reviewer_id", "reviewer__username", "reviewer__display_name", Value(ASKED, CharField()), "review_type",
+                "requested_at", asked_by_name(), is_team_of(reader) if reader else no, Value(0), "id",
+            )  # fmt: skip
+            rows = rows.union(requested, all=True)
         asked: dict[int, _Row] = {}
         latest: dict[int, _Row] = {}
         for row in sorted(map(_Row._make, rows), key=lambda row: (row.position, row.at, row.number)):
@@ -131,6 +136,7 @@ class Change:
             is_reader=self.user is not None and self.user.person_id == row.person,
             is_outdated=is_outdated,
             is_waited_for=is_waited_for,
+            is_readers_team=bool(row.is_readers_team),
             asked_by=row.asked_by if is_asked and row.asked_by != row.display_name else "",
             asked_for=row.words if is_asked else "",
         )
@@ -146,6 +152,15 @@ class Change:
     def not_shown(self) -> int:
         """How many voters are not named."""
         return max(0, len(self.voters) - MAX_NAMED)
+
+    @property
+    def asked_of_reader(self) -> list[str]:
+        """That the reader is asked for a review, or a team of theirs, in a few words; nothing if neither is."""
+        waited_for = [voter for voter in self.voters if voter.kind == ASKED or voter.is_waited_for]
+        asked = next((voter.asked_by for voter in waited_for if voter.is_reader), None)
+        team = next((voter.person.username for voter in waited_for if voter.is_readers_team), None)
+        words = asked_words(asked, team)
+        return [words] if words else []
 
     @property
     def prerequisite(self) -> Review | None:

@@ -267,19 +267,14 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.select_related("owner", "series", "source", "locked_by", "code_owner", "prerequisite_owner")
 
     def with_prerequisite(self, user: Reader) -> ReviewQuerySet:
-        """With ``prerequisite_item``: id, title and state of the item that proposes the prerequisite. Of several it is
-        the one that is open, else the newest; None where there is none, or this reader may not know of it."""
+        """With ``prerequisite_item``: id, title and state of the newest item that proposes the prerequisite; None where
+        there is none, or this reader may not know of it."""
         items: ReviewQuerySet = apps.get_model("reviews", "Review").objects.visible_to(user)
-        proposed = (
-            items.exclude(source_url="")
-            .exclude(pk=OuterRef("pk"))
-            .filter(source_url=OuterRef("prerequisite_url"), source_branch=OuterRef("prerequisite_branch"))
+        proposed = items.exclude(source_url="").filter(
+            source_url=OuterRef("prerequisite_url"), source_branch=OuterRef("prerequisite_branch")
         )
-        open_first = Case(When(state__in=OPEN_STATES, then=0), default=1)
-        found = proposed.order_by(open_first, "-created_at", "-id").values(
-            item=JSONObject(id="id", title="title", state="state")
-        )
-        return self.annotate(prerequisite_item=Subquery(found[:1]))
+        item = JSONObject(id="id", title="title", state="state")
+        return self.annotate(prerequisite_item=Subquery(proposed.order_by("-created_at").values(item=item)[:1]))
 
     def count_by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs. One query."""
@@ -307,6 +302,12 @@ def asked_by_name() -> Coalesce:
 def is_asked(person: Person) -> Q:
     """Reviews that this person was asked to review, and has not voted on."""
     return Q(Exists(_pending_requests().filter(reviewer=person)))
+
+
+def is_team_of(person: Person) -> Exists:
+    """Whether a request for a review is to a team of this person's."""
+    memberships = apps.get_model("accounts", "TeamMembership").objects.order_by()
+    return Exists(memberships.filter(person=person, team=OuterRef("reviewer__username")))
 
 
 def is_team_asked(person: Person) -> Q:

@@ -186,11 +186,11 @@ def test_a_prerequisite_that_is_merged_is_not_waited_for(client):
     assert "has to be merged before it" not in page
 
 
-def test_of_several_items_of_a_prerequisite_the_open_one_is_shown(client):
-    make_first("Open", days=9)
-    make_first("Rejected", state=State.ABANDONED, days=1)
+def test_of_several_items_of_a_prerequisite_the_newest_is_shown(client):
+    make_first("Again", days=1)
+    make_first("Rejected", state=State.ABANDONED, days=9)
     page = get_change(client, make_dependent())
-    assert "<bdi>Open</bdi>" in page
+    assert "<bdi>Again</bdi>" in page
     assert "Rejected" not in page
 
 

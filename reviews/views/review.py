@@ -30,7 +30,7 @@ from reviews.models import Review, TestsWaitFor
 from reviews.panels import Place, render_panels
 from reviews.refresh import request_refresh
 from reviews.starting import missing_trust
-from reviews.tables import asked_words, votes
+from reviews.tables import votes
 from reviews.texts import missing_notice, trust_words, why_tests_wait
 from reviews.timeline import get_timeline
 from reviews.trust import NotPossible, allow_tests, trust
@@ -101,8 +101,6 @@ def review_history(request: HttpRequest, pk: int) -> HttpResponse:
 def find_review(request: HttpRequest, pk: int) -> Review:
     """The review for a page about it. Raises Http404 for what this reader may not know of. One query."""
     reviews = Review.objects.visible_to(request.user).for_rows().with_prerequisite(request.user)
-    if isinstance(request.user, User):
-        reviews = reviews.for_reader(request.user)
     review: Review = get_object_or_404(reviews, pk=pk)
     return review
 
@@ -119,6 +117,8 @@ def review_context(
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
     before, after = (None, None) if is_wide else neighbours(review, user)
+    change = Change(review, user)
+    asked = [] if is_wide or review.next_actor != Actor.REVIEWER else change.asked_of_reader
     panels = render_panels(request, review, places if is_wide else (Place.ACTIONS, *places, Place.SIDE))
     return {
         "is_wide": is_wide,
@@ -126,14 +126,14 @@ def review_context(
         "tab": tab,
         "tabs": review_tabs(review),
         "whose_turn": whose_turn(review, user),
-        "turn_reason": turn_reason(review),
+        "turn_reason": "; ".join([*asked, f"{review.next_reason}."]),
         "turn_age": time_passed(review.turn_since, now),
         "duplicate": None if is_wide else _duplicate(review, user),
         "missing": missing_notice(review, now),
         **({} if is_wide else _missing_trust(review, user)),
         **next_context(request, review),
         "votes": votes(review.positive_votes, review.negative_votes),
-        "change": Change(review, user),
+        "change": change,
         "expected": todo(review.turn),
         "panels": panels.html,
         "scripts": panels.scripts,
@@ -144,14 +144,6 @@ def review_context(
         "is_submitter": user is not None and user.person_id == review.owner_id,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
     }
-
-
-def turn_reason(review: Review) -> str:
-    """Why it is whose turn it is, in a sentence; to a reviewer whose review is waited for it says so first."""
-    asked = ""
-    if review.next_actor == Actor.REVIEWER:
-        asked = asked_words(getattr(review, "asked_by", None), getattr(review, "asked_team", None))
-    return "; ".join([asked, review.next_reason] if asked else [review.next_reason]) + "."
 
 
 def review_tabs(review: Review) -> list[Tab]:
