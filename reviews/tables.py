@@ -172,6 +172,8 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         pick, is_news, lock = "", False, escape(shorten(locker_name or locker or "", MAX_NAME))
         if reader is not None and of_reader:
             visited_at, asked_by, asked_team = of_reader
+            if asked_by == (display_name or username):
+                asked_by = ""  # as most are; the row names them already
             if asked := asked_words(asked_by, asked_team):
                 reason = f"{asked}; {reason}"
             seen_at = visited_at or reader.left_at
@@ -321,7 +323,7 @@ def votes(positive: int, negative: int) -> SafeString:
 
 def asked_words(asked_by: str | None, asked_team: str | None) -> str:
     """``asked of you by Ana``, or of a team of the reader's; empty for neither. ``asked_by`` is who asked them, empty
-    where that is hidden, None for nobody."""
+    where that is not to be said, None for nobody."""
     if asked_by is not None:
         return f"asked of you by {shorten(asked_by, MAX_NAME)}" if asked_by else "asked of you"
     return f"asked of {shorten(asked_team, MAX_NAME)}" if asked_team else ""

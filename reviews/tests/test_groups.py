@@ -63,6 +63,14 @@ def test_a_row_says_who_asked_the_reader(client, reviewer):
     assert "asked of you by &lt;i&gt;Ana; no review yet" in client.get("/").content.decode()
 
 
+def test_a_row_names_its_submitter_once(client, reviewer):
+    review = make_review()
+    ReviewRequest.objects.create(
+        review=review, reviewer=reviewer.person, registrant=review.owner, requested_at=timezone.now()
+    )
+    assert "asked of you; no review yet" in client.get("/").content.decode()
+
+
 def test_a_submitter_begins_with_their_own(client, submitter):
     make_review("Others")
     make_review("Own", owner=submitter.person)
