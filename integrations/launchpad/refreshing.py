@@ -121,7 +121,8 @@ def _find_place(launchpad: Launchpad, review: Review, facts: ItemFacts) -> tuple
 def refresh_comments(review: Review) -> str:
     """Read what was said on a review that the import has just seen, and its diff if the import left it out.
 
-    Its entry is not fetched a second time. Of an open proposal also who was asked to review it, and its bugs.
+    Its entry is not fetched a second time. Of an open proposal also who was asked to review it, and its bugs; those of
+    a large import, which left out the diffs as well, are left to the next look.
 
     Returns what is wrong, in words; empty when nothing is.
     """
@@ -129,8 +130,9 @@ def refresh_comments(review: Review) -> str:
     try:
         launchpad = get_launchpad()
         read = read_comments(launchpad, review.comments_url, is_bug=review.kind == Review.Kind.NEW)
+        is_of_few = review.diff_url == review.diff_marker
         is_open_proposal = review.kind == Review.Kind.UPDATE and review.is_open
-        extras = read_extras(launchpad, review.api_url) if is_open_proposal else None
+        extras = read_extras(launchpad, review.api_url) if is_of_few and is_open_proposal else None
         read_people(launchpad, {comment.author.username for comment in read.comments} | people_of(extras))
         add_comments(
             review.pk,

@@ -9,7 +9,8 @@ from django.utils import timezone
 from accounts.models import Person
 from integrations.launchpad.extras import fetch_inline_comments
 from integrations.launchpad.importing import import_source
-from integrations.launchpad.refreshing import refresh
+from integrations.launchpad.refreshing import claim_due, refresh, refresh_by_id
+from integrations.sandbox.data import many
 from integrations.sandbox.serving import Fault
 from integrations.sandbox.world import SMALL_DIFF
 from reviews.managers import is_asked, is_team_asked
@@ -89,6 +90,18 @@ def test_requests_and_bugs_are_not_read_each_time(sandbox, proposal):
     Review.objects.update(extras_read_at=timezone.now() - timedelta(hours=4))
     refresh(only())
     assert asked_for(world, "") == 4
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(4, True), (5, False)])
+def test_a_large_import_leaves_requests_and_bugs_to_the_next_look(sandbox, count, is_read):
+    world = sandbox.launchpad
+    many(world, proposals=count)
+    import_source(Source.objects.create(name="many", kind="project", target="many"))
+    for claimed in claim_due():
+        refresh_by_id(*claimed)
+    assert Review.objects.filter(extras_read_at__isnull=False).exists() == is_read
+    refresh(Review.objects.select_related("source").first())
+    assert Review.objects.filter(extras_read_at__isnull=False).exists()
 
 
 @pytest.mark.parametrize("reason", ["a comment", "a push", "a person"])
