@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models import HIDDEN_USERNAME
+from accounts.models import DIRECTION_MARKS, HIDDEN_USERNAME
 from core.text import age, shorten
 from reviews.choices import OPEN_STATES, Square, State, Verdict
 from reviews.models import Review
@@ -324,8 +324,11 @@ def votes(positive: int, negative: int) -> SafeString:
 def asked_words(asked_by: str | None, asked_team: str | None) -> str:
     """``asked of you by Ana``, or of a team of the reader's; empty for neither. ``asked_by`` is who asked them, empty
     where that is not to be said, None for nobody."""
+    if asked_by:
+        name = shorten(DIRECTION_MARKS.sub("", asked_by), MAX_NAME)
+        return f"asked of you by \u2068{name}\u2069"  # isolated: it turns no word behind it
     if asked_by is not None:
-        return f"asked of you by {shorten(asked_by, MAX_NAME)}" if asked_by else "asked of you"
+        return "asked of you"
     return f"asked of {shorten(asked_team, MAX_NAME)}" if asked_team else ""
 
 

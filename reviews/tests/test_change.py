@@ -102,7 +102,7 @@ def test_the_reader_comes_first_and_is_you(client, reviewer):
 def test_the_sentence_says_to_the_reader_that_they_are_asked(client, reviewer):
     review = make_review()
     ask(review, reviewer.person.username, by="ana")
-    assert "</strong> asked of you by ana; no review yet." in get_page(client, review)
+    assert "</strong> asked of you by \u2068ana\u2069; no review yet." in get_page(client, review)
 
 
 def test_the_sentence_says_that_a_team_of_the_reader_is_asked(client, reviewer):

@@ -58,9 +58,9 @@ def test_a_row_says_what_was_asked_of_the_reader(client, reviewer):
 
 def test_a_row_says_who_asked_the_reader(client, reviewer):
     request = ReviewRequest(review=make_review(), reviewer=reviewer.person, requested_at=timezone.now())
-    request.registrant = make_person("ana", "<i>Ana")
+    request.registrant = make_person("ana", "<i>\u202eAna")
     request.save()
-    assert "asked of you by &lt;i&gt;Ana; no review yet" in client.get("/").content.decode()
+    assert "asked of you by \u2068&lt;i&gt;Ana\u2069; no review yet" in client.get("/").content.decode()
 
 
 def test_a_row_names_its_submitter_once(client, reviewer):
