@@ -14,6 +14,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from core.text import shorten
 from core.web_urls import is_web_url
 from integrations.launchpad.client import Launchpad, get_launchpad
 from integrations.launchpad.entries import (
@@ -37,7 +38,7 @@ logger = structlog.get_logger(__name__)
 REREAD_AFTER = timedelta(hours=3)
 MAX_BUGS = 50  # that are kept of a proposal
 MAX_INLINE_COMMENTS = 1_000  # that are kept of a diff
-MAX_INLINE_TEXT = 20_000  # characters kept of one
+MAX_INLINE_TEXT = 5_000  # characters kept of one, which then ends with an ellipsis
 
 
 def has_news(review: Review, comments: Sequence[CommentFacts]) -> bool:
@@ -167,7 +168,7 @@ def _keep_inline_comments(review: Review, number: int, comments: list[InlineComm
         known = {(row.line, row.author_id, row.at): row for row in review.inline_comments.filter(diff_number=number)}
         new: dict[tuple[int, int, datetime], InlineCommentRow] = {}
         for comment in comments:
-            author, text = people[comment.person.username], comment.text[:MAX_INLINE_TEXT]
+            author, text = people[comment.person.username], shorten(comment.text, MAX_INLINE_TEXT)
             at = min(comment.date, timezone.now())
             row = known.pop((comment.line_number, author.pk, at), None)
             if row is None:

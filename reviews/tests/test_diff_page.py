@@ -10,7 +10,7 @@ from reviews.diff_requests import MAX_WAITING
 from reviews.diffs import summarize
 from reviews.models import Diff, InlineComment, Review, Source, Visit
 from reviews.tests.factories import make_person, make_review
-from reviews.views.diff import MAX_COMMENTS
+from reviews.views.diff import MAX_COMMENTS, MAX_COMMENTS_TEXT
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +222,16 @@ def test_many_comments_on_earlier_diffs_hide_none_on_this_one(client, review):
     page = get_page(client, review)
     assert "Why?" in page
     assert f"{MAX_COMMENTS - 1} comments on earlier diffs" in page
+    assert "There are more comments on lines than are shown here" in page
+
+
+def test_endless_comments_are_left_on_launchpad(client, review):
+    make_diff(review, text_of(a="x"))
+    for _ in range(4):
+        say(review, 5, "Why? " * (MAX_COMMENTS_TEXT // 15))
+    page = get_page(client, review)
+    assert page.count('class="inline-comment"') == 3
+    assert f'<a href="{review.url}" rel="noopener nofollow">read them on Launchpad</a>' in page
 
 
 def anchors(page):

@@ -22,6 +22,7 @@ from reviews.panels import Place
 from reviews.views.review import find_review, review_context
 
 MAX_COMMENTS = 1000  # inline ones of a review, on all of its diffs
+MAX_COMMENTS_TEXT = 200_000  # characters of them
 FOLDED_NAMES = 50  # a list of more files begins folded
 
 
@@ -72,7 +73,7 @@ def _context(request: HttpRequest, review: Review, diff: Diff | None, last: Last
     """What the template shows of a diff in its state."""
     if diff is None or diff.state != Diff.State.READY:
         return {"diff": diff}
-    here, earlier = _inline_comments(review, diff)
+    here, earlier, is_cut = _inline_comments(review, diff)
     seen = last.digests(diff, now)
     parsed = parse_diff(
         diff.text,
@@ -95,6 +96,7 @@ def _context(request: HttpRequest, review: Review, diff: Diff | None, last: Last
         "has_folded": any(file.is_folded for file in parsed.files),
         "is_list_open": len(parsed.files) <= FOLDED_NAMES,
         "earlier": earlier,
+        "are_comments_cut": is_cut,
         "is_older": diff.revision != review.revision,
     }
 
@@ -104,18 +106,26 @@ def _is_shown(file: DiffFile) -> bool:
     return bool(file.hunks or file.comments or not file.left_out)
 
 
-def _inline_comments(review: Review, diff: Diff) -> tuple[dict[int, list[InlineComment]], list[InlineComment]]:
-    """Those on this diff by their line, and those on earlier ones, the newest first. One query."""
+def _inline_comments(review: Review, diff: Diff) -> tuple[dict[int, list[InlineComment]], list[InlineComment], bool]:
+    """Those on this diff by their line, and those on earlier ones, the newest first; whether some are left out. One
+    query."""
     number = diff.number
     here: dict[int, list[InlineComment]] = defaultdict(list)
     earlier = []
-    comments = review.inline_comments.select_related("author").order_by("-diff_number", "line", "at", "id")
+    comments = list(
+        review.inline_comments.select_related("author").order_by("-diff_number", "line", "at", "id")[: MAX_COMMENTS + 1]
+    )
+    length, is_cut = 0, len(comments) > MAX_COMMENTS
     for comment in comments[:MAX_COMMENTS]:
+        length += len(comment.text)
+        if length > MAX_COMMENTS_TEXT:
+            is_cut = True
+            break
         if comment.diff_number == number:
             here[comment.line].append(comment)
         else:
             earlier.append(comment)
-    return here, earlier
+    return here, earlier, is_cut
 
 
 def _blocks(file: DiffFile) -> list[Block]:
