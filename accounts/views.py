@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.forms import LoginForm, TokenForm
 from accounts.models import ApiToken
+from accounts.panels import render_account_panels
 from accounts.sso import SERVICES
 
 
@@ -42,7 +43,8 @@ class Account(PasswordChangeView):
         user: Any = self.request.user
         connected = user.social_auth.exists()
         offered = SERVICES if settings.LAUNCHPAD_LOGIN and not connected else []
-        return super().get_context_data(connected=connected, services=offered, **kwargs)
+        panels = render_account_panels(self.request)
+        return super().get_context_data(connected=connected, services=offered, panels=panels, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         user: Any = request.user
