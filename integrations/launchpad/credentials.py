@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, urlencode
 
 from django.conf import settings
 from launchpadlib.credentials import AccessToken, Credentials
@@ -19,6 +20,7 @@ from integrations.launchpad.errors import ConfigurationError, LaunchpadError, Te
 POLL_SECONDS = 2.0  # between two looks whether access was granted
 GRANT_SECONDS = 900.0  # that a person has to grant it
 MAX_BYTES = 64 * 1024  # of an answer
+SIGNATURE = {"oauth_consumer_key": APPLICATION, "oauth_signature_method": "PLAINTEXT"}
 
 
 def obtain(
@@ -28,34 +30,70 @@ def obtain(
 
     Raises LaunchpadError when access is denied, not granted in time, or Launchpad can't be asked.
     """
-    pages = web_root()
-    signature = {"oauth_consumer_key": APPLICATION, "oauth_signature_method": "PLAINTEXT"}
-    response = _post(pages, "+request-token", {**signature, "oauth_signature": "&"})
-    if response.status != 200:
-        raise TemporaryError(f"Launchpad answered {response.status}.")
-    token, secret = _token_of(response)
-    show(f"{pages}+authorize-token?oauth_token={quote(token)}")
-    signature |= {"oauth_token": token, "oauth_signature": "&" + secret}
+    request = ask_for_token()
+    show(request.page())
     deadline = time.monotonic() + grant_seconds
     while time.monotonic() < deadline:
-        response = _post(pages, "+access-token", signature)
-        if response.status == 200:
-            credentials = Credentials(APPLICATION)
-            credentials.access_token = AccessToken(*_token_of(response))
+        if credentials := exchange(request):
             return credentials
-        if response.status == 403:
-            raise ConfigurationError("Access was denied on Launchpad.", 403)
-        if response.status != 401:  # 401: not granted yet
-            raise TemporaryError(f"Launchpad answered {response.status}.")
         time.sleep(poll_seconds)
     raise LaunchpadError(f"Nobody granted access within {grant_seconds / 60:g} minutes.")
 
 
-def _post(root: str, page: str, fields: Mapping[str, str]) -> http.Response:
+@dataclass(frozen=True, repr=False)
+class RequestToken:
+    """What a person grants or denies on a page of Launchpad, and is then exchanged for credentials."""
+
+    token: str
+    secret: str
+
+    def page(self, *, callback: str = "", access: Sequence[str] = ()) -> str:
+        """The URL of that page. It sends the browser to ``callback`` afterwards, whatever the person chose, and offers
+        the levels of ``access`` only."""
+        query: list[tuple[str, str]] = [("oauth_token", self.token)]
+        query += [("allow_permission", level) for level in access]
+        query += [("oauth_callback", callback)] if callback else []
+        return f"{web_root()}+authorize-token?{urlencode(query)}"
+
+
+def ask_for_token(timeout: float | None = None) -> RequestToken:
+    """Begin. ``timeout`` is in seconds. Raises LaunchpadError when Launchpad can't be asked."""
+    fields = {**SIGNATURE, "oauth_signature": "&"}
+    response = _post("+request-token", fields, timeout)
+    if response.status != 200:
+        raise TemporaryError(f"Launchpad answered {response.status}.")
+    return RequestToken(*_token_of(response))
+
+
+def exchange(request: RequestToken, timeout: float | None = None) -> Credentials | None:
+    """The credentials, once the person has granted access; None before. ``timeout`` is in seconds.
+
+    Raises ConfigurationError when it was denied, or another LaunchpadError when Launchpad can't be asked.
+    """
+    fields = {**SIGNATURE, "oauth_token": request.token, "oauth_signature": "&" + request.secret}
+    response = _post("+access-token", fields, timeout)
+    if response.status == 401:  # not granted yet
+        return None
+    if response.status == 403:
+        raise ConfigurationError("Access was denied on Launchpad.", 403)
+    if response.status != 200:
+        raise TemporaryError(f"Launchpad answered {response.status}.")
+    return make_credentials(*_token_of(response))
+
+
+def make_credentials(token: str, secret: str) -> Credentials:
+    """Credentials of an access token."""
+    credentials = Credentials(APPLICATION)
+    credentials.access_token = AccessToken(token, secret)
+    return credentials
+
+
+def _post(page: str, fields: Mapping[str, str], timeout: float | None) -> http.Response:
+    root = web_root()
     try:
         return http.send(
             "POST", root + page, headers={"Referer": root}, data=fields,
-            timeout=settings.LAUNCHPAD_TIMEOUT, limit=MAX_BYTES,
+            timeout=timeout or settings.LAUNCHPAD_TIMEOUT, limit=MAX_BYTES,
         )  # fmt: skip
     except http.HttpError as error:
         raise TemporaryError(f"Launchpad can't be reached: {error}") from None

@@ -18,6 +18,7 @@ from integrations.sandbox.world import BOT, REPORT_RESULTS, Entry, LaunchpadWorl
 
 WADL_BASE = "https://api.launchpad.test/1.0/"
 ACCESS_TOKEN = "sandbox-token"  # noqa: S105 (the sandbox keeps no secrets)
+PERSON_TOKEN = "sandbox-person-"  # noqa: S105 (the rest of a person's is their name)
 UNFINISHED = {"Work in progress", "Needs review", "Approved", "Code failed to merge", "Queued"}
 BATCH, LARGEST_BATCH = 75, 300
 GRANT_AFTER = 2  # looks at the request token until access is granted
@@ -25,6 +26,11 @@ SHOWN = {  # fields of an entry that its page shows, and how they are called the
     "name": "Name", "queue_status": "Status", "status": "Status", "description": "Description",
     "date_created": "Created", "unique_name": "Location", "last_scanned_id": "Tip", "commit_sha1": "Commit",
 }  # fmt: skip
+VOTES = ("Approve", "Needs Fixing", "Needs Information", "Abstain", "Disapprove", "Needs Resubmitting")
+TASK_STATUSES = (
+    "New", "Incomplete", "Opinion", "Invalid", "Won't Fix", "Expired", "Confirmed", "Triaged", "In Progress",
+    "Deferred", "Fix Committed", "Fix Released",
+)  # fmt: skip
 CHANGES_OF_A_REPORT = ("transitionToNewResult", "update", "setLog")
 REPORT_TEXTS = ("title", "commit_sha1", "url", "result_summary")
 OUT_OF_TIME = b"Timeout error, please try again in a few minutes."
@@ -41,7 +47,7 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
     CALLABLE = (
         "add_person", "add_team", "add_branch", "add_bug", "add_proposal", "ask_for_review", "change", "comment",
         "delete", "edit_comment", "hide", "hide_comment", "link_bug", "mark_duplicate", "move_branch", "push",
-        "rename_person", "rename_project", "retarget", "set_private", "set_status", "set_tags", "show",
+        "rename_person", "rename_project", "retarget", "revoke", "set_private", "set_status", "set_tags", "show",
     )  # fmt: skip
 
     def __init__(self, port: int = 0, *, seed: int = 1) -> None:
@@ -50,7 +56,10 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         self.largest_batch = LARGEST_BATCH
         self.tokens: dict[str, str] = {ACCESS_TOKEN: BOT}  # the person's name, by access token
         self.polls: dict[str, int] = {}
+        self.reviewed: dict[str, str] = {}  # who granted each request token in the browser; nobody: denied
+        self.revoked: set[str] = set()  # access tokens
         self.posts: list[dict[str, str]] = []  # comments made by API
+        self.status_writes: list[tuple[str, str, str]] = []  # statuses set by API: of what, by whom, which
         self.report_writes: list[dict[str, str]] = []  # what was done by API to revision status reports
         self.deny = False
         self._between: list[Callable[[], object]] = []
@@ -95,6 +104,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         operation = request.parameter("ws.op")
         if request.method == "POST":
             return self._write_operation(request, path, operation, version)
+        if request.method == "PATCH":
+            return self._change_task(request, path)
         if (path, operation) == ("branches", "getByUrls"):
             return json_answer({url: self._visible(url) for url in _listed(request.parameter("urls"))})
         if operation:
@@ -238,8 +249,18 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         return str(self.entries.get(path, {}).get("resource_type_link", "")).rpartition("#")[2]
 
     def _who(self, request: Request) -> str:
+        """The name of the person whose token the request carries; empty for none, and for one that is revoked."""
         found = re.search(r'oauth_token="?([^",]*)', request.headers.get("Authorization", ""))
-        return self.tokens.get(found.group(1), "") if found else ""
+        token = found.group(1) if found else ""
+        if token in self.revoked:
+            return ""
+        # Those of people are made from their names: they work on after the sandbox was started again.
+        name = token.removeprefix(PERSON_TOKEN) if token.startswith(PERSON_TOKEN) else self.tokens.get(token, "")
+        return name if f"~{name}" in self.entries else ""
+
+    def revoke(self, name: str) -> None:
+        """A person takes back the access that they have granted."""
+        self.revoked.add(PERSON_TOKEN + name)
 
     def _write_operation(self, request: Request, path: str, operation: str, version: str) -> Answer:
         who = self._who(request)
@@ -247,6 +268,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
             return Answer(401, b"Expired token", type="text/plain")
         if version == "/devel/" and (path in self.reports or self._kind_of(path) == "git_repository"):
             return self._write_report(request, path, operation, who)
+        if operation == "setStatus" and path in self.proposals:
+            return self._set_proposal_status(path, who, _decoded(request.parameter("status")))
         target = path
         if operation == "newMessage" and path.startswith("bugs/"):
             link = self.root + path
@@ -254,10 +277,44 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         if target not in self.entries or operation not in ("createComment", "newMessage"):
             return Answer(400, b"No such operation", type="text/plain")
         said = {name: _decoded(request.parameter(name)) for name in ("content", "subject", "vote", "review_type")}
+        if said["vote"] and said["vote"] not in VOTES:
+            return Answer(400, f'vote: Invalid value "{said["vote"]}".'.encode(), type="text/plain")
+        lines = json.loads(request.parameter("inline_comments") or "{}")
+        diff = f"{path}/+preview-diff/{request.parameter('previewdiff_id')}"
+        if lines and diff not in self.entries:
+            return Answer(400, b"Preview diff not found.", type="text/plain")
         with self.lock:
-            self.posts.append({"to": path, "by": who, **said})
+            self.posts.append({"to": path, "by": who, **said, **({"lines": json.dumps(lines)} if lines else {})})
         made = self.comment(target, who, said["content"], said["vote"] or None, vote_tag=said["review_type"] or None)
         return Answer(201, headers={"Location": self.root + made})
+
+    def _set_proposal_status(self, path: str, who: str, status: str) -> Answer:
+        """As Launchpad: reviewers of the target alone approve and reject, and what is merged stays so."""
+        before = self.entries[path]["queue_status"]
+        target = self.entries[path]["target_branch_link"] or self.entries[path]["target_git_repository_link"]
+        owner = self.path_of(target).split("/")[0].removeprefix("~")
+        if status in ("Approved", "Rejected") and who != owner and not self.takes_part(who, owner):
+            return Answer(400, b"User is not a branch reviewer.", type="text/plain")
+        if before in ("Merged", "Superseded") and status != before:
+            words = f"Invalid state transition for merge proposal: {before} -> {status}"
+            return Answer(400, words.encode(), type="text/plain")
+        self.status_writes.append((path, who, status))
+        self.set_status(path, status)
+        return json_answer(None)
+
+    def _change_task(self, request: Request, path: str) -> Answer:
+        """PATCH of a bug task: its status."""
+        who = self._who(request)
+        if not who:
+            return Answer(401, b"Expired token", type="text/plain")
+        if path not in self.tasks:
+            return Answer(400, b"This entry can't be changed.", type="text/plain")
+        status = json.loads(request.body).get("status")
+        if status not in TASK_STATUSES:
+            return Answer(400, f'status: Invalid value "{status}".'.encode(), type="text/plain")
+        self.status_writes.append((path, who, status))
+        self.set_status(path, status)
+        return json_answer(self.entries[path], 209)
 
     def _write_report(self, request: Request, path: str, operation: str, who: str) -> Answer:
         """Make a revision status report on a commit of a repository, or change one."""
@@ -288,23 +345,62 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         return json_answer(None)
 
     def _oauth(self, request: Request) -> Answer:
-        """The OAuth dance: access is granted after a few looks, or denied when ``deny`` is set."""
+        """The OAuth dance. With a callback the person in the browser chooses who they are; without one, as a command
+        begins it, access is granted after a few looks. Denied when ``deny`` is set, or the person says so."""
         if request.path == "/+request-token":
-            return Answer(200, b"oauth_token=req&oauth_token_secret=sec", type="text/plain")
+            with self.lock:
+                self.number += 1
+                token = f"req-{self.number}"
+            return Answer(200, f"oauth_token={token}&oauth_token_secret=sec".encode(), type="text/plain")
         if request.path == "/+authorize-token":
-            page = b"<!doctype html><title>Sandbox</title><p>Access is granted by itself here."
-            return Answer(200, page, type="text/html")
-        if self.deny:
-            return Answer(403, b"End-user refused to authorize request token.", type="text/plain")
+            return self._authorize(request)
         token = parse_qs(request.body.decode()).get("oauth_token", ["req"])[0]
+        name = self.reviewed.get(token)
+        if self.deny or name == "":
+            return Answer(403, b"End-user refused to authorize request token.", type="text/plain")
+        if name:
+            self.revoked.discard(PERSON_TOKEN + name)
+            return Answer(
+                200, f"oauth_token={PERSON_TOKEN}{name}&oauth_token_secret=s3cret".encode(), type="text/plain"
+            )
         self.polls[token] = self.polls.get(token, 0) + 1
         if self.polls[token] <= GRANT_AFTER:
             return Answer(401, b"Request token has not yet been reviewed.", type="text/plain")
         return Answer(200, b"oauth_token=sandbox-token&oauth_token_secret=s3cret", type="text/plain")
 
+    def _authorize(self, request: Request) -> Answer:
+        """The page where a person grants access, and what they chose there: then back to the callback, either way."""
+        token, callback = request.parameter("oauth_token"), request.parameter("oauth_callback")
+        if request.method == "POST":
+            self.reviewed[token] = request.parameter("person")
+            return Answer(303, headers={"Location": callback})
+        if not callback:
+            return page_answer("Sandbox", "<p>Access is granted by itself here.")
+        people = sorted(
+            (str(entry["name"]), str(entry["display_name"]))
+            for path, entry in self.entries.items()
+            if entry.get("is_team") is False and path != f"~{BOT}"
+        )
+        choices = "".join(
+            f'<option value="{html.escape(name)}">{html.escape(f"{shown} ({name})")}</option>' for name, shown in people
+        )
+        hidden = "".join(
+            f'<input type="hidden" name="{name}" value="{html.escape(value)}">'
+            for name, value in (("oauth_token", token), ("oauth_callback", callback))
+        )
+        access = html.escape(request.parameter("allow_permission"))
+        return page_answer(
+            "Authorize application to access Launchpad on your behalf",
+            f"<p>The application review-queue wants to do this in your name: {access}.",
+            f'<form method="post" action="/+authorize-token">{hidden}<p><label>Who are you? <select name="person">'
+            f"{choices}</select></label> <button>Allow</button></form>",
+            f'<form method="post" action="/+authorize-token">{hidden}<input type="hidden" name="person" value="">'
+            "<button>Do not allow anything</button></form>",
+        )
+
     def _page(self, path: str) -> Answer:
         """What a person sees who follows a link out to Launchpad."""
-        path = self.moved_to(path)
+        path = self.moved_to(path.removesuffix("/+comment").removesuffix("/+addcomment"))
         entry = self.entries.get(path)
         if entry is None:
             return page_answer("Launchpad of the sandbox", status=404 if path else 200)
