@@ -19,6 +19,8 @@ from core.text import counted, shorten
 from integrations.launchpad.reporting import plan_post
 from integrations.models import (
     ImportReport,
+    LaunchpadConnection,
+    OwnPost,
     ReportRefusal,
     StatusReport,
     VerdictPost,
@@ -147,6 +149,61 @@ class ReportRefusalAdmin(ReadOnly, QueueModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: ReportRefusal | None = None) -> bool:
         """Deleting one has its repository tried again at once."""
         return request.user.has_perm("integrations.delete_reportrefusal")
+
+
+@admin.register(LaunchpadConnection)
+class LaunchpadConnectionAdmin(ReadOnly, QueueModelAdmin):
+    """Who is connected with Launchpad. Tokens are shown nowhere; deleting a row forgets its token."""
+
+    list_display = ["user", "name", "access", "connected", "revoked"]
+    search_fields = ["name", "user__username"]
+    list_select_related = ["user"]
+    fields = ["user", "name", "access", "connected_at", "revoked_at"]
+
+    @admin.display(description="connected", ordering="connected_at")
+    def connected(self, connection: LaunchpadConnection) -> Any:
+        return age_cell(connection.connected_at)
+
+    @admin.display(description="not accepted since", ordering="revoked_at")
+    def revoked(self, connection: LaunchpadConnection) -> Any:
+        return age_cell(connection.revoked_at)
+
+    def has_delete_permission(self, request: HttpRequest, obj: LaunchpadConnection | None = None) -> bool:
+        return request.user.has_perm("integrations.delete_launchpadconnection")
+
+
+@admin.register(OwnPost)
+class OwnPostAdmin(ReadOnly, QueueModelAdmin):
+    """What people sent off in their own name, and what became of it. What they wrote is theirs: it is not shown, and
+    drafts are not listed."""
+
+    list_display = ["review", "user", "vote", "status", "state", "tries", "next_try", "problem", "posted"]
+    list_filter = ["state", "vote", ("review__source", SetRelationFilter)]
+    search_fields = ["=review__id", "user__username"]
+    search_help_text = "Number of the review, or a username."
+    date_hierarchy = "sent_at"
+    list_select_related = ["review", "user"]
+    fields = [
+        "review", "user", "vote", "status", "revision", "state", "sent_at", "tries", "due_at", "claimed_until",
+        "commented_at", "status_set_at", "posted_at", "error",
+    ]  # fmt: skip
+
+    @admin.display(description="next try", ordering="due_at")
+    def next_try(self, post: OwnPost) -> Any:
+        return age_cell(post.due_at if post.state in OwnPost.ON_THE_WAY else None)
+
+    @admin.display(description="last error")
+    def problem(self, post: OwnPost) -> str:
+        return shorten(post.error, MAX_ERROR)
+
+    @admin.display(description="posted", ordering="posted_at")
+    def posted(self, post: OwnPost) -> Any:
+        return age_cell(post.posted_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OwnPost]:
+        """Without those on items that this reader may not know of."""
+        posts: QuerySet[OwnPost] = super().get_queryset(request)
+        return posts.exclude(state=OwnPost.State.DRAFT).filter(visibility(request.user, "review__"))
 
 
 @action("Try to post again now", permission="integrations.change_verdictpost")

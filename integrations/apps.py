@@ -7,4 +7,10 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         # Connects the signals; registers the tasks, which the rooms below wake by name.
-        from integrations import receivers, tasks  # noqa: F401
+        from integrations import (
+            panels,
+            receivers,  # noqa: F401
+            tasks,  # noqa: F401
+        )
+
+        panels.register()

@@ -1,4 +1,5 @@
-"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, verdicts and status reports."""
+"""Reports of imports, webhook deliveries, reviewer teams, repositories fetched once, verdicts and status reports;
+people's connections with Launchpad, and what they post from here in their own name."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 
+from accounts.models import User
+from core.secret_field import SecretField
 from reviews.models import Review, Source, Verdict
 from testing.models import OUTCOMES, Status, TestRun
 
@@ -399,3 +402,161 @@ def allows_posts(source: Source) -> bool:
     """Whether the source, or TESTING_COMMENTS where it leaves that open, says to post; whether or not it is active."""
     by_default = source.comments == Source.Comments.DEFAULT and settings.TESTING_COMMENTS
     return bool(by_default or source.comments == Source.Comments.ON)
+
+
+class LaunchpadConnection(models.Model):
+    """Somebody's own access to Launchpad: with it, and for nothing else, the queue posts in their name.
+
+    It never reads for the queue. Deleted when the person disconnects; kept, and said, when Launchpad takes it no more.
+    """
+
+    class Access(models.TextChoices):
+        """As Launchpad spells them."""
+
+        PUBLIC = "WRITE_PUBLIC", "change what is public"
+        PRIVATE = "WRITE_PRIVATE", "change anything, private items too"
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="launchpad_connection")
+    name = models.CharField(max_length=255, help_text="Who they are on Launchpad.")
+    access = models.CharField(max_length=16, choices=Access.choices, help_text="What Launchpad was asked to allow.")
+    token = SecretField(max_length=255)
+    secret = SecretField(max_length=255)
+    connected_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True, blank=True, help_text="When Launchpad was found not to take it.")
+
+    class Meta:
+        ordering = ["user"]
+
+    def __str__(self) -> str:
+        return f"{self.name} on Launchpad"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether something can be posted with it, as far as is known."""
+        return self.revoked_at is None and bool(self.token) and bool(self.secret)
+
+
+class OwnPostQuerySet(models.QuerySet["OwnPost"]):
+    """``OwnPost.objects``."""
+
+    def by(self, user: User, review: Review) -> OwnPostQuerySet:
+        """What one person has written on a review."""
+        return self.filter(user=user, review=review)
+
+    def sent(self) -> OwnPostQuerySet:
+        """Those that were sent off, whatever became of them."""
+        return self.exclude(state=OwnPost.State.DRAFT)
+
+    def drafts(self) -> OwnPostQuerySet:
+        """Those that are still being written."""
+        return self.filter(state=OwnPost.State.DRAFT)
+
+    def on_their_way(self) -> OwnPostQuerySet:
+        """Those that were sent off and of which the outcome is not known."""
+        return self.filter(state__in=OwnPost.ON_THE_WAY)
+
+    def due(self) -> OwnPostQuerySet:
+        """Those on their way that no process is posting, and whose next try has come."""
+        now = timezone.now()
+        waiting = Q(state__in=[OwnPost.State.WAITING, OwnPost.State.MAYBE], due_at__lte=now)
+        abandoned = Q(state=OwnPost.State.CLAIMED, claimed_until__lte=now)  # its process died
+        return self.filter(waiting | abandoned)
+
+
+class OwnPost(models.Model):
+    """What a person says on a review in their own name, from the first letter until it is on Launchpad.
+
+    A comment, a vote, comments on lines of a diff, a new status; each may be missing, but not all of them.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "draft"
+        WAITING = "waiting", "to be posted"  # until due_at
+        CLAIMED = "claimed", "being posted"  # by a process; after claimed_until another one may
+        MAYBE = "maybe", "perhaps posted"  # no answer came: it is looked for at due_at, before it is sent again
+        POSTED = "posted", "posted"
+        REFUSED = "refused", "not posted"
+
+    class Vote(models.TextChoices):
+        """As Launchpad spells them."""
+
+        NONE = "", "Comment only"
+        APPROVE = "Approve", "Approve"
+        NEEDS_FIXING = "Needs Fixing", "Needs Fixing"
+        NEEDS_INFORMATION = "Needs Information", "Needs Information"
+        ABSTAIN = "Abstain", "Abstain"
+        DISAPPROVE = "Disapprove", "Disapprove"
+
+    ON_THE_WAY: ClassVar[tuple[str, ...]] = (State.WAITING, State.CLAIMED, State.MAYBE)
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="own_posts", db_index=False)
+    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="own_posts")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.DRAFT)
+    text = models.TextField(blank=True)
+    other_text = models.TextField(blank=True, help_text="draft: what the same person wrote in another tab.")
+    vote = models.CharField(max_length=32, choices=Vote.choices, blank=True)
+    status = models.CharField(max_length=64, blank=True, help_text="The status to set; empty: it stays.")
+    inline_comments = models.JSONField(
+        default=list, blank=True, help_text="Comments on lines: diff_number, line of the diff, and text of each."
+    )
+    revision = models.CharField(max_length=255, blank=True, help_text="What the person looked at.")
+    launchpad_status = models.CharField(max_length=64, blank=True, help_text="The status that the person saw.")
+    review_type = models.CharField(max_length=255, blank=True, help_text="As what they were asked to review it.")
+    version = models.PositiveIntegerField(default=0, help_text="draft: grows with each change of it.")
+    form_key = models.CharField(max_length=64, null=True, help_text="The form that sent it; each sends once.")
+    created_at = models.DateTimeField(default=timezone.now)
+    saved_at = models.DateTimeField(default=timezone.now, help_text="When the person last wrote on it.")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the person sent it off.")
+    known_comment = models.BigIntegerField(default=0, help_text="The newest comment that was known then.")
+    due_at = models.DateTimeField(default=timezone.now, help_text="to be posted, perhaps posted: when it is tried.")
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    tried_at = models.DateTimeField(null=True, blank=True, help_text="When it was first tried.")
+    comment_number = models.BigIntegerField(null=True, blank=True, help_text="The number of the comment it became.")
+    commented_at = models.DateTimeField(null=True, blank=True, help_text="When its comment was on Launchpad.")
+    status_set_at = models.DateTimeField(null=True, blank=True, help_text="When its status was set.")
+    posted_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, help_text="What went wrong, in words for its author.")
+
+    objects: ClassVar = OwnPostQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-saved_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "review"], condition=Q(state="draft"), name="one_draft_per_person_and_review"
+            ),
+            models.UniqueConstraint(fields=["user", "form_key"], name="one_post_per_form"),
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "waiting", "claimed", "maybe", "posted", "refused"]),
+                name="own_post_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="claimed", claimed_until__isnull=False)
+                | (~Q(state="claimed") & Q(claimed_until__isnull=True)),
+                name="claimed_own_post_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="posted") | Q(posted_at__isnull=False), name="posted_own_post_has_a_time"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="own_post_unposted", condition=Q(state__in=["waiting", "claimed", "maybe"])
+            ),
+            models.Index(fields=["user", "review"], name="own_post_of_review"),  # the review's page
+            models.Index(fields=["-saved_at", "-id"], name="own_post_newest"),  # admin list
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} on review {self.review_id}: {self.get_state_display()}"
+
+    @property
+    def has_comment(self) -> bool:
+        """Whether there is something to say, besides a status to set."""
+        return bool(self.text.strip() or self.vote or self.inline_comments)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to post."""
+        return not self.has_comment and not self.status

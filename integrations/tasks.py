@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from core.enqueue import enqueue_now, enqueue_on_commit
-from integrations.launchpad import diffs, importing, refreshing, reporting, status_reports
+from integrations.launchpad import diffs, importing, own_posts, refreshing, reporting, status_reports
 from reviews.models import Source
 from reviews.withdrawal import settle_withdrawn
 
@@ -48,8 +48,15 @@ def fetch_diff(diff_id: int) -> None:
     diffs.fetch_diff(diff_id)
 
 
+@shared_task(name="integrations.tasks.publish_own_posts")
+def publish_own_posts() -> None:
+    """Post what people sent off in their own name."""
+    own_posts.publish_own_posts()
+
+
 @shared_task(name="integrations.tasks.publish_results")
 def publish_results() -> None:
-    """Post the verdicts that were not posted yet, and bring the status reports up to date."""
+    """Post what people sent off and the verdicts that were not posted yet, and bring the status reports up to date."""
+    own_posts.publish_own_posts()
     reporting.publish_results()
     status_reports.send_reports()

@@ -439,3 +439,19 @@ def _digest(file: PatchedFile, mode: str) -> str:
     if not file:  # a binary file has no lines: its header names what it was and is
         found.update("".join(file.patch_info or ()).encode("utf-8", "replace"))
     return found.hexdigest()
+
+
+def line_at(text: str, anchor: str) -> int | None:
+    """The number of the line of a diff's text whose address on the page this is; None where there is none."""
+    for file in parse_diff(text, []).files:
+        if anchor.startswith(f"{file.anchor}-"):
+            for hunk in file.hunks:
+                for line in hunk.lines:
+                    if anchor == line_anchor(file, line):
+                        return line.number
+    return None
+
+
+def line_anchor(file: DiffFile, line: DiffLine) -> str:
+    """The address of a line on the page: by its number after the change, else by that before it."""
+    return f"{file.anchor}-{line.new}" if line.new else f"{file.anchor}-o{line.old or ''}"

@@ -31,13 +31,15 @@ class Panel:
 
     ``version``, for a panel that changes while it is looked at, returns what changes with it, in at most one query; its
     context then has the same value as ``version``. The elements of its template that are to be kept fresh have an id
-    and the attribute ``data-part`` (static/reviews/review.js). ``scripts`` are static files that it needs.
+    and the attribute ``data-part`` (static/reviews/review.js). ``scripts`` and ``styles`` are static files
+    that it needs.
     """
 
     template: str
     context: Callable[[HttpRequest, Review], dict[str, Any] | None]
     place: str = Place.OVERVIEW
     scripts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
     version: Callable[[HttpRequest, Review], str] | None = None
 
 
@@ -48,6 +50,7 @@ class RenderedPanels:
     html: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     versions: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
 
 
 _panels: list[Panel] = []
@@ -69,6 +72,7 @@ def render_panels(request: HttpRequest, review: Review, places: tuple[str, ...])
             continue
         rendered.html[panel.place].append(render_to_string(panel.template, context, request))
         rendered.scripts += [script for script in panel.scripts if script not in rendered.scripts]
+        rendered.styles += [style for style in panel.styles if style not in rendered.styles]
         if panel.version:
             rendered.versions.append(context["version"])
     return rendered

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from integrations.models import ImportReport, VerdictPost
+from integrations.models import ImportReport, LaunchpadConnection, OwnPost, VerdictPost
 from reviewqueue.operations.models import Heartbeat
 from reviews.models import Review, Source
 
@@ -64,3 +64,24 @@ def test_a_report_from_before_an_item_became_private_names_it_to_those_alone_who
     text = client.get(page.format(report.pk)).content.decode()
     assert (address in text) is named
     assert "All is odd." in text
+
+
+def test_what_people_posted_is_listed_without_their_words(client, staff, item):
+    for state in ("draft", "waiting"):
+        OwnPost.objects.create(
+            user=staff, review=item, text="Between us.", vote="Approve", state=state, sent_at=timezone.now()
+        )
+    page = client.get("/admin/integrations/ownpost/").content.decode()
+    assert "1 own post" in page
+    post = OwnPost.objects.get(state="waiting")
+    assert "Between us." not in page + client.get(f"/admin/integrations/ownpost/{post.pk}/change/").content.decode()
+
+
+def test_a_connection_is_listed_without_its_token_and_can_be_deleted(client, staff):
+    connection = LaunchpadConnection.objects.create(user=staff, name="boss", token="t0ken", secret="s3cret")
+    page = client.get("/admin/integrations/launchpadconnection/").content.decode()
+    page += client.get(f"/admin/integrations/launchpadconnection/{connection.pk}/change/").content.decode()
+    assert "t0ken" not in page
+    assert "s3cret" not in page
+    client.post(f"/admin/integrations/launchpadconnection/{connection.pk}/delete/", {"post": "yes"})
+    assert not LaunchpadConnection.objects.exists()

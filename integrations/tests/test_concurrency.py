@@ -11,13 +11,14 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.launchpad import reporting
+from integrations.launchpad import own_posts, reporting
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import claim_due
 from integrations.launchpad.reporting import publish_results
 from integrations.models import VerdictPost
 from integrations.sandbox.data import many
 from integrations.tests.at_once import TIMEOUT_SECONDS, at_once, until_killed
+from integrations.tests.own_posts import connect, import_proposal, make_due, make_user, send_off
 from reviews.models import Event, Review, Source
 from reviews.tests.factories import diffs_are_read
 from testing.callbacks import apply_callback, callback_token
@@ -191,6 +192,41 @@ def test_a_publisher_that_is_killed_posts_its_verdict_once(sandbox, runs, settin
     VerdictPost.objects.update(claimed_until=timezone.now())
     assert publish_results().posted == 1
     assert [post["vote"] for post in sandbox.launchpad.posts] == ["Needs Fixing"]
+
+
+def publish_own_and_die(_, step):
+    """Post what people sent off until the step of that name is to begin: there the process is killed."""
+    with mock.patch.object(own_posts, step, side_effect=lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)):
+        own_posts.publish_own_posts()
+
+
+def publish_own(_):
+    return own_posts.publish_own_posts().posted
+
+
+# Claimed, but not begun; about to be sent; sent, but not written down; the status not set; done, but not written down.
+@pytest.mark.parametrize("step", ["_find_place", "_send_comment", "_note_comment", "_set_status", "_finish"])
+def test_what_a_person_says_is_posted_once_though_the_process_is_killed(sandbox, step):
+    review, marta = import_proposal(sandbox.launchpad), make_user()
+    connect(marta)
+    send_off(marta, review, text="Fine by me.", vote="Approve", status="Approved")
+    until_killed(publish_own_and_die, step)
+    assert own_posts.publish_own_posts().posted == 0  # the dead process still holds it
+    make_due()
+    assert own_posts.publish_own_posts().posted == 1
+    assert [(post["by"], post["content"], post["vote"]) for post in sandbox.launchpad.posts] == [
+        ("marta-k", "Fine by me.", "Approve")
+    ]
+    assert len(sandbox.launchpad.status_writes) == 1
+
+
+def test_processes_at_once_post_what_a_person_says_once(sandbox):
+    review, marta = import_proposal(sandbox.launchpad), make_user()
+    connect(marta)
+    for number in range(6):
+        send_off(marta, review, text=f"Remark {number}")
+    assert sum(at_once(publish_own)) == 6
+    assert sorted(post["content"] for post in sandbox.launchpad.posts) == [f"Remark {number}" for number in range(6)]
 
 
 def test_each_review_that_is_due_is_refreshed_by_one_process(runs):

@@ -21,7 +21,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.secret_field import encrypt_anew
-from integrations.models import ImportReport, WebhookDelivery
+from integrations.models import ImportReport, LaunchpadConnection, OwnPost, WebhookDelivery
 from reviewqueue.operations.models import Heartbeat
 from reviews.diff_requests import KEPT_DIFFS
 from reviews.models import PRUNED_TEXT, Comment, Diff, Event, QueueSample, Review, Source
@@ -30,7 +30,10 @@ from testing.models import Attempt, Job, Server, TestResult, TestRun
 logger = structlog.get_logger(__name__)
 
 # What is encrypted anew each night, so that an old key can be taken out of SECRET_KEY_FALLBACKS the day after.
-SECRETS: tuple[tuple[type[Model], str], ...] = ((Server, "api_token"), (Job, "token"), (Source, "webhook_secret"))
+SECRETS: tuple[tuple[type[Model], str], ...] = (
+    (Server, "api_token"), (Job, "token"), (Source, "webhook_secret"),
+    (LaunchpadConnection, "token"), (LaunchpadConnection, "secret"),
+)  # fmt: skip
 BATCH_SIZE = 1000  # rows of one transaction
 KEPT_EVENTS = (Event.Kind.IMPORTED, Event.Kind.STATE)  # the statistics read them
 NIGHTLY_SECONDS = 300.0  # what is left after that is done the next night
@@ -97,6 +100,9 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     reports = ImportReport.objects.filter(started_at__lt=cutoff).exclude(pk__in=list(newest))
     yield "import reports", reports, _delete
     yield "webhook deliveries", WebhookDelivery.objects.filter(received_at__lt=cutoff), _delete
+    posts = OwnPost.objects.filter(state=OwnPost.State.POSTED, posted_at__lt=cutoff)
+    yield "what people posted in their own name (it is on Launchpad)", posts, _delete
+    yield "drafts on long closed reviews", OwnPost.objects.drafts().filter(review__in=old, saved_at__lt=cutoff), _delete
     yield "heartbeats of processes that are gone", Heartbeat.objects.filter(at__lt=now - HEARTBEAT_AGE), _delete
     samples = QueueSample.objects.filter(at__lt=cutoff).exclude(at__hour=0)
     yield "queue samples (one a day is kept)", samples, _delete

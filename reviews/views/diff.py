@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from reviews.diff_requests import LastSeen, TooManyWaiting, ask_for_diff, find_diff, note_diff_seen, why_no_diff
-from reviews.diffs import DiffFile, FileSummary, parse_diff
+from reviews.diffs import DiffFile, FileSummary, line_anchor, parse_diff
 from reviews.models import Diff, InlineComment, Review
 from reviews.panels import Place
 from reviews.views.review import find_review, review_context
@@ -135,7 +135,7 @@ def _blocks(file: DiffFile) -> list[Block]:
         rows.append(f'<tr class="hunk"><td class="no"><td class="no"><td>{escape(hunk.header)}')
         for line in hunk.lines:
             old, new = line.old or "", line.new or ""
-            anchor = f"{file.anchor}-{new}" if new else f"{file.anchor}-o{old}"
+            anchor = line_anchor(file, line)
             link = f'<a href="#{anchor}">{new or old}</a>'
             kind = {"+": ' class="add"', "-": ' class="del"'}.get(line.sign, "")
             end = f' <span class="end" title="{line.ending}">{_END[line.ending]}</span>' if line.ending else ""

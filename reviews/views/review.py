@@ -137,6 +137,7 @@ def review_context(
         "expected": todo(review.turn),
         "panels": panels.html,
         "scripts": panels.scripts,
+        "styles": panels.styles,
         "before": before,
         "after": after,
         "next_check_at": review.due_at if review.due_at > now else None,

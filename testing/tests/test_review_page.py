@@ -221,7 +221,7 @@ def test_the_page_costs_the_same_however_much_there_is(
     Comment.objects.bulk_create(
         Comment(review=review, author=eve, api_url=str(n), created_at=NOW, content="x") for n in range(runs)
     )
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(13):
         page = page_of(client, review)
     assert page.count('class="run run-fail"') == runs
 

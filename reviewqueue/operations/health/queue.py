@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.text import counted, utc
 from integrations.launchpad.reporting import MAX_REFUSALS
-from integrations.models import VerdictPost
+from integrations.models import OwnPost, VerdictPost
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.models import Source
 from testing.models import TestRun
@@ -18,6 +18,7 @@ HOW_TO_SWITCH_ON = "In the admin, open one of the sources and tick Active."
 MAX_IMPORT_AGE = timedelta(minutes=45)  # since a source's last good import
 MAX_RUN_DELAY = timedelta(minutes=15)  # how long a run that is due may be left alone
 MAX_POST_DELAY = timedelta(hours=1)
+MAX_OWN_POST_DELAY = timedelta(minutes=15)
 
 
 def check_sources() -> Finding:
@@ -57,6 +58,18 @@ def check_runs() -> Finding:
     minutes = int(MAX_RUN_DELAY.total_seconds() / 60)
     words = f"{due} test runs have been due for more than {minutes} minutes and no sweep has taken them up."
     return found("test runs", Problem(words, "Check worker, beat and the schedule of the sweep."))
+
+
+def check_own_posts() -> Finding:
+    """What people sent off in their own name, and that should be on Launchpad by now."""
+    late = OwnPost.objects.on_their_way().filter(sent_at__lt=timezone.now() - MAX_OWN_POST_DELAY)
+    count = late.count()
+    if not count:
+        return found("people's posts")
+    minutes = int(MAX_OWN_POST_DELAY.total_seconds() / 60)
+    words = f"Sent off by people more than {minutes} min ago, and not on Launchpad yet: {counted(count, 'comment')}."
+    remedy = "Check worker, beat and Launchpad. Each is tried again, and given back to its author after a day."
+    return found("people's posts", Problem(words, remedy))
 
 
 def check_posting() -> Finding:

@@ -14,7 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from accounts.models import Person, User
 from integrations.launchpad.importing import import_source
-from integrations.models import ImportReport, VerdictPost
+from integrations.models import ImportReport, OwnPost, VerdictPost
 from integrations.sandbox.serving import Fault
 from reviewqueue.operations.health import check_all, service_checks
 from reviewqueue.operations.health.launchpad import check_whose_code_runs
@@ -238,12 +238,20 @@ def test_verdicts_that_could_not_be_posted(client, staff, well, settings):
     assert "Launchpad answered 500." in page(client)
 
 
+def test_what_people_sent_off_and_is_not_posted_for_long_is_said(client, staff, well):
+    review = waiting_run(status="pass", finished_at=timezone.now()).review
+    OwnPost.objects.create(
+        user=staff, review=review, text="Fine.", state="waiting", sent_at=timezone.now() - timedelta(minutes=20)
+    )
+    assert "Sent off by people more than 15 min ago, and not on Launchpad yet: 1 comment." in page(client)
+
+
 def test_health_costs_the_same_however_much_there_is(client, staff, well, django_assert_max_num_queries):
     ImportReport.objects.create(source=Source.objects.get(name="charms"), finished_at=timezone.now(), ok=True)
     page(client)
-    with django_assert_max_num_queries(
-        37
-    ) as few:  # four for servers and secrets, two for teams and whose code, one for status reports
+    with (
+        django_assert_max_num_queries(38) as few
+    ):  # one for what people posted, four for servers and secrets, two for teams and whose code, one for status reports
         client.get("/admin/health/")
     for number in range(20):
         source = Source.objects.create(name=f"more-{number}", kind="project", target=f"more-{number}")

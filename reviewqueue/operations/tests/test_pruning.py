@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from accounts.models import Person
-from integrations.models import ImportReport, WebhookDelivery
+from accounts.models import Person, User
+from integrations.models import ImportReport, OwnPost, WebhookDelivery
 from reviewqueue.operations import pruning
 from reviewqueue.operations.models import Heartbeat
 from reviewqueue.operations.pruning import PRUNED_TEXT, prune
@@ -180,3 +180,20 @@ def test_the_diffs_of_long_closed_reviews_go(made):
     Diff.objects.create(review=review, url="https://x/1", asked_at=NOW)
     prune(days=1)
     assert [diff.url for diff in review.diffs.all()] == ["https://x/1"]
+
+
+def test_what_people_posted_goes_and_what_is_on_its_way_stays(made):
+    review, user = made("ready"), User.objects.create_user("marta")
+    values = {"user": user, "review": review, "text": "Fine.", "saved_at": OLD, "sent_at": OLD}
+    OwnPost.objects.create(state="posted", posted_at=OLD, **values)
+    kept = [OwnPost.objects.create(state=state, **values) for state in ("waiting", "draft", "refused")]
+    prune(days=365)
+    assert set(OwnPost.objects.all()) == set(kept)
+
+
+def test_drafts_on_long_closed_reviews_go(made):
+    draft = {"user": User.objects.create_user("marta"), "saved_at": OLD, "text": "Begun"}
+    OwnPost.objects.create(review=made("merged", OLD), **draft)
+    kept = OwnPost.objects.create(review=made("merged", NOW), **draft)
+    prune(days=365)
+    assert list(OwnPost.objects.all()) == [kept]
