@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.utils import timezone
+
 from reviews.facts import ExtraFacts, RequestFacts
 from reviews.models import Review, ReviewRequest
 from reviews.people import upsert_people
@@ -13,12 +15,13 @@ FIELDS = ("registrant_id", "review_type", "requested_at", "is_pending")
 
 
 def apply_extras(review: Review, extras: ExtraFacts, now: datetime) -> None:
-    """Put what was read beside an item's entry on its review; the caller holds its row and saves it."""
+    """Put what was read beside an item's entry, since ``now``, on its review; the caller holds its row and saves it."""
     if extras.requests is not None:
         _sync_requests(review, extras.requests, now)
     if extras.bugs is not None:
         review.related_bugs = [{"number": bug.number, "title": bug.title, "url": bug.url} for bug in extras.bugs]
-    review.extras_read_at = now if extras.is_complete else None
+    is_wanted_again = now < review.due_at <= timezone.now()  # somebody asked for the item while it was read
+    review.extras_read_at = now if extras.is_complete and not is_wanted_again else None
 
 
 def _sync_requests(review: Review, requests: Sequence[RequestFacts], now: datetime) -> None:

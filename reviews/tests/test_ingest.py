@@ -10,9 +10,10 @@ from accounts.models import Person
 from integrations.launchpad.importing import import_source
 from integrations.launchpad.refreshing import refresh
 from reviews.comments import MARKER
-from reviews.facts import DiffFacts
+from reviews.facts import DiffFacts, ExtraFacts
 from reviews.ingest import add_comments
 from reviews.models import Review
+from reviews.refresh import request_refresh
 from reviews.tests.factories import make_review
 
 OURS = f"Automated testing on lxc failed.\n\n{MARKER}1 of http://localhost:8000: fail"
@@ -171,3 +172,13 @@ def test_a_diff_that_is_not_the_newest_any_more_says_nothing(db):
         add_comments(review.pk, [], now=timezone.now(), diff=DiffFacts(url, conflicts=True))
         review.refresh_from_db()
         assert review.conflicts is conflicts
+
+
+@pytest.mark.parametrize(("minutes", "is_read_again"), [(-1, True), (1, False)])
+def test_requests_are_read_again_when_the_item_is_asked_for_while_they_are_read(db, minutes, is_read_again):
+    review = make_review()
+    request_refresh([review], None)
+    begun = timezone.now() + timedelta(minutes=minutes)
+    add_comments(review.pk, [], now=begun, extras=ExtraFacts(requests=(), bugs=()))
+    review.refresh_from_db()
+    assert (review.extras_read_at is None) == is_read_again
