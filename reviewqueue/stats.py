@@ -32,7 +32,7 @@ def get_figures(days: int) -> dict[str, Any]:
     since = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     figures = [_length(stats.queue_lengths(since)), _age(stats.ages(now)), _waiting(stats.first_reviews(since)),
                _throughput(stats.throughput(since)), _outcomes(run_outcomes(since))]  # fmt: skip
-    return {"figures": figures, "busiest": stats.busiest(since), "made_at": now}
+    return {"figures": figures, "busiest": stats.busiest(since), "since": since.date(), "made_at": now}
 
 
 def _day(day: date) -> str:

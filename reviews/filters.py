@@ -77,7 +77,10 @@ class SubstrateField(forms.MultipleChoiceField):
     """Names of substrates, which are asked for once."""
 
     def validate(self, value: list[str]) -> None:
-        names = substrate_names() if value else []
+        if not value:
+            return
+        names = substrate_names()
+        self.choices = [(name, name) for name in names]  # the page shows the same
         for word in value:
             if word not in names:
                 known = f"There are: {', '.join(names)}." if names else "There are none yet."

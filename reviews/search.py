@@ -5,12 +5,14 @@ Nothing is counted further than a reader would page, and PostgreSQL gives up on 
 
 from __future__ import annotations
 
-from collections.abc import Container
-from datetime import datetime
+from collections.abc import Container, Iterable
+from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Page
 from django.http import QueryDict
+from django.urls import reverse
 
 from core.db import query_timeout
 from core.pagination import BoundedPaginator
@@ -23,6 +25,8 @@ from reviews.tables import ROW_FIELDS, build_rows
 
 PAGE_SIZE = 100  # rows
 DEFAULT_SORT = "-age"
+OLD_DAYS = 30  # since submission: what nobody reviewed for so long is often asked for
+MAX_COMMON_SUBSTRATES = 6  # that are offered in one press
 TOO_SLOW = "This search takes too long. Narrow it by state, source, submitter or dates, or use fewer words."
 
 
@@ -61,6 +65,36 @@ def chips(query: QueryDict, errors: Container[str]) -> list[Chip]:
 
 def _split(name: str, value: str) -> list[str]:
     return split_words([value]) if name in SEVERAL else [value]
+
+
+def search_address(**parameters: str | int | date) -> str:
+    """The address of the search with these parameters (``from_`` stands for ``from``); empty ones are left out."""
+    given = {name.rstrip("_"): value for name, value in parameters.items() if value}
+    return f"{reverse('search')}?{urlencode(given)}"
+
+
+def common_searches(substrates: Iterable[str], reviewer: str, today: date) -> list[Chip]:
+    """What is often asked for, in one press: what fails on each of the substrates, what nobody reviewed for long, and
+    what this reviewer did last month (a username, empty for others)."""
+    found = [
+        Chip(
+            f"No review for {OLD_DAYS} days",
+            search_address(state="open", unreviewed="yes", older=OLD_DAYS, sort="submitted"),
+        )
+    ]
+    found += [
+        Chip(f"Fails on {name}", search_address(state="open", substrate=name, outcome="fail"))
+        for name in list(substrates)[:MAX_COMMON_SUBSTRATES]
+    ]
+    if reviewer:
+        found.append(Chip("What I reviewed last month", reviewed_last_month(reviewer, today)))
+    return found
+
+
+def reviewed_last_month(username: str, today: date) -> str:
+    """The address of what somebody reviewed in the last whole month before this day (UTC)."""
+    last = today.replace(day=1) - timedelta(days=1)
+    return search_address(reviewer=username, from_=last.replace(day=1), to=last)
 
 
 def get_page(reviews: ReviewQuerySet, number: str, now: datetime, *, by_text: bool = False) -> Page[Any]:

@@ -1,7 +1,9 @@
 """The stats page says what history says, in plots and in tables."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.utils import timezone
@@ -9,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Person
 from reviewqueue.stats import pass_rate, run_outcomes
 from reviews.models import QueueSample, Review
+from reviews.tests.factories import make_comment
 from testing.models import Substrate, TestRun
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +63,11 @@ def test_every_plot_is_well_formed_and_has_its_table(client, settings, django_as
     assert "style=" not in page
     with django_assert_max_num_queries(0):  # kept for a while
         client.get(f"/stats/{query}")
+
+
+def test_the_figure_of_a_reviewer_leads_to_as_many_reviews(client):
+    for number, days in enumerate((1, 20, 60)):
+        make_comment(make(number), "eve", created_at=timezone.now() - days * DAY)
+    page = client.get("/stats/?days=30").content.decode()
+    href, count = re.search(r'<a href="(/search/[^"]*reviewer=eve[^"]*)">(\d+)</a>', page).groups()
+    assert len(client.get(unescape(href)).context["page"].object_list) == int(count) == 2

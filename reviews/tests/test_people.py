@@ -148,3 +148,17 @@ def test_people_are_offered_by_their_beginnings(client):
     assert client.get("/search/people/?q=%00").json() == {"people": []}
     Person.objects.bulk_create(Person(username=f"zed{n}", is_reviewer=True) for n in range(50))
     assert len(client.get("/search/people/?q=zed").json()["people"]) == 10
+
+
+@pytest.mark.parametrize(
+    "query", ["ada/?list=submitted", "ada/?list=submitted&state=merged", "eve/?list=reviewed&sort=title",
+              "eve/?list=locked", "eve/?list=reviewed&state=follow-up"],
+)  # fmt: skip
+def test_a_list_is_the_same_as_a_search(client, people, query):
+    page = client.get(f"/people/{query}")
+    assert page.context["search"].replace("&", "&amp;") in page.content.decode()
+    assert titles(client.get(page.context["search"])) == titles(page)
+
+
+def test_what_waits_for_somebody_is_no_search(client, people):
+    assert b"As a search" not in client.get("/people/ada/?list=needs").content

@@ -8,6 +8,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.utils import timezone
 
+from accounts.models import Person, User
 from reviews.filters import ReviewFilter
 from reviews.models import Review, Series, Source, State
 from reviews.tests.factories import make_comment, make_person, make_review
@@ -98,7 +99,10 @@ def test_an_empty_queue_says_so(client):
 
 
 @pytest.mark.parametrize("count", [10, 350])
-@pytest.mark.parametrize("query", ["", "q=item&state=pending&reviewer=eve&source=charmers&sort=-title", "format=json"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "q=item&state=pending&reviewer=eve&source=charmers&sort=-title", "substrate=lxc&outcome=none", "format=json"],
+)
 def test_queries_do_not_grow_with_what_is_found(client, django_assert_max_num_queries, count, query):
     owner = make_person()
     now = timezone.now()
@@ -205,3 +209,35 @@ def test_what_was_found_travels_alone_to_who_types(client, items):
     assert "Fix mysql" in part.content.decode()
     assert "<form" not in part.content.decode()
     assert "HX-Request" in part["Vary"]
+
+
+def test_what_is_not_valid_is_said_to_who_types_too(client, items):
+    part = client.get("/search/?from=2026-10-02&to=2026-10-01", headers={"hx-request": "true"}).content.decode()
+    assert "To: This day is before “From”." in part
+
+
+def test_what_fails_on_a_substrate_and_what_nobody_reviewed_is_one_press_away(client, items):
+    failing = make_review("Fails on aws", marks=[["aws", "fail", True]])
+    old = make_review("Waits for long", created_at=timezone.now() - timedelta(days=31))
+    Review.objects.exclude(pk__in=[failing.pk, old.pk]).update(first_reviewed_at=timezone.now())
+    page = client.get("/search/")
+    offered = {chip.words: chip.href.partition("?")[2] for chip in page.context["common"]}
+    assert titles(client, offered["Fails on aws"]) == ["Fails on aws"]
+    assert titles(client, offered["No review for 30 days"]) == ["Waits for long"]
+    assert all(chip.href.replace("&", "&amp;") in page.content.decode() for chip in page.context["common"])
+
+
+def test_what_is_often_asked_for_gives_way_to_a_search(client, items):
+    assert client.get("/search/?state=new").context["common"] == []
+
+
+def test_a_reviewer_is_offered_what_they_reviewed_last_month(client, items):
+    eve = make_person("eve")
+    Person.objects.filter(pk=eve.pk).update(is_reviewer=True)
+    first = timezone.now().replace(day=1, hour=0, minute=0)
+    make_comment(items[1], eve, created_at=first - timedelta(minutes=5))
+    make_comment(items[3], eve, created_at=first)
+    client.force_login(User.objects.create_user("eve", person=eve))
+    chip = client.get("/search/").context["common"][-1]
+    assert chip.words == "What I reviewed last month"
+    assert titles(client, chip.href.partition("?")[2]) == ["New charm"]

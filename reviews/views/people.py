@@ -22,13 +22,14 @@ from reviews.choices import State
 from reviews.known_people import people_known_to
 from reviews.managers import SORTS, Reader, ReviewQuerySet
 from reviews.models import Review
-from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page
+from reviews.search import DEFAULT_SORT, TOO_SLOW, get_page, reviewed_last_month, search_address
 from reviews.tables import column_headers, page_link, person_path
 from reviews.trust import NotPossible, revoke, trust
 
 MAX_SUGGESTIONS = 10
 MAX_TRUSTS = 10  # newest, that a page shows
 LISTS = ("needs", "locked", "submitted", "reviewed")
+SEARCHES = {"locked": "locked_by", "submitted": "submitter", "reviewed": "reviewer"}  # the list's parameter there
 
 
 class Choice(TypedDict):
@@ -89,6 +90,8 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "nothing": _nothing_in(chosen, is_own),
         "headers": column_headers(query, sort),
         "link": page_link(query),
+        "search": _search_of(known, chosen, state, request.GET.get("sort", "")),
+        "last_month": reviewed_last_month(known.username, timezone.now().date()) if chosen == "reviewed" else "",
         "total": sum(counts[chosen].values()),
     }
     return render(request, "reviews/person.html", context)
@@ -103,6 +106,14 @@ def _choose_list(reviews: ReviewQuerySet, person: Person, name: str) -> ReviewQu
     if name == "submitted":
         return reviews.submitted_by(person)
     return reviews.reviewed_by(person)
+
+
+def _search_of(person: Person, name: str, state: str, sort: str) -> str:
+    """The search that finds what this list shows; empty for *needs*, which is none."""
+    if name not in SEARCHES:
+        return ""
+    sort = sort if sort.removeprefix("-") in SORTS else ""
+    return search_address(**{SEARCHES[name]: person.username}, state=state, sort=sort)
 
 
 def _chosen_list(asked: str, counts: dict[str, dict[str, int]], is_own: bool) -> str:

@@ -9,11 +9,13 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from core.db import QueryTooSlow
 from reviews import exports
+from reviews.chips import Chip
 from reviews.filters import ReviewFilter
 from reviews.models import Review, Series
-from reviews.search import DEFAULT_SORT, TOO_SLOW, canonical_query, chips, get_page
+from reviews.search import DEFAULT_SORT, TOO_SLOW, canonical_query, chips, common_searches, get_page
 from reviews.tables import column_headers, page_link
 
 EXPORT_FORMATS = ("csv", "json", "atom")
@@ -36,7 +38,10 @@ def search(request: HttpRequest) -> HttpResponseBase:
     except QueryTooSlow:
         slow = TOO_SLOW
     narrowed = any(name != "sort" for name in query)
+    is_part = request.headers.get("HX-Request") == "true"  # asked for by search.js: what was found, and no form
     context = {
+        "is_part": is_part,
+        "common": [] if narrowed or is_part else _common_searches(request, filters),
         "form": filters.form,
         "chips": chips(query, filters.form.errors),
         # Folded once there are results: what is set stands above them.
@@ -52,10 +57,20 @@ def search(request: HttpRequest) -> HttpResponseBase:
         "unknown_format": wanted,
         "series": Series.objects.order_by("name").values_list("name", flat=True).distinct()[:MAX_SERIES],
     }
-    is_part = request.headers.get("HX-Request") == "true"  # asked for by search.js: what was found, and no form
     response = render(request, "reviews/_found.html" if is_part else "reviews/search.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def _common_searches(request: HttpRequest, filters: ReviewFilter) -> list[Chip]:
+    """What is offered to this reader before they have asked for anything."""
+    field = filters.form.fields["substrate"]
+    field.choices = list(field.choices)  # read once, also for the form
+    user = request.user
+    person = user.person if isinstance(user, User) and user.is_reviewer else None
+    return common_searches(
+        [name for name, _ in field.choices], person.username if person else "", timezone.now().date()
+    )
 
 
 def _export(request: HttpRequest, wanted: str) -> HttpResponseBase:

@@ -7,6 +7,8 @@
   const form = document.querySelector("form[data-drop-empty]");
   const found = document.querySelector("[data-found]");
   const list = document.getElementById("people");
+  const said = document.querySelector("[data-said]"); // read out: how many were found
+  const feed = document.querySelector("[data-feed]");
   let asking = 0;
   let timer = 0;
   let namesTimer = 0;
@@ -28,6 +30,8 @@
       const html = await answer.text();
       if (number !== asking) return;
       found.innerHTML = html;
+      said.textContent = document.getElementById("results")?.textContent ?? "";
+      feed.href = `${address}&format=atom`;
       history.replaceState(null, "", address);
     } catch {
       if (number === asking) location.assign(address);
@@ -37,7 +41,7 @@
   form.addEventListener("input", (event) => {
     clearTimeout(timer);
     const types = event.target.matches("input:not([type=checkbox])");
-    timer = setTimeout(() => { if (form.checkValidity()) ask(); }, types ? TYPING : 0);
+    timer = setTimeout(ask, types ? TYPING : 0); // what is not valid is said over what was found
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
