@@ -317,10 +317,9 @@ def age_cell(when: datetime | None) -> Any:
     if when is None:
         return "–"
     now = timezone.now()
-    words = until(when, now) if when > now else age(when, now)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S} UTC", words
-    )
+    form, words = ("until", until(when, now)) if when > now else ("age", age(when, now))
+    exact = f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" data-words="{}" title="{}">{}</time>', when.isoformat(), form, exact, words)
 
 
 def link(url: str, words: str) -> Any:

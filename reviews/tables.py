@@ -102,7 +102,7 @@ READER_FIELDS = ("visited_at", "asked_by", "asked_team")
 
 # A row of templates/reviews/_table.html. What is not of this program's making is escaped before it is put in.
 ROW_HTML = """<tr id="r{id}" data-href="{href}">{pick}
-<td class="c-age" title="{times}"><time datetime="{stamp}Z">{age}</time></td>
+<td class="c-age" title="{times}"><time datetime="{stamp}Z" data-words="age">{age}</time></td>
 <td class="c-state">{state}</td>
 <td class="c-title"><div>{news}<a class="title" href="{href}"{full}><bdi>{title}</bdi></a>{notes}{into}<a class="out" href="{out}" rel="noopener nofollow" title="Open on Launchpad">↗<span class="unseen"> on Launchpad</span></a></div></td>
 <td class="c-lines">{lines}</td>

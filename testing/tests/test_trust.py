@@ -232,7 +232,7 @@ def test_a_teams_branch_is_named_without_a_button(client, reviewer, waiting):
 def test_everybody_reads_whose_branch_it_is(client, waiting):
     waiting.code_owner, waiting.test_url = make_person("mallory"), "lp:~mallory/thing/fix"
     waiting.save()
-    assert "the branch belongs to" in client.get(f"/reviews/{waiting.pk}/").content.decode()
+    assert "The branch belongs to" in client.get(f"/reviews/{waiting.pk}/").content.decode()
     assert client.get(f"/api/reviews/{waiting.pk}/").json()["code_owner"] == "mallory"
     assert client.get("/people/mallory/").status_code == 200
 

@@ -24,6 +24,8 @@ def reviews_page(page, queue, reviewer, items):
 
 
 def press(page, *keys):
+    """Once the page's script is there: it shows the button that explains the keys."""
+    expect(page.get_by_role("button", name="Keyboard: ?")).to_be_visible()
     for key in keys:
         page.keyboard.press(key)
 
