@@ -18,6 +18,7 @@ from django.db.models import (
     Exists,
     F,
     Func,
+    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -25,7 +26,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, JSONObject, NullIf
+from django.db.models.functions import Coalesce, Concat, JSONObject, NullIf
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
@@ -275,6 +276,16 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         )
         item = JSONObject(id="id", title="title", state="state")
         return self.annotate(prerequisite_item=Subquery(proposed.order_by("-created_at").values(item=item)[:1]))
+
+    def with_stamps(self) -> ReviewQuerySet:
+        """With ``comment_stamp`` and ``event_stamp``, which change when its comments or its history do."""
+        comments = apps.get_model("reviews", "Comment").objects.filter(review=OuterRef("pk")).order_by()
+        events = apps.get_model("reviews", "Event").objects.filter(review=OuterRef("pk")).order_by()
+        stamp = Concat(Count("pk"), Value(" "), Max("pk"), Value(" "), Max("edited_at"), output_field=CharField())
+        return self.annotate(
+            comment_stamp=Subquery(comments.values("review").annotate(stamp=stamp).values("stamp")),
+            event_stamp=Subquery(events.values("review").annotate(stamp=Max("pk")).values("stamp")),
+        )
 
     def count_by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs. One query."""

@@ -12,12 +12,36 @@ from reviews.panels import Panel, Place, register_panel
 from reviews.substrates import register_substrates
 from testing.ci import get_ci
 from testing.models import Job, Substrate
-from testing.tables import may_launch, runs_context
+from testing.tables import (
+    MAX_RUNS,
+    VERSION_FIELDS,
+    get_newest_runs,
+    get_runs,
+    may_launch,
+    newest_runs,
+    runs_context,
+    version_of,
+)
+
+
+def newest(request: HttpRequest, review: Review) -> dict[str, Any]:
+    """The newest run of each substrate. Two queries."""
+    return runs_context(review, get_newest_runs(review), may_launch(request.user, review))
+
+
+def newest_version(request: HttpRequest, review: Review) -> str:
+    """Changes when ``newest`` does. One query."""
+    return version_of(newest_runs(review).values_list(*VERSION_FIELDS))
 
 
 def runs(request: HttpRequest, review: Review) -> dict[str, Any]:
     """The review's runs, newest first. Three queries."""
-    return runs_context(review, may_launch(request.user, review))
+    return runs_context(review, get_runs(review), may_launch(request.user, review))
+
+
+def runs_version(request: HttpRequest, review: Review) -> str:
+    """Changes when ``runs`` does. One query."""
+    return version_of(review.test_runs.values_list(*VERSION_FIELDS)[: MAX_RUNS + 1])
 
 
 def launch_form(request: HttpRequest, review: Review) -> dict[str, Any] | None:
@@ -42,9 +66,8 @@ def substrate_names() -> list[str]:
 
 def register() -> None:
     """Called once, when the app is ready."""
-    scripts = ("django_htmx/htmx-2.min.js", "testing/runs.js")
-    register_panel(Panel("testing/_runs.html", runs, Place.OVERVIEW, scripts))
-    register_panel(Panel("testing/_runs.html", runs, Place.TESTS, scripts))
+    register_panel(Panel("testing/_newest.html", newest, Place.OVERVIEW, version=newest_version))
+    register_panel(Panel("testing/_runs.html", runs, Place.TESTS, version=runs_version))
     register_panel(Panel("testing/_launch.html", launch_form, Place.ACTIONS))
     register_notice(unconfigured_notice)
     register_substrates(substrate_names)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Case, Count, F, IntegerField, Q, Subquery, When, Window
+from django.db.models.functions import Right, RowNumber
 from django.utils import timezone
 
 from accounts.models import User
+from core.text import counted
 from reviews.managers import Reader
 from reviews.models import Review
-from reviews.tables import mark_cells, marks_of, square_cell
+from reviews.tables import marks_of, square_cell
 from reviews.texts import verdict_words, why_tests_wait
-from testing.managers import FAILED, FAILED_FIRST
+from testing.managers import FAILED, FAILED_FIRST, TestRunQuerySet
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
 from testing.runs import REPEATABLE
 from testing.signals import verdict_shown
 
 MAX_RUNS = 100  # newest runs of a review that its page shows
-MAX_RESULTS = 25  # single tests of a run that the review's page shows, failed ones first; the run's page has all
+MAX_RESULTS = 25  # single tests of a run that the page of all runs shows, failed ones first; the run's page has all
+MAX_FAILING = 5  # failing tests of a run that the overview shows with their last lines
+TAIL_LINES = 4  # lines of a failing test that the overview shows
+TAIL_LENGTH = 600  # characters of them
 
 # What of a run changes the version of the part of the page that shows it.
 VERSION_FIELDS = (
@@ -71,6 +75,14 @@ class AttemptRow:
 
 
 @dataclass(frozen=True)
+class FailingTest:
+    """A failing test, and the end of what it said."""
+
+    result: TestResult
+    last_lines: str
+
+
+@dataclass(frozen=True)
 class RunRow:
     """A run and what is said of it."""
 
@@ -81,6 +93,26 @@ class RunRow:
     skipped: int
     results: list[TestResult]
     attempts: list[AttemptRow]
+    is_newest: bool = True  # on its substrate
+    failing: list[FailingTest] = field(default_factory=list)  # on the overview only
+
+    @property
+    def words(self) -> str:
+        """What became of it, in a few words: what its single tests say where there are some."""
+        if not self.tests or self.run.status not in (Status.PASS, Status.FAIL):
+            return MEANINGS[self.run.status]
+        is_plain = not self.failed and not self.skipped
+        return f"{counted(self.tests, 'test')} passed" if is_plain else self.tests_words
+
+    @property
+    def at(self) -> datetime:
+        """When what is said of it became so."""
+        return self.run.finished_at or self.run.started_at or self.run.sent_at or self.run.created_at
+
+    @property
+    def more_failing(self) -> int:
+        """Failing tests that the overview leaves to the run's page."""
+        return self.failed - len(self.failing)
 
     @property
     def may_be_repeated(self) -> bool:
@@ -141,19 +173,78 @@ class Runs:
     versions: list[tuple[Any, ...]]  # what ``version_of`` reads
 
     @property
-    def to_repeat(self) -> list[str]:
-        """The substrates where *Run again what failed* launches a run: by the newest run of each."""
-        newest: dict[int, RunRow] = {}
-        for row in self.current:
-            newest.setdefault(row.run.substrate_id, row)
-        found = [row.run.substrate for row in newest.values() if row.run.status in REPEATABLE and row.may_be_repeated]
-        return [one.name for one in sorted(found, key=lambda one: (one.order, one.name))]
+    def newest(self) -> list[RunRow]:
+        """The newest of each substrate, of the current revision."""
+        return [row for row in self.current if row.is_newest]
 
     @property
-    def unfinished(self) -> bool:
-        """Whether something may still happen: a run goes on, or its single tests are being collected."""
-        rows = [*self.current, *self.outdated]
-        return any(row.run.status in UNFINISHED or row.run.results_due_at for row in rows)
+    def older(self) -> list[RunRow]:
+        """Of the current revision too, but a later run on the same substrate took their place."""
+        return [row for row in self.current if not row.is_newest]
+
+    @property
+    def to_repeat(self) -> list[str]:
+        """The substrates where *Run again what failed* launches a run: by the newest run of each."""
+        found = [row.run.substrate for row in self.newest if row.run.status in REPEATABLE and row.may_be_repeated]
+        return [one.name for one in sorted(found, key=lambda one: (one.order, one.name))]
+
+
+@dataclass(frozen=True)
+class NewestRuns(Runs):
+    """The newest run of each substrate; ``total`` is how many runs the review has in all."""
+
+    total: int = 0
+
+    @property
+    def others(self) -> int:
+        """Runs that the overview leaves to the page of all runs."""
+        return self.total - len(self.current)
+
+    @property
+    def merged_into(self) -> str:
+        """The revision of the target that all of them were merged into; empty where they differ or it is not known."""
+        found = {row.run.target_revision for row in self.current}
+        return found.pop() if len(found) == 1 else ""
+
+
+def get_newest_runs(review: Review) -> NewestRuns:
+    """The newest run of each substrate with its failing tests and their last lines. Two queries at most."""
+    found = newest_runs(review).select_related("substrate", "requested_by").with_test_counts()
+    count = review.test_runs.order_by().values("review").annotate(total=Count("pk")).values("total")
+    runs = list(found.annotate(total=Subquery(count)))
+    current = [run for run in runs if run.revision == review.revision]
+    failing = failing_by_run([run for run in current if run.failed_count])
+    rows = [replace(build_row(run, review, [], []), failing=failing[run.pk]) for run in current]
+    versions = [tuple(getattr(run, name) for name in VERSION_FIELDS) for run in runs]
+    return NewestRuns(rows, [], False, versions, runs[0].total if runs else 0)
+
+
+def newest_runs(review: Review) -> TestRunQuerySet:
+    """Of each substrate that the review was ever tested on its newest run, of the current revision if there is one, in
+    the order of the substrates."""
+    is_current = Case(When(revision=review.revision, then=0), default=1, output_field=IntegerField())
+    place = Window(RowNumber(), partition_by="substrate", order_by=[is_current, "-created_at", "-id"])
+    newest = review.test_runs.order_by().annotate(place=place).filter(place=1).values("pk")
+    found: TestRunQuerySet = TestRun.objects.filter(pk__in=newest).order_by("substrate__order", "substrate__name")
+    return found
+
+
+def failing_by_run(runs: list[TestRun]) -> dict[int, list[FailingTest]]:
+    """The first failing tests of each run. One query; none without runs."""
+    found: dict[int, list[FailingTest]] = defaultdict(list)
+    if not runs:
+        return found
+    place = Window(RowNumber(), partition_by=F("run_id"), order_by=F("position").asc())
+    results = TestResult.objects.failed().filter(run__in=runs).annotate(place=place, tail=Right("output", TAIL_LENGTH))
+    for result in results.filter(place__lte=MAX_FAILING).defer("output").order_by("run_id", "position"):
+        found[result.run_id].append(FailingTest(result, last_lines(result.error or result.tail)))
+    return found
+
+
+def last_lines(text: str) -> str:
+    """The end of a test's output, as much as the overview shows."""
+    lines = [line.rstrip() for line in text[-TAIL_LENGTH:].splitlines() if line.strip()]
+    return "\n".join(lines[-TAIL_LINES:])
 
 
 def get_runs(review: Review) -> Runs:
@@ -165,7 +256,11 @@ def get_runs(review: Review) -> Runs:
     if not shown:
         return Runs([], [], False, [])
     attempts, results = attempts_by_run(shown), results_by_run(review, shown)
-    rows = [build_row(run, review, attempts[run.pk], results[run.pk]) for run in shown]
+    rows, seen = [], set()
+    for run in shown:
+        key = (run.substrate_id, run.revision)
+        rows.append(build_row(run, review, attempts[run.pk], results[run.pk], is_newest=key not in seen))
+        seen.add(key)
     return Runs(
         [row for row in rows if not row.outdated],
         [row for row in rows if row.outdated],
@@ -200,11 +295,13 @@ def verdict_notes(review: Review) -> list[str]:
     return [words for _, words in verdict_shown.send(Review, review=review) if words]
 
 
-def build_row(run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult]) -> RunRow:
+def build_row(
+    run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult], *, is_newest: bool = True
+) -> RunRow:
     """The row of a run that ``with_test_counts`` read."""
     rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
     outdated = run.revision != review.revision
-    return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows)
+    return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows, is_newest)
 
 
 def describe_attempt(attempt: Attempt, run: TestRun) -> str:
@@ -219,16 +316,13 @@ def describe_attempt(attempt: Attempt, run: TestRun) -> str:
     return f"{words} {attempt.note}".strip()
 
 
-def version_of(review: Review, rows: Iterable[tuple[Any, ...]] | None = None) -> str:
-    """Changes whenever what a page shows of the review's runs does; so it does once a minute, for the ages on it.
-    ``rows`` are the runs' values of ``VERSION_FIELDS``, newest first; reading them costs one query."""
-    shown = list(review.test_runs.values_list(*VERSION_FIELDS)[: MAX_RUNS + 1] if rows is None else rows)
-    minute = timezone.now().replace(second=0, microsecond=0)
-    facts = (
-        shown, review.revision, review.state, review.square, review.marks, review.tests_wait_for, minute,
-        settings.TESTING_MAX_ATTEMPTS,
-    )  # fmt: skip
-    return sha256(repr(facts).encode()).hexdigest()[:32]
+def version_of(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Changes whenever what a page shows of these runs does; while one goes on also once a minute, since it says for
+    how long. ``rows`` are the runs' values of ``VERSION_FIELDS``."""
+    shown = list(rows)
+    goes_on = any(row[VERSION_FIELDS.index("status")] in UNFINISHED for row in shown)
+    minute = timezone.now().replace(second=0, microsecond=0) if goes_on else None
+    return sha256(repr((shown, minute, settings.TESTING_MAX_ATTEMPTS)).encode()).hexdigest()[:32]
 
 
 def may_launch(user: Reader, review: Review) -> bool:
@@ -236,21 +330,16 @@ def may_launch(user: Reader, review: Review) -> bool:
     return isinstance(user, User) and review.is_open and review.is_in_queue and user.is_reviewer
 
 
-def runs_context(review: Review, is_launcher: bool) -> dict[str, Any]:
-    """All that ``testing/_runs.html`` needs, on the page and in its refresh. Three queries.
-
-    ``is_launcher`` says whether the reader may launch tests.
-    """
-    runs = get_runs(review)
+def runs_context(review: Review, runs: Runs, is_launcher: bool) -> dict[str, Any]:
+    """All that the templates of a review's runs need. ``is_launcher``: whether the reader may launch tests."""
     return {
         "review": review,
         "square": square_cell(review.square, review.verdict, marks_of(review.marks), review.tests_wait_for),
-        "marks": mark_cells(marks_of(review.marks)),
         "verdict_notes": verdict_notes(review),
         "verdict": verdict_words(review.verdict, marks_of(review.marks)),
         "waits": why_tests_wait(review, timezone.now()),
         "runs": runs,
         "may_launch": is_launcher,
-        "version": version_of(review, runs.versions),
+        "version": version_of(runs.versions),
         "most_runs": MAX_RUNS,
     }

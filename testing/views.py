@@ -1,44 +1,28 @@
-"""A review's test runs on pages: their refresh, one run, one single test, launching."""
+"""A review's test runs on pages: one run, one single test, launching."""
 
 from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.permissions import require_reviewer
 from reviews.models import Review
 from testing.models import Substrate, TestOutcome, TestRun
 from testing.runs import LaunchResult, NotAllowed, launch_runs, repeat_failed
-from testing.tables import build_row, may_launch, runs_context, version_of
+from testing.tables import build_row, may_launch
 
 PAGE_SIZE = 200  # single tests
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def test_runs(request: HttpRequest, pk: int) -> HttpResponse:
-    """A review's test runs. GET: the part of its page that refreshes itself. POST: launch more."""
-    if request.method == "POST":
-        return launch(request, pk)
-    review = get_object_or_404(Review.objects.select_related("source"), pk=pk)
-    if not review.is_visible_to(request.user):
-        raise Http404
-    if not getattr(request, "htmx", False):
-        return redirect(f"{review.get_absolute_url()}#tests")
-    version, answer = version_of(review), HttpResponse()
-    if request.headers.get("If-None-Match") == f'"{version}"':
-        answer = HttpResponseNotModified()
-    else:
-        context = runs_context(review, may_launch(request.user, review))
-        version, answer = context["version"], render(request, "testing/_runs.html", context)
-    answer["ETag"], answer["Cache-Control"] = f'"{version}"', "private, no-cache"
-    patch_vary_headers(answer, ["HX-Request"])
-    return answer
+    """A review's test runs. GET: the page of all of them. POST: launch more."""
+    return launch(request, pk) if request.method == "POST" else redirect("review-tests", pk=pk)
 
 
 def launch(request: HttpRequest, pk: int) -> HttpResponse:

@@ -160,7 +160,7 @@ def test_the_walk_finds_a_public_item_wherever_it_is_shown(client, item):
         "/?group=waiting", "/?group=waiting&q=embargoed",
         "/search/", "/search/?format=csv", "/search/?format=json", "/search/?format=atom",
         "/search/?q=embargoed", "/people/ada/", "/people/eve/?list=locked", "/people/eve/?list=reviewed",
-        page, f"{page}test-runs/", f"{page}test-runs/{run.pk}/", f"{page}test-runs/{run.pk}/tests/0/",
+        page, f"{page}tests/", f"{page}history/", f"{page}test-runs/{run.pk}/", f"{page}test-runs/{run.pk}/tests/0/",
         "/api/reviews/", api, f"{api}test-runs/", "/api/people/ada/", "/api/people/eve/", "/api/test-runs/",
         f"/api/test-runs/{run.pk}/", "/admin/reviews/review/", f"/admin/reviews/review/{review.pk}/change/",
         "/admin/testing/testrun/", f"/admin/testing/testrun/{run.pk}/change/",
@@ -190,13 +190,13 @@ def test_reviewers_and_staff_see_an_item_for_reviewers_only(client, shared, who,
 
 @pytest.mark.parametrize(
     "path",
-    ["/reviews/{}/", "/reviews/{}/test-runs/", "/reviews/{}/test-runs/{}/", "/reviews/{}/test-runs/{}/tests/0/",
-     "/api/reviews/{}/", "/api/reviews/{}/test-runs/"],
+    ["/reviews/{}/", "/reviews/{}/tests/", "/reviews/{}/history/", "/reviews/{}/test-runs/{}/",
+     "/reviews/{}/test-runs/{}/tests/0/", "/api/reviews/{}/", "/api/reviews/{}/test-runs/"],
 )  # fmt: skip
 def test_an_address_of_a_hidden_item_is_not_found(client, hidden, path):
     review, run = hidden
-    headers = {"hx-request": "true"} if path.endswith("/test-runs/") else {}
-    assert client.get(path.format(review.pk, run.pk), headers=headers).status_code == 404
+    for headers in ({}, {"hx-request": "true"}):
+        assert client.get(path.format(review.pk, run.pk), headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["lock/", "unlock/", "test-runs/"])
@@ -224,7 +224,7 @@ def test_its_neighbours_are_each_others(client, hidden):
     assert f'<link rel="prev" href="/reviews/{before.pk}/">' in client.get(f"/reviews/{after.pk}/").content.decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/reviews/{}/test-runs/"])
+@pytest.mark.parametrize("path", ["/", "/reviews/{}/", "/reviews/{}/tests/"])
 def test_a_page_that_was_read_before_is_not_confirmed_to_another_reader(client, shared, path):
     path, headers = path.format(shared[0].pk), {"hx-request": "true"}
     log_in(client, "reviewer")

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -15,24 +17,24 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
-from core.text import time_passed
 from reviews.change import Change
 from reviews.choices import Actor
 from reviews.dashboard import neighbours
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review, TestsWaitFor
-from reviews.panels import Place, render_panels
+from reviews.panels import Place, panel_versions, render_panels
 from reviews.refresh import request_refresh
 from reviews.starting import missing_trust
 from reviews.tables import votes
 from reviews.texts import missing_notice, trust_words, why_tests_wait
-from reviews.timeline import get_timeline
+from reviews.timeline import Order, get_history, get_recent
 from reviews.trust import NotPossible, allow_tests, trust
 from reviews.turns import todo, whose_turn
 from reviews.views.next_item import next_context
@@ -66,6 +68,9 @@ class Tab:
     note: str
 
 
+EVERYWHERE = (Place.ACTIONS, Place.SIDE)  # places of panels that every tab has
+ORDER_COOKIE = "timeline-order"
+
 # Slug, label, name of the address.
 TABS = (
     ("overview", "Overview", "review"),
@@ -78,56 +83,71 @@ TABS = (
 @require_safe
 def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     """The overview of one review: the sentence, the change, its newest runs, the newest of its timeline."""
+    places = (*EVERYWHERE, Place.OVERVIEW, Place.ANSWER)
     review = find_review(request, pk)
-    context = review_context(request, review, "overview", (Place.OVERVIEW, Place.ANSWER))
-    return render(request, "reviews/review.html", {**context, "timeline": get_timeline(review)})
+    if unchanged := not_modified(request, review, places):
+        return unchanged
+    context = review_context(request, review, "overview", places)
+    order = reading_order(request)
+    context |= {"timeline": get_recent(review, order), "orders": Order.choices}
+    return render_review(request, "reviews/review.html", context)
 
 
 @require_safe
 def review_tests(request: HttpRequest, pk: int) -> HttpResponse:
     """All test runs of one review."""
+    places = (*EVERYWHERE, Place.TESTS)
     review = find_review(request, pk)
-    return render(request, "reviews/review_tests.html", review_context(request, review, "tests", (Place.TESTS,)))
+    if unchanged := not_modified(request, review, places):
+        return unchanged
+    return render_review(request, "reviews/review_tests.html", review_context(request, review, "tests", places))
 
 
 @require_safe
 def review_history(request: HttpRequest, pk: int) -> HttpResponse:
-    """All comments on one review, and all that happened to it."""
+    """All comments on one review and all that happened to it, page by page."""
     review = find_review(request, pk)
-    context = review_context(request, review, "history")
-    return render(request, "reviews/review_history.html", {**context, "timeline": get_timeline(review)})
+    if unchanged := not_modified(request, review, EVERYWHERE):
+        return unchanged
+    context = review_context(request, review, "history", EVERYWHERE)
+    timeline, page = get_history(review, reading_order(request), request.GET.get("page", "1"))
+    context |= {"timeline": timeline, "orders": Order.choices, "page": page}
+    return render_review(request, "reviews/review_history.html", context)
 
 
 def find_review(request: HttpRequest, pk: int) -> Review:
     """The review for a page about it. Raises Http404 for what this reader may not know of. One query."""
-    reviews = Review.objects.visible_to(request.user).for_rows().with_prerequisite(request.user)
+    reviews = Review.objects.visible_to(request.user).for_rows().with_prerequisite(request.user).with_stamps()
     review: Review = get_object_or_404(reviews, pk=pk)
     return review
 
 
 def review_context(
-    request: HttpRequest, review: Review, tab: str, places: tuple[str, ...] = (), *, is_wide: bool = False
+    request: HttpRequest, review: Review, tab: str, places: tuple[str, ...], *, is_wide: bool = False
 ) -> dict[str, Any]:
     """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
     beside them, and the panels of these places. One query (the neighbours), besides those of the panels and of
-    ``reviews.change.Change``, and for reviewers two more where tests wait for permission.
+    ``reviews.change.Change``, and for reviewers two more where tests wait for permission. ``review`` is of
+    ``find_review``.
 
-    ``is_wide``: a page that needs its width and its queries for itself, without neighbours, tests and narrow column.
+    ``is_wide``: a page that needs its width and its queries for itself, without neighbours and narrow column; it does
+    not keep itself fresh.
     """
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
     before, after = (None, None) if is_wide else neighbours(review, user)
     change = Change(review, user)
     asked = [] if is_wide or review.next_actor != Actor.REVIEWER else change.asked_of_reader
-    panels = render_panels(request, review, places if is_wide else (Place.ACTIONS, *places, Place.SIDE))
+    panels = render_panels(request, review, places)
     return {
+        "layout": "reviews/parts_only.html" if is_refresh(request) and not is_wide else "base.html",
+        "version": "" if is_wide else _version(request, review, panels.versions),
         "is_wide": is_wide,
         "review": review,
         "tab": tab,
         "tabs": review_tabs(review),
         "whose_turn": whose_turn(review, user),
         "turn_reason": "; ".join([*asked, f"{review.next_reason}."]),
-        "turn_age": time_passed(review.turn_since, now),
         "duplicate": None if is_wide else _duplicate(review, user),
         "missing": missing_notice(review, now),
         **({} if is_wide else _missing_trust(review, user)),
@@ -145,6 +165,54 @@ def review_context(
         "is_submitter": user is not None and user.person_id == review.owner_id,
         "holds_lock": user is not None and review.locked_by_id is not None and review.locked_by_id == user.person_id,
     }
+
+
+def is_refresh(request: HttpRequest) -> bool:
+    """Whether a page that is open asks for what changed on it (static/reviews/review.js)."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def not_modified(request: HttpRequest, review: Review, places: tuple[str, ...]) -> HttpResponse | None:
+    """The answer to a page that asks whether something changed on it, when nothing did; one query for each panel that
+    has a version."""
+    if not is_refresh(request):
+        return None
+    etag = f'"{_version(request, review, panel_versions(request, review, places))}"'
+    answer: HttpResponse | None = get_conditional_response(request, etag=etag)
+    return answer
+
+
+def render_review(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page, or to a page that is open only the parts of it that change; it remembers the order that was chosen."""
+    answer = render(request, template, context)
+    if is_refresh(request):
+        answer["ETag"] = f'"{context["version"]}"'
+    patch_vary_headers(answer, ["HX-Request"])
+    if request.GET.get("order") in Order.values:
+        answer.set_cookie(
+            ORDER_COOKIE, request.GET["order"], max_age=365 * 86400, httponly=True, samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )  # fmt: skip
+    return answer
+
+
+def reading_order(request: HttpRequest) -> str:
+    """How this reader likes to read a timeline: as chosen now, or the last time."""
+    chosen = [request.GET.get("order"), request.COOKIES.get(ORDER_COOKIE)]
+    return next((order for order in chosen if order in Order.values), Order.NEWEST)
+
+
+def _version(request: HttpRequest, review: Review, panels: list[str]) -> str:
+    """Changes whenever something does that a page about the review shows to this reader, but for the ages on it."""
+    user = request.user if isinstance(request.user, User) else None
+    facts = (
+        [getattr(review, column.attname) for column in Review._meta.concrete_fields],
+        (review.comment_stamp, review.event_stamp),
+        user and (user.pk, user.person_id, user.is_staff, user.is_reviewer),
+        (request.GET.urlencode(), reading_order(request)),
+        panels,
+    )
+    return sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def review_tabs(review: Review) -> list[Tab]:

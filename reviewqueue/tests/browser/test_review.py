@@ -7,7 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts.models import Person, User
-from reviews.models import Comment, Event
+from reviews.models import Comment, Event, Review
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -82,6 +82,8 @@ def test_a_reviewer_launches_on_two_substrates_and_sees_them_turn_green(queue, p
         page.get_by_role("checkbox", name=name, exact=True).set_checked(True)
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_text("Launched on")).to_be_visible()
+    expect(page.locator("#tests .run-mark-pending")).to_have_count(2)
+    page.goto(f"/reviews/{review.pk}/tests/")
     page.evaluate("window.sameDocument = true")
 
     runs = page.locator("#tests .run")
@@ -99,8 +101,40 @@ def test_a_reviewer_launches_on_two_substrates_and_sees_them_turn_green(queue, p
     page.clock.fast_forward("01:00")
     expect(runs.locator(".badge-pass").first).to_be_visible()
     expect(page.locator("#tests .square-green")).to_be_visible()
-    expect(page.locator("#tests[hx-get]")).to_have_count(0)  # all is finished: nothing more is asked for
     assert page.evaluate("window.sameDocument")
+
+
+def test_an_open_page_shows_what_changed_and_keeps_what_the_reader_does(queue, page, reviewer, full):
+    queue.log_in(page, reviewer)
+    page.clock.install()
+    page.goto(f"/reviews/{full.pk}/")
+    page.locator("#timeline summary", has_text="Quoted text").click()
+    page.get_by_role("button", name="Run again on aws").focus()
+    place = "document.activeElement.id"
+    focused = page.evaluate(place)
+    Comment.objects.create(
+        review=full, author=full.owner, api_url="late", content="Said meanwhile", created_at=timezone.now()
+    )
+    full.test_runs.filter(substrate__name="lxc", revision="rev-7").update(error="Seen meanwhile")
+    Review.objects.filter(pk=full.pk).update(locked_by=full.owner, locked_at=timezone.now())
+    page.clock.fast_forward("00:16")
+    expect(page.locator("#timeline")).to_contain_text("Said meanwhile")
+    expect(page.locator("#tests")).to_contain_text("Seen meanwhile")
+    expect(page.locator("#review-head")).to_contain_text("holds the lock")
+    assert page.evaluate(place) == focused
+    expect(page.locator("#timeline details[open]")).to_have_count(1)
+
+
+def test_a_page_that_can_not_be_kept_fresh_says_so(queue, page, make_review):
+    review = make_review()
+    page.clock.install()
+    page.goto(f"/reviews/{review.pk}/")
+    page.evaluate("() => { window.answering = fetch; window.fetch = async () => { throw new TypeError('lost') } }")
+    page.clock.fast_forward("01:01")
+    expect(page.get_by_text("The server has not answered for 1 min, so this page may be out of date.")).to_be_visible()
+    page.evaluate("() => { window.fetch = window.answering }")
+    page.clock.fast_forward("00:16")
+    expect(page.get_by_text("The server has not answered")).to_be_hidden()
 
 
 def test_a_visitor_is_offered_nothing_that_would_be_refused(page, full):
@@ -121,15 +155,16 @@ def test_a_submitter_finds_out_what_is_expected(queue, page, make_review):
 def test_the_page_is_accessible(queue, window, look, full, reviewer, accessible):
     page = window(color_scheme=look)
     queue.log_in(page, reviewer)
-    page.goto(f"/reviews/{full.pk}/")
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
-    accessible(page)
+    for tab in ("", "tests/", "history/"):
+        page.goto(f"/reviews/{full.pk}/{tab}")
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
+        accessible(page)
 
 
 def test_a_phone_shows_it_all_without_scrolling_sideways(queue, phone, full, reviewer, overflow):
     queue.log_in(phone, reviewer)
     run = full.test_runs.get(status="fail", revision="rev-7")
-    for path in ("", f"test-runs/{run.pk}/", f"test-runs/{run.pk}/tests/0/"):
+    for path in ("", "tests/", "history/", f"test-runs/{run.pk}/", f"test-runs/{run.pk}/tests/0/"):
         phone.goto(f"/reviews/{full.pk}/{path}")
         phone.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
         assert overflow(phone) == 0, path
@@ -138,7 +173,7 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(queue, phone, full, rev
 def test_without_script_everything_can_be_read_and_run_again(queue, page_without_script, reviewer, full):
     page = page_without_script
     queue.log_in(page, reviewer)
-    page.goto(f"/reviews/{full.pk}/")
+    page.goto(f"/reviews/{full.pk}/tests/")
     page.get_by_text("1 of 4 failed").click()
     page.get_by_role("link", name="20-deploy").first.click()
     expect(page.get_by_role("heading", name="Output")).to_be_visible()
