@@ -119,8 +119,10 @@ def get_recent(review: Review, order: str) -> Timeline:
     comments = list(found.order_by("-is_description", "-position", "-created_at", "-id")[: RECENT_COMMENTS + 1])
     if len(comments) > RECENT_COMMENTS and not comments[0].is_description:
         comments.pop()
-    events = list(review.events.select_related("actor").annotate(total=total).order_by("-at", "-id")[:RECENT_EVENTS])
-    all_comments, all_events = (rows[0].total if rows else 0 for rows in (comments, events))
+    history = review.events.select_related("actor").annotate(total=total)
+    events: list[Any] = list(history.order_by("-at", "-id")[:RECENT_EVENTS])
+    all_comments = comments[0].total if comments else 0
+    all_events = events[0].total if events else 0
     entries = _comment_entries(comments)
     if len(comments) < all_comments:  # what happened before the comments that are shown belongs to those that are not
         since = min(entry.at for entry in entries if not entry.is_description)

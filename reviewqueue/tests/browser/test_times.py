@@ -29,7 +29,7 @@ ADD = """times => document.querySelector("main").append(...times.map(([when, wor
 def imported(queue):
     """When the dashboard says that Launchpad was read last."""
     Source.objects.create(
-        name="read at nine", kind="project", target="charms", last_import_at=datetime(2026, 7, 1, 9, 5, tzinfo=UTC)
+        name="read at nine", kind="project", target="charms", last_success_at=datetime(2026, 7, 1, 9, 5, tzinfo=UTC)
     )
 
 
