@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
 from typing import Any, NamedTuple
 
 from django.core.paginator import InvalidPage, Page
-from django.db.models import Count, F, Q, Subquery, Value
+from django.db.models import Count, F, Q, Value
 from django.http import QueryDict
 
 from accounts.models import User
@@ -183,8 +181,8 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
         group = GROUPS[MINE]  # who reviews nothing begins with what they submitted
     sort = chosen.get("sort") or group.sort
     reader = RowReader(user.person_id, user.is_reviewer, user.queue_left_at) if user else None
-    shown = [GROUPS[INCOMING], GROUPS[REVIEWS]] if group.slug == WAITING else [group]
     sections = []
+    shown = _shown(group)
     for part in shown:
         found = _sorted(reviews.filter(condition(part, user)), sort, user)
         rows = found.values_list(*ROW_FIELDS)
@@ -327,40 +325,25 @@ def _last_import_at(sources: list[ActiveSource]) -> datetime | None:
     return max((source.succeeded_at for source in sources if source.succeeded_at), default=None)
 
 
-IN_ORDER = (GROUPS[INCOMING], GROUPS[REVIEWS])
+def remembered_group(user: User | None) -> Group:
+    """The group of the list that this reader last looked at, or begins with. Costs no query."""
+    slug = QueryDict(user.queue_view).get("group", "") if user else ""
+    return GROUPS.get(slug) or GROUPS[MY_TURN if user and user.is_reviewer else WAITING]
 
 
-def neighbours(review: Review, user: User | None) -> tuple[Review | None, Review | None]:
-    """The reviews before and after this one on this reader's unfiltered dashboard; none for what is not on it.
-
-    One query.
-    """
-    here = _section_number(review)
-    if here < 0 or not review.is_in_queue:
-        return None, None
-    same_time = Q(updated_at=review.updated_at)
-    before = Q(updated_at__lt=review.updated_at) | same_time & Q(id__lt=review.pk)
-    after = Q(updated_at__gt=review.updated_at) | same_time & Q(id__gt=review.pk)
-    shown = Review.objects.visible_to(user).waiting()
-    nearest = []
-    for number, group in enumerate(IN_ORDER):
-        rows = shown.filter(state__in=group.states).sorted_by(group.sort)
-        if number <= here:
-            nearest.append((rows.filter(before) if number == here else rows).reverse())
-        if number >= here:
-            nearest.append(rows.filter(after) if number == here else rows)
-    wanted = reduce(or_, [Q(pk=Subquery(rows.values("pk")[:1])) for rows in nearest])
-    found = sorted(Review.objects.filter(wanted).order_by().only("title", "state", "updated_at"), key=_position)
-    place = _position(review)
-    earlier = [other for other in found if _position(other) < place]
-    later = [other for other in found if _position(other) > place]
-    return (earlier[-1] if earlier else None), (later[0] if later else None)
+def get_order(user: User | None) -> list[int]:
+    """The ids of the list that this reader last looked at, in its order, with the filters that are remembered. One
+    query, two where two groups are shown; a source among the filters costs one more."""
+    form = DashboardForm(QueryDict(user.queue_view if user else ""))
+    form.is_valid()
+    group = _group(form, user)
+    reviews, sort = _filtered(form, user), form.cleaned_data.get("sort") or group.sort
+    found: list[int] = []
+    for part in _shown(group):
+        found += _sorted(reviews.filter(condition(part, user)), sort, user).values_list("pk", flat=True)
+    return found
 
 
-def _section_number(review: Review) -> int:
-    """The section that it is in; -1 for none."""
-    return next((number for number, group in enumerate(IN_ORDER) if review.state in group.states), -1)
-
-
-def _position(review: Review) -> tuple[int, datetime, int]:
-    return _section_number(review), review.updated_at, review.pk
+def _shown(group: Group) -> list[Group]:
+    """The sections that a group is shown in."""
+    return [GROUPS[INCOMING], GROUPS[REVIEWS]] if group.slug == WAITING else [group]

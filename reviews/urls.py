@@ -4,7 +4,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from core import converters  # noqa: F401  (registers ``id``)
-from reviews.views import dashboard, diff, next_item, people, review, search, selected
+from reviews.views import dashboard, diff, next_item, people, review, search, selected, steps
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("next/", next_item.next_item, name="next"),
     path("next/skip/", next_item.skip, name="next-skip"),
     path("reviews/<id:pk>/", review.review_page, name="review"),
+    path("reviews/<id:pk>/previous/", steps.step, {"by": -1}, name="previous-in-list"),
+    path("reviews/<id:pk>/next/", steps.step, {"by": 1}, name="next-in-list"),
     path("reviews/<id:pk>/diff/", diff.review_diff, name="review-diff"),
     path("reviews/<id:pk>/tests/", review.review_tests, name="review-tests"),
     path("reviews/<id:pk>/history/", review.review_history, name="review-history"),

@@ -220,8 +220,13 @@ def test_a_reviewer_can_not_launch_tests_of_a_hidden_item_by_the_api(client, hid
 
 def test_its_neighbours_are_each_others(client, hidden):
     before, _, after = Review.objects.order_by("updated_at")
-    assert f'<link rel="next" href="/reviews/{after.pk}/">' in client.get(f"/reviews/{before.pk}/").content.decode()
-    assert f'<link rel="prev" href="/reviews/{before.pk}/">' in client.get(f"/reviews/{after.pk}/").content.decode()
+    assert client.get(f"/reviews/{before.pk}/next/").url == f"/reviews/{after.pk}/"
+    assert client.get(f"/reviews/{after.pk}/previous/").url == f"/reviews/{before.pk}/"
+
+
+@pytest.mark.parametrize("way", ["next", "previous"])
+def test_no_step_leads_on_from_a_hidden_item(client, hidden, way):
+    assert client.get(f"/reviews/{hidden[0].pk}/{way}/").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/reviews/{}/", "/reviews/{}/tests/"])

@@ -25,7 +25,7 @@ from accounts.models import User
 from accounts.permissions import require_reviewer, require_reviewer_or_staff
 from reviews.change import Change
 from reviews.choices import Actor
-from reviews.dashboard import neighbours
+from reviews.dashboard import remembered_group
 from reviews.locks import LockedByOther, NotInQueue, lock, unlock
 from reviews.managers import ReviewQuerySet
 from reviews.models import Review, TestsWaitFor
@@ -126,16 +126,15 @@ def review_context(
     request: HttpRequest, review: Review, tab: str, places: tuple[str, ...], *, is_wide: bool = False
 ) -> dict[str, Any]:
     """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
-    beside them, and the panels of these places. One query (the neighbours), besides those of the panels and of
-    ``reviews.change.Change``, and for reviewers two more where tests wait for permission. ``review`` is of
-    ``find_review``.
+    beside them, and the panels of these places. No query besides those of the panels and of ``reviews.change.Change``,
+    but for two where tests wait for permission, for reviewers.
+    ``review`` is of ``find_review``.
 
-    ``is_wide``: a page that needs its width and its queries for itself, without neighbours and narrow column; it does
+    ``is_wide``: a page that needs its width and its queries for itself, without the narrow column; it does
     not keep itself fresh.
     """
     user = request.user if isinstance(request.user, User) else None
     now = timezone.now()
-    before, after = (None, None) if is_wide else neighbours(review, user)
     change = Change(review, user)
     asked = [] if is_wide or review.next_actor != Actor.REVIEWER else change.asked_of_reader
     panels = render_panels(request, review, places)
@@ -158,8 +157,7 @@ def review_context(
         "panels": panels.html,
         "scripts": panels.scripts,
         "styles": panels.styles,
-        "before": before,
-        "after": after,
+        "list_name": remembered_group(user).name if review.is_open and review.is_in_queue else "",
         "next_check_at": review.due_at if review.due_at > now else None,
         "may_review": user is not None and user.is_reviewer,
         "is_submitter": user is not None and user.person_id == review.owner_id,
@@ -207,7 +205,7 @@ def _version(request: HttpRequest, review: Review, panels: list[str]) -> str:
     user = request.user if isinstance(request.user, User) else None
     facts = (
         [getattr(review, column.attname) for column in Review._meta.concrete_fields],
-        (review.comment_stamp, review.event_stamp),
+        (getattr(review, "comment_stamp", ""), getattr(review, "event_stamp", "")),
         user and (user.pk, user.person_id, user.is_staff, user.is_reviewer),
         (request.GET.urlencode(), reading_order(request)),
         panels,

@@ -157,8 +157,8 @@
     j: () => move(1), k: () => move(-1), l: lock, t: test, x: select, c: comment, u: up, "?": show,
     N: () => document.querySelector("form[data-next]")?.requestSubmit(),
     "/": () => document.querySelector("form[data-filter] input[type=search], [data-key-search], input[type=search]")?.focus(),
-    "[": () => press("main a[rel=prev]"), "]": () => press("main a[rel=next]"),
-    p: () => press("main a[rel=prev]"), n: () => press("main a[rel=next]"),
+    "[": () => press("main a[rel~=prev]"), "]": () => press("main a[rel~=next]"),
+    p: () => press("main a[rel~=prev]"), n: () => press("main a[rel~=next]"),
     g: () => { going = Date.now(); },
     Enter: openRow,
   };

@@ -228,7 +228,7 @@ def test_the_page_costs_the_same_however_much_there_is(
     )
     with django_assert_num_queries(11):
         page_of(client, review)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(8):
         page = runs_of(client, review)
     assert page.count('class="run run-fail"') == runs
 
