@@ -252,16 +252,20 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.order_by("-updated_at", "-id")
 
     def for_reader(self, user: User) -> ReviewQuerySet:
-        """With what rows say to this reader alone: when they last opened it (``visited_at``), who asked them to review
-        it (``asked_by``: a name, empty where it is hidden, None where nobody did), or of which team of theirs that was
+        """With what rows say to this reader alone: when they opened it (``visited_at``), who asked them to review it
+        (``asked_by``: a name, empty where it is hidden, None where nobody did), or of which team of theirs that was
         asked (``asked_team``)."""
-        visits = apps.get_model("reviews", "Visit").objects.filter(user=user, review=OuterRef("pk")).order_by()
-        found = self.annotate(visited_at=Subquery(visits.values("at")[:1]))
+        found = self.with_visit(user)
         if user.person is None or not user.is_reviewer:
             return found.annotate(asked_by=Value(None, CharField()), asked_team=Value(""))
         asked = _pending_requests().filter(reviewer=user.person)
         teams = _requests_of_teams(user.person).values("reviewer__username")[:1]
         return found.annotate(asked_by=Subquery(asked.values(name=asked_by_name())[:1]), asked_team=Subquery(teams))
+
+    def with_visit(self, user: User) -> ReviewQuerySet:
+        """With ``visited_at``: when this reader first opened it after its last change; None if they never did."""
+        visits = apps.get_model("reviews", "Visit").objects.filter(user=user, review=OuterRef("pk")).order_by()
+        return self.annotate(visited_at=Subquery(visits.values("at")[:1]))
 
     def for_rows(self) -> ReviewQuerySet:
         """With everything that a row of a page or of the API shows, in one query."""

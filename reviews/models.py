@@ -620,7 +620,7 @@ class InlineComment(models.Model):
 
 
 class Visit(models.Model):
-    """When somebody who is logged in last opened a review, and the diff that they saw last."""
+    """When somebody who is logged in first opened a review after its last change, and the diff that they saw last."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="visits", db_index=False)
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="visits")

@@ -203,11 +203,30 @@ def test_what_changed_after_the_last_visit_is_marked(client, left, field):
     assert marked(client) == ["News"]
 
 
-def test_what_was_opened_since_is_not_marked(client, left, reviewer):
+@pytest.mark.parametrize("tab", ["", "tests/", "history/"])
+def test_what_was_opened_since_is_not_marked(client, left, tab):
     review = make_review("News", days=0)
     client.get("/")
-    Visit.objects.create(user=reviewer, review=review, at=timezone.now() + timedelta(minutes=1))
+    client.get(f"/reviews/{review.pk}/{tab}")
     assert marked(client) == []
+
+
+def test_what_changes_after_it_was_opened_is_marked_again(client, left):
+    review = make_review("News", days=0)
+    client.get("/")
+    client.get(f"/reviews/{review.pk}/")
+    Review.objects.filter(pk=review.pk).update(updated_at=timezone.now())
+    assert marked(client) == ["News"]
+    client.get(f"/reviews/{review.pk}/")
+    assert marked(client) == []
+
+
+def test_looking_again_at_what_did_not_change_writes_nothing(client, left):
+    review = make_review(days=1)
+    client.get(f"/reviews/{review.pk}/")
+    before = Visit.objects.get().at
+    client.get(f"/reviews/{review.pk}/")
+    assert Visit.objects.get().at == before
 
 
 # The lock in the row.

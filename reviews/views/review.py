@@ -38,6 +38,7 @@ from reviews.timeline import Order, get_history, get_recent
 from reviews.trust import NotPossible, allow_tests, trust
 from reviews.turns import todo, whose_turn
 from reviews.views.next_item import next_context
+from reviews.visits import note_visit
 
 BUG_NUMBER = re.compile(r"/(?:\+?bugs?/)?([0-9]{1,18})/?$")  # at the end of a bug's address
 
@@ -118,6 +119,8 @@ def review_history(request: HttpRequest, pk: int) -> HttpResponse:
 def find_review(request: HttpRequest, pk: int) -> Review:
     """The review for a page about it. Raises Http404 for what this reader may not know of. One query."""
     reviews = Review.objects.visible_to(request.user).for_rows().with_prerequisite(request.user).with_stamps()
+    if isinstance(request.user, User):
+        reviews = reviews.with_visit(request.user)
     review: Review = get_object_or_404(reviews, pk=pk)
     return review
 
@@ -127,7 +130,7 @@ def review_context(
 ) -> dict[str, Any]:
     """What ``reviews/review_base.html`` needs, which each page about a review extends: what stands above the tabs and
     beside them, and the panels of these places. No query besides those of the panels and of ``reviews.change.Change``,
-    but for two where tests wait for permission, for reviewers.
+    but for one where the reader has not seen the last change, and for reviewers two where tests wait for permission.
     ``review`` is of ``find_review``.
 
     ``is_wide``: a page that needs its width and its queries for itself, without the narrow column; it does
@@ -138,6 +141,8 @@ def review_context(
     change = Change(review, user)
     asked = [] if is_wide or review.next_actor != Actor.REVIEWER else change.asked_of_reader
     panels = render_panels(request, review, places)
+    if user is not None and not is_wide:
+        note_visit(user, review, now)
     return {
         "layout": "reviews/parts_only.html" if is_refresh(request) and not is_wide else "base.html",
         "version": "" if is_wide else _version(request, review, panels.versions),
