@@ -116,7 +116,9 @@ def get_recent(review: Review, order: str) -> Timeline:
     """The description, the newest ``RECENT_COMMENTS`` comments, and what happened meanwhile. Two queries."""
     total = Window(Count("id"))
     found = review.comments.select_related("author").annotate(total=total)
-    comments = list(found.order_by("-is_description", "-position", "-created_at", "-id")[: RECENT_COMMENTS + 1])
+    comments: list[Any] = list(
+        found.order_by("-is_description", "-position", "-created_at", "-id")[: RECENT_COMMENTS + 1]
+    )
     if len(comments) > RECENT_COMMENTS and not comments[0].is_description:
         comments.pop()
     history = review.events.select_related("actor").annotate(total=total)
