@@ -23,7 +23,7 @@
     ["Go to a group", GROUPS.map(([, key, name]) => [`g ${key}`, name])],
   ];
   const GO_TIMEOUT = 2000; // milliseconds between g and the letter after it
-  const list = document.querySelector("tr[data-href], [data-live]");
+  const list = document.querySelector("tr[data-href], [data-list]");
   const place = `row:${location.pathname}`; // of the chosen row, as long as the tab lives
   const rows = () => [...document.querySelectorAll("tr[data-href]")];
   const chosen = () => document.querySelector("tr.chosen");

@@ -6,7 +6,7 @@
 (() => {
   const EVERY = 20000; // milliseconds
   const TYPING = 200;
-  const live = document.querySelector("[data-live]");
+  const live = document.querySelector("[data-list]");
   const stale = document.querySelector("[data-stale]");
   const form = document.querySelector("form[data-filter]");
   const act = document.getElementById("act");

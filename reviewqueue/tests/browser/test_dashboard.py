@@ -62,7 +62,7 @@ def test_the_dashboard_refreshes_without_losing_the_typed_filter(page, make_revi
     expect(page).to_have_url(re.compile(r"q=keep"))
     expect(page.get_by_role("heading", name="Reviews (1)")).to_be_visible()
     type(review).objects.filter(pk=review.pk).update(square="green")
-    page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('refresh'))")
+    page.evaluate("document.querySelector('[data-list]').dispatchEvent(new Event('refresh'))")
     expect(page.locator(f"#r{review.pk} .square-green")).to_be_visible()
     expect(page.get_by_text("Hide me")).to_have_count(0)
     expect(page.locator("#q")).to_be_focused()
