@@ -248,11 +248,11 @@ class _BelievableQueue:
             self.launchpad.push(path, diff, conflicts=f"Text conflict in {change.file}\n1 conflicts encountered.")
         if status == "Merged":
             self.launchpad.change(path, date_merged=(created + (self.now - created) / 2).isoformat())
-        self._discuss(path, owner, created)
-        self._surround(path, owner, created, change)
+        self._discuss(path, owner, self._surround(path, owner, created, change))
 
-    def _surround(self, path: str, owner: str, created: datetime, change: Change) -> None:
-        """A reviewer who is asked, a bug that is linked, a comment on a line: each of some proposals."""
+    def _surround(self, path: str, owner: str, created: datetime, change: Change) -> datetime:
+        """A reviewer who is asked, a bug that is linked, a comment on a line: each of some proposals. When the last of
+        these was."""
         number, reviewers = len(self.launchpad.proposals), list(REVIEWERS)
         reviewer = reviewers[number % len(reviewers)]
         if number % EVERY_REQUEST == 0:
@@ -266,9 +266,10 @@ class _BelievableQueue:
             self.launchpad.link_bug(bug, path if is_git else self.launchpad.path_of(source))
         if number % EVERY_LINE == 3:
             words = {6: "Does this stop a hook that fails half-way?", 8: "Say why it starts, not only that."}
-            self.launchpad.comment_on_lines(
-                path, reviewer, words, text="See my questions on the lines.", when=created + (self.now - created) / 3
-            )
+            when = created + (self.now - created) / 3
+            self.launchpad.comment_on_lines(path, reviewer, words, text="See my questions on the lines.", when=when)
+            return when
+        return created
 
     def _discuss(self, path: str, owner: str, since: datetime) -> None:
         """A few remarks of reviewers after a time, some of them answered."""
