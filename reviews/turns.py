@@ -167,10 +167,10 @@ def todo(facts: TurnFacts) -> str:
     if facts.conflicts:
         steps.append("Merge the target into your branch, and push.")
     if facts.has_failed:
-        steps.append("Look at the failing tests below, and push a fix.")
+        steps.append("Look at the failing tests, and push a fix.")
     if facts.objections or facts.state == State.REVIEWED:
         steps.append(
-            f"Read the reviews below, push what they ask for, or answer in a comment on the {place} on Launchpad: "
+            f"Read the reviews, push what they ask for, or answer in a comment on the {place} on Launchpad: "
             "your answer brings it back to the reviewers."
         )
     if facts.state == State.IN_PROGRESS:
