@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from string import hexdigits
 
 SECOND = timedelta(seconds=1)
 
@@ -22,6 +23,14 @@ _UNITS = (
 def shorten(text: str, length: int) -> str:
     """The text in at most so many characters; an ellipsis says that there are more."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def short_revision(revision: str) -> str:
+    """A revision as one recognises it: the first 12 digits of a Git commit; the end of a long Bazaar id, which is what
+    tells it from others."""
+    if len(revision) >= 20 and all(digit in hexdigits for digit in revision):
+        return revision[:12]
+    return revision if len(revision) <= 30 else f"…{revision[-29:]}"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -174,8 +174,9 @@ class Runs:
 
     @property
     def newest(self) -> list[RunRow]:
-        """The newest of each substrate, of the current revision."""
-        return [row for row in self.current if row.is_newest]
+        """The newest of each substrate, of the current revision, in the order of the substrates."""
+        found = [row for row in self.current if row.is_newest]
+        return sorted(found, key=lambda row: (row.run.substrate.order, row.run.substrate.name))
 
     @property
     def older(self) -> list[RunRow]:
@@ -185,8 +186,8 @@ class Runs:
     @property
     def to_repeat(self) -> list[str]:
         """The substrates where *Run again what failed* launches a run: by the newest run of each."""
-        found = [row.run.substrate for row in self.newest if row.run.status in REPEATABLE and row.may_be_repeated]
-        return [one.name for one in sorted(found, key=lambda one: (one.order, one.name))]
+        rows = [row for row in self.newest if row.run.status in REPEATABLE and row.may_be_repeated]
+        return [row.run.substrate.name for row in rows]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Times in words, in templates."""
+"""Times in words, and revisions, in templates."""
 
 from __future__ import annotations
 
@@ -25,3 +25,4 @@ def until(then: datetime) -> str:
 
 
 register.filter("duration", text.duration)
+register.filter("short_revision", text.short_revision)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.text import age, ago, duration, shorten, time_passed, until
+from core.text import age, ago, duration, short_revision, shorten, time_passed, until
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
@@ -58,3 +58,15 @@ def test_a_duration(seconds, words):
 @pytest.mark.parametrize(("seconds", "words"), [(20, ""), (120, "2 min"), (3 * 86400, "3 days")])
 def test_how_long_something_has_lasted_is_not_said_below_a_minute(seconds, words):
     assert time_passed(NOW - timedelta(seconds=seconds), NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("revision", "short"),
+    [
+        ("", ""), ("rev-7", "rev-7"), ("noor@example.com-380", "noor@example.com-380"),
+        ("0123456789abcdef0123456789abcdef01234567", "0123456789ab"),
+        ("noor.haddad@canonical.example.com-20150401123456-abcdefgh", "…e.com-20150401123456-abcdefgh"),
+    ],
+)  # fmt: skip
+def test_a_short_revision_keeps_what_tells_it_from_others(revision, short):
+    assert short_revision(revision) == short
