@@ -286,6 +286,8 @@ class SandboxLaunchpad(LaunchpadWorld, SandboxServer):
         with self.lock:
             self.posts.append({"to": path, "by": who, **said, **({"lines": json.dumps(lines)} if lines else {})})
         made = self.comment(target, who, said["content"], said["vote"] or None, vote_tag=said["review_type"] or None)
+        if lines:
+            self.keep_line_comments(made, who, lines, int(diff.rpartition("/")[2]))
         return Answer(201, headers={"Location": self.root + made})
 
     def _set_proposal_status(self, path: str, who: str, status: str) -> Answer:

@@ -321,7 +321,13 @@ class LaunchpadWorld:
         """A comment on a proposal with comments on lines of a preview diff of it, the newest unless ``diff_number``
         says another. Returns the path of the comment."""
         comment = self.comment(path, author, text, vote, when)
-        number = diff_number or int(self.entries[path]["preview_diff_link"].rpartition("/")[2])
+        self.keep_line_comments(
+            comment, author, lines, diff_number or int(self.entries[path]["preview_diff_link"].rpartition("/")[2])
+        )
+        return comment
+
+    def keep_line_comments(self, comment: str, author: str, lines: Mapping[Any, str], number: int) -> None:
+        """What a comment says on lines of the preview diff of that number."""
         said = [
             {"line_number": str(line), "person": f"~{author}", "text": words,
              "date": self.entries[comment]["date_created"]}
@@ -329,7 +335,6 @@ class LaunchpadWorld:
         ]  # fmt: skip
         with self.lock:
             self.inline_comments.setdefault(number, []).extend(said)
-        return comment
 
     def inline_comments_on(self, number: int) -> list[Entry]:
         """The comments on lines of a preview diff, as Launchpad answers them: with whole people."""
