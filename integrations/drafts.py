@@ -159,10 +159,10 @@ def _asked_as(user: User, review: Review) -> str:
     return asked.filter(reviewer__username__in=teams).values_list("review_type", flat=True).first() or ""
 
 
-def add_line_comment(user: User, review: Review, diff_number: int, line: int, text: str) -> OwnPost:
+def add_line_comment(user: User, review: Review, diff_number: int, line: int, text: str, *, where: str = "") -> OwnPost:
     """Add a comment on a line of a diff to the draft. ``diff_number`` is Launchpad's number of the diff, ``line`` that
-    of the line in its text, from 1. Raises NotSent when the draft is full."""
-    comment = {"diff_number": diff_number, "line": line, "text": text.strip()}
+    of the line in its text, from 1; ``where`` is what a person calls it. Raises NotSent when the draft is full."""
+    comment = {"diff_number": diff_number, "line": line, "text": text.strip(), "where": where}
     with transaction.atomic():
         lock_author(user.pk)
         draft = get_draft(user, review) or OwnPost(user=user, review=review, revision=review.revision)

@@ -9,7 +9,7 @@ from django import forms
 
 from integrations.drafts import Written
 from integrations.models import OwnPost
-from reviews.diffs import line_at
+from reviews.diffs import find_line
 from reviews.models import Diff, Review
 
 MAX_TEXT = 50_000  # characters of one comment
@@ -95,9 +95,10 @@ class LineCommentForm(forms.Form):
             if diff is None or diff.number is None:
                 raise forms.ValidationError("That diff is not kept here any more. Open the diff again.")
             data["diff_number"] = diff.number
-            if not data["line"]:
-                data["line"] = line_at(diff.text, data["place"])
-            if not data["line"]:
+            found = find_line(diff.text, anchor=data["place"], number=data["line"])
+            if found:
+                data["line"], data["where"] = found
+            elif not data["line"]:
                 raise forms.ValidationError(
                     "Say which line: press its number, and copy what then stands behind # in the address."
                 )

@@ -497,7 +497,7 @@ class OwnPost(models.Model):
     vote = models.CharField(max_length=32, choices=Vote.choices, blank=True)
     status = models.CharField(max_length=64, blank=True, help_text="The status to set; empty: it stays.")
     inline_comments = models.JSONField(
-        default=list, blank=True, help_text="Comments on lines: diff_number, line of the diff, and text of each."
+        default=list, blank=True, help_text="Comments on lines: diff_number, line of the diff, text and where of each."
     )
     revision = models.CharField(max_length=255, blank=True, help_text="What the person looked at.")
     launchpad_status = models.CharField(max_length=64, blank=True, help_text="The status that the person saw.")

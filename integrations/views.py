@@ -168,7 +168,9 @@ def line_comment(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         try:
-            draft = drafts.add_line_comment(_user(request), review, data["diff_number"], data["line"], data["text"])
+            draft = drafts.add_line_comment(
+                _user(request), review, data["diff_number"], data["line"], data["text"], where=data.get("where", "")
+            )
             count = len(draft.inline_comments)
         except drafts.NotSent as reason:
             problem = str(reason)

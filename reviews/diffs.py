@@ -441,14 +441,15 @@ def _digest(file: PatchedFile, mode: str) -> str:
     return found.hexdigest()
 
 
-def line_at(text: str, anchor: str) -> int | None:
-    """The number of the line of a diff's text whose address on the page this is; None where there is none."""
+def find_line(text: str, *, anchor: str = "", number: int | None = None) -> tuple[int, str] | None:
+    """A line of a diff's text, by its address on the page or by its number: that number, and what a person calls it
+    (``config.yaml, line 13``). None where there is none."""
     for file in parse_diff(text, []).files:
-        if anchor.startswith(f"{file.anchor}-"):
-            for hunk in file.hunks:
-                for line in hunk.lines:
-                    if anchor == line_anchor(file, line):
-                        return line.number
+        for hunk in file.hunks:
+            for line in hunk.lines:
+                if line.number == number or (number is None and anchor == line_anchor(file, line)):
+                    where = f"line {line.new}" if line.new else f"old line {line.old}"
+                    return line.number, f"{shorten(file.summary.path, 200)}, {where}"
     return None
 
 

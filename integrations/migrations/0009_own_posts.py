@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('other_text', models.TextField(blank=True, help_text='draft: what the same person wrote in another tab.')),
                 ('vote', models.CharField(blank=True, choices=[('', 'Comment only'), ('Approve', 'Approve'), ('Needs Fixing', 'Needs Fixing'), ('Needs Information', 'Needs Information'), ('Abstain', 'Abstain'), ('Disapprove', 'Disapprove')], max_length=32)),
                 ('status', models.CharField(blank=True, help_text='The status to set; empty: it stays.', max_length=64)),
-                ('inline_comments', models.JSONField(blank=True, default=list, help_text='Comments on lines: diff_number, line of the diff, and text of each.')),
+                ('inline_comments', models.JSONField(blank=True, default=list, help_text='Comments on lines: diff_number, line of the diff, text and where of each.')),
                 ('revision', models.CharField(blank=True, help_text='What the person looked at.', max_length=255)),
                 ('launchpad_status', models.CharField(blank=True, help_text='The status that the person saw.', max_length=64)),
                 ('review_type', models.CharField(blank=True, help_text='As what they were asked to review it.', max_length=255)),

@@ -211,7 +211,9 @@ def test_a_comment_on_a_line_joins_the_draft(client, marta, item):
     data = {"diff_number": 42, "line": 5, "text": "Why?", "place": "a-5"}
     response = client.post(reverse("line-comment", args=[item.pk]), data)
     assert response["Location"] == f"{item.get_absolute_url()}diff/#a-5"
-    assert OwnPost.objects.drafts().get().inline_comments == [{"diff_number": 42, "line": 5, "text": "Why?"}]
+    assert OwnPost.objects.drafts().get().inline_comments == [
+        {"diff_number": 42, "line": 5, "text": "Why?", "where": ""}
+    ]
     assert "Why?" in page_of(client, item)
 
 
@@ -340,7 +342,9 @@ def test_without_a_script_the_address_of_a_line_says_which_it_is(client, marta, 
     page = client.get(reverse("review-diff", args=[item.pk])).content.decode()
     anchor = re.search(r'<tr id="([^"]+)" data-line="6"', page)[1]
     client.post(reverse("line-comment", args=[item.pk]), {"text": "Why three?", "place": f"#{anchor}"})
-    assert OwnPost.objects.drafts().get().inline_comments == [{"diff_number": 42, "line": 6, "text": "Why three?"}]
+    assert OwnPost.objects.drafts().get().inline_comments == [
+        {"diff_number": 42, "line": 6, "text": "Why three?", "where": "hooks/install, line 2"}
+    ]
 
 
 def test_a_line_that_is_not_there_is_refused_in_words(client, marta, item):

@@ -72,7 +72,7 @@
       words.textContent = text.value;
       const note = document.createElement("p");
       note.className = "soft small";
-      note.textContent = `In your draft, with ${said.count} comment${said.count === 1 ? "" : "s"} on lines.`;
+      note.textContent = `Kept in your draft: ${said.count} comment${said.count === 1 ? "" : "s"} on lines so far.`;
       cell.append(words, note);
       kept.append(cell);
       const row = holder?.previousElementSibling;

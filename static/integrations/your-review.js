@@ -7,7 +7,7 @@
   const LOOKS = 60; // afterwards the page's own refresh follows it, more rarely
 
   const form = document.querySelector("form[data-draft]");
-  if (form) keepDraft(form);
+  const isTyping = form ? keepDraft(form) : () => false;
   follow(LOOKS);
 
   function keepDraft(form) {
@@ -24,7 +24,8 @@
       data.set("action", "save");
       return data;
     };
-    const request = (more) => fetch(form.action, {
+    const address = form.getAttribute("action"); // form.action is the first button of that name
+    const request = (more) => fetch(address, {
       method: "POST", body: fields(), headers: { Accept: "application/json" }, redirect: "error", ...more,
     });
 
@@ -65,6 +66,7 @@
       const post = form.querySelector("[data-post]");
       if (post) form.requestSubmit(post);
     });
+    return () => text.value !== text.defaultValue || document.activeElement === text;
   }
 
   function follow(looks) {
@@ -82,10 +84,16 @@
       const current = document.getElementById("own-posts");
       if (!answer.ok || !current || current.contains(document.activeElement)) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("own-posts");
-      if (fresh && fresh.textContent.replace(/\s+/g, " ") !== current.textContent.replace(/\s+/g, " ")) {
+      if (!fresh) return;
+      if (!fresh.dataset.moving && !isTyping()) {
+        location.reload(); // it is among the comments now, or is a draft again and says why
+        return;
+      }
+      if (!fresh.dataset.moving && !fresh.childElementCount) {
+        fresh.textContent = "What became of your review stands on this page when you load it again.";
+      }
+      if (fresh.textContent.replace(/\s+/g, " ") !== current.textContent.replace(/\s+/g, " ")) {
         current.replaceWith(document.adoptNode(fresh));
-      } else if (fresh && !fresh.dataset.moving) {
-        delete current.dataset.moving;
       }
     } catch (error) {
       // The next look tells more.
