@@ -90,6 +90,7 @@ class AccountAdmin(KeptWhileUsed, Autocompletes, UserAdmin):
     list_display = ["username", "person", "is_active", "is_staff", "is_superuser", "last_login"]
     list_select_related = ["person"]
     autocomplete_fields = ["person"]
+    filter_horizontal = ()  # Django's two boxes are no fit for a screen reader
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Launchpad", {"fields": ("person",)}))
     actions = ["revoke_tokens"]
 

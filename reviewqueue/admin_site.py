@@ -14,6 +14,7 @@ class QueueAdminSite(admin.AdminSite):
 
     site_header = site_title = "Review Queue"
     index_title = "Administration"
+    enable_nav_sidebar = False  # lists need the room; it also moved the page while it was drawn
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """In the order of ``ORDER`` instead of the alphabet."""

@@ -5,3 +5,4 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", follow);
 follow();
+document.documentElement.lang = "en"; // Swagger UI's page has none
