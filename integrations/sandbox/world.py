@@ -263,14 +263,21 @@ class LaunchpadWorld:
         lines = diff.splitlines()
         added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
         removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
-        files = [line.removeprefix("+++ ").split("\t")[0].removeprefix("b/") for line in lines if line[:4] == "+++ "]
+        stat: dict[str, list[int]] = {}
+        name = ""
+        for line in lines:
+            if line.startswith("+++ "):
+                name = line.removeprefix("+++ ").split("\t")[0].removeprefix("b/")
+                stat[name] = [0, 0]
+            elif name and line[:1] in ("+", "-") and not line.startswith("---"):
+                stat[name]["+-".index(line[0])] += 1
         place = f"{path}/+preview-diff/{self.number}"
         target = entry["target_branch_link"] or entry["target_git_repository_link"] or ""
         self.put(
             "preview_diff", place, id=self.number, source_revision_id=tip, target_revision_id=target_tip(target),
             stale=False, branch_merge_proposal_link=self.root + path, conflicts=conflicts, added_lines_count=added,
             removed_lines_count=removed, diff_lines_count=len(lines), date_created=stamp(datetime.now(UTC)),
-            diffstat={name: [added, removed] for name in files[:1]}, diff_text_link=f"{self.root}{place}/diff_text",
+            diffstat=stat, diff_text_link=f"{self.root}{place}/diff_text",
         )  # fmt: skip
         self.diffs[place] = diff
         self.collections[path + "/preview_diffs"].append(place)
