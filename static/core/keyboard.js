@@ -22,6 +22,8 @@
     ]],
     ["Go to a group", GROUPS.map(([, key, name]) => [`g ${key}`, name])],
   ];
+  const isVisitor = !document.querySelector(".account form"); // nobody to log out
+  const FOR_ACCOUNTS = ["N", "l", "x", "c", "g m", "g y"];
   const GO_TIMEOUT = 2000; // milliseconds between g and the letter after it
   const list = document.querySelector("tr[data-href], [data-list]");
   const place = `row:${location.pathname}`; // of the chosen row, as long as the tab lives
@@ -130,6 +132,7 @@
       const terms = element("dl");
       terms.className = "details";
       for (const [key, meaning] of keys) {
+        if (isVisitor && FOR_ACCOUNTS.includes(key)) continue;
         const caps = key.split(" ").map((each) => element("kbd", each));
         terms.append(element("dt", "", ...caps), element("dd", meaning));
       }
