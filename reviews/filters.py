@@ -28,7 +28,19 @@ STATE_CHOICES = [(OPEN, "any open"), *State.choices]
 OUTCOME_CHOICES = [
     ("fail", "failed"), ("error", "error"), ("running", "under way"), ("pass", "passed"), (UNTESTED, "not tested"),
 ]  # fmt: skip
-SORT_CHOICES = [(sign + name, sign + name) for name in SORTS for sign in ("", "-")]
+SORT_WORDS = {
+    "age": "oldest activity first", "-age": "newest activity first",
+    "waiting": "longest wait first", "-waiting": "shortest wait first",
+    "submitted": "oldest submission first", "-submitted": "newest submission first",
+    "lines": "smallest change first", "-lines": "largest change first",
+    "title": "title, A to Z", "-title": "title, Z to A",
+    "submitter": "submitter, A to Z", "-submitter": "submitter, Z to A",
+    "state": "state", "-state": "state, reversed",
+    "votes": "most votes for it first", "-votes": "fewest votes for it first",
+    "square": "tests", "-square": "tests, reversed",
+    "lock": "longest locked first", "-lock": "latest locked first",
+}  # fmt: skip
+SORT_CHOICES = [(sign + name, SORT_WORDS[sign + name]) for name in SORTS for sign in ("", "-")]
 
 
 def split_words(values: Iterable[str]) -> list[str]:
