@@ -217,10 +217,11 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
     def needs(self, person: Person) -> ReviewQuerySet:
         """Open ones in the queue that wait for them: their own that the submitter has to move, those that they have
-        locked, and those that they have reviewed whose submitter has answered."""
+        locked, those that they were asked to review, and those that they have reviewed whose submitter has answered."""
         own = Q(owner=person) & turn_of(Actor.SUBMITTER)
         answered = Q(state=State.FOLLOW_UP) & _is_reviewed_by([person])
-        return self.in_queue().open().filter(own | Q(locked_by=person) | answered)
+        asked = is_asked(person) & turn_of(Actor.REVIEWER)
+        return self.in_queue().open().filter(own | Q(locked_by=person) | asked | answered)
 
     # Orders, columns, figures.
     def sorted_by(self, sort: str) -> ReviewQuerySet:
