@@ -21,10 +21,10 @@ from reviews.panels import Panel, Place, register_panel
 SHOWN_FOR = timedelta(hours=1)  # a post whose comment has not come back from Launchpad yet
 
 
-def your_review(request: HttpRequest, review: Review) -> dict[str, Any] | None:
+def your_review(request: HttpRequest, review: Review) -> dict[str, Any]:
     """The form in which a person comments and votes, and what became of their posts. Two queries; none for visitors."""
     if not isinstance(request.user, User):
-        return None
+        return {"is_visitor": True, "launchpad_form": launchpad_form(review), "version": ""}
     user = request.user
     posts = list(_shown(user, review))
     draft = next((post for post in posts if post.state == OwnPost.State.DRAFT), None)

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -81,8 +82,11 @@ def disconnect(request: HttpRequest) -> HttpResponse:
         connections.disconnect(_user(request))
         messages.success(
             request,
-            "You are not connected any more: the queue has forgotten your token. Launchpad lists it until you revoke "
-            f"it there too: {connections.tokens_page(connection.name)}",
+            format_html(
+                "You are not connected any more: the queue has forgotten your token. Launchpad lists it until you "
+                '<a href="{}" rel="noopener">revoke it there</a> too.',
+                connections.tokens_page(connection.name),
+            ),
         )
     return redirect("account")
 
@@ -103,17 +107,19 @@ def own_review(request: HttpRequest, pk: int) -> HttpResponse:
             if wants_json:
                 return JsonResponse({"problem": form.problem()}, status=400)
             messages.error(request, f"Nothing was changed. {form.problem()}")
+            return redirect(review)
         elif action == "save" and wants_json:
             return _saved(_user(request), review, form)
         elif action == "save":
             _, is_behind = drafts.save_draft(_user(request), review, form.written())
             messages.success(request, "Your draft is kept." + (f" {OTHER_TAB}" if is_behind else ""))
-        else:
-            _send(request, review, form)
+        elif not _send(request, review, form):
+            return redirect(review)  # where the message stands
     elif action == "discard":
         drafts.discard(_user(request), review)
     elif not _change(request, review, action):
         messages.error(request, NOT_A_BUTTON)
+        return redirect(review)
     return redirect(f"{review.get_absolute_url()}#your-review")
 
 
@@ -125,11 +131,13 @@ def _saved(user: User, review: Review, form: OwnReviewForm) -> HttpResponse:
     return JsonResponse({"version": draft.version, "other": draft.other_text if is_behind else ""})
 
 
-def _send(request: HttpRequest, review: Review, form: OwnReviewForm) -> None:
+def _send(request: HttpRequest, review: Review, form: OwnReviewForm) -> bool:
     try:
         drafts.send(_user(request), review, form.written())
     except drafts.NotSent as problem:
         messages.error(request, str(problem))
+        return False
+    return True
 
 
 def _change(request: HttpRequest, review: Review, action: str) -> bool:

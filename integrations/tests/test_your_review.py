@@ -278,8 +278,10 @@ def test_without_a_connection_the_page_leads_to_launchpads_form(client, item):
     assert "<textarea" not in page
 
 
-def test_visitors_see_no_form(client, item):
-    assert "your-review" not in page_of(client, item)
+def test_visitors_see_no_form_but_how_to_get_one(client, item):
+    page = page_of(client, item)
+    assert "data-draft" not in page
+    assert f'<a href="/login/?next=/reviews/{item.pk}/">Log in</a> to comment and vote from here' in page
 
 
 def test_what_is_merged_has_no_status_to_set(client, marta, item):
