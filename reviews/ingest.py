@@ -144,7 +144,7 @@ def _ingest(
     review.state, review.state_reason = _refine_state(review, state), reason
     review.closed_at = (review.closed_at or now) if state in CLOSED_STATES else None
     if _apply_activity(review, item, said, before, by_status=state, now=now):
-        release(review, "Released: the item changed on Launchpad.")
+        release(review, "the item changed on Launchpad.")
     _set_turn(review, before, now, is_read=said is not None)
     if said is not None:
         review.synced_at = now
@@ -256,7 +256,7 @@ def add_comments(
         if said.last_at:
             review.updated_at = max(review.updated_at, min(said.last_at, now))
         if said.by_others(review.locked_by_id, since):
-            release(review, "Released: the item changed on Launchpad.")
+            release(review, "the item changed on Launchpad.")
         _set_turn(review, before, now, is_read=True)
         review.synced_at = review.looked_at = now
         review.sync_error, review.due_at = "", due_after(review.state, now)
@@ -282,7 +282,7 @@ def leave(review: Review, reason: str, *, now: datetime) -> None:
     review.closed_at, review.due_at = review.closed_at or now, due_after(State.ABANDONED, now)
     review.turn_since = review.closed_at
     review.tests_wait_for = ""
-    release(review, f"Released: {reason}")
+    release(review, reason)
 
 
 def takes_private(source: Source | None) -> bool:

@@ -1,7 +1,7 @@
 """What pages say of a review's tests and of its absence, in plain words (docs/specification.md, sections 3 and 5)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -72,10 +72,11 @@ def missing_notice(review: Review, now: datetime) -> str:
         return f"{words} If it comes back, it is taken up again with its history."
     if review.reported_deleted:
         return f"{words} Launchpad also reported that it was deleted: it becomes ABANDONED with the next check."
-    return (
-        f"{words} It stays as it is for now, and becomes ABANDONED after {settings.MISSING_LOOKS} checks in a row "
-        f"over at least {settings.MISSING_HOURS:g} hours."
-    )
+    until = review.missing_since + timedelta(hours=settings.MISSING_HOURS)
+    least = f"at least {settings.MISSING_LOOKS} checks in a row"
+    if until > now:
+        return f"{words} It becomes ABANDONED if a check after {utc(until)} does not find it either, after {least}."
+    return f"{words} It becomes ABANDONED with one of the next checks if they do not find it, after {least}."
 
 
 # Why no test starts by itself, as it stands beside the Square.

@@ -120,8 +120,10 @@ _WHY_SUBMITTER: dict[str, str] = {
 
 def _why_reviewer(facts: TurnFacts) -> str:
     if facts.state == State.READY:
+        ready = "approved and waits to be merged" if facts.is_proposal else "accepted and waits to be released"
+        against = facts.negative_votes
         return (
-            "it is approved and waits to be merged" if facts.is_proposal else "it is accepted and waits to be released"
+            f"it is {ready}, although {_people(against, 'votes', 'vote')} against it" if against else f"it is {ready}"
         )
     if facts.launchpad_status == FAILED_TO_MERGE:
         return "merging it failed on Launchpad"

@@ -38,6 +38,6 @@ def withdraw(reviews: Sequence[Review], *, now: datetime) -> None:
     for review in reviews:
         review.withdrawn_at = now
         if review.private:
-            release(review, "Released: the item is private on Launchpad.")
+            release(review, "the item is private on Launchpad.")
         review.save(update_fields=["withdrawn_at", "locked_by", "locked_at"])
     reviews_withdrawn.send(Review, reviews=list(reviews))

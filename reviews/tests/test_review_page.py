@@ -39,7 +39,9 @@ def test_the_page_says_since_when_it_is_somebodys_turn(client):
     review = make_review()
     Review.objects.update(turn_since=timezone.now() - timedelta(days=3, minutes=1))
     page = get_page(client, review)
+    since = Review.objects.get().turn_since
     assert "So since <time" in page
+    assert f">{since:%Y-%m-%d %H:%M} UTC</time>" in page
     assert "3 days ago</time>.</span>" in page
 
 
@@ -268,7 +270,9 @@ def test_an_item_out_of_reach_says_since_when_how_often_it_was_checked_and_what_
         f"{NOT_SHOWN} {review.missing_since:%Y-%m-%d %H:%M} UTC (1 hour ago); it was checked 2 times in a row." in page
     )
     assert "Launchpad answered 404." in page
-    assert "becomes ABANDONED after 4 checks in a row over at least 2.5 hours" in page
+    until = review.missing_since + timedelta(hours=2.5)
+    assert f"becomes ABANDONED if a check after {until:%Y-%m-%d %H:%M} UTC does not find it either" in page
+    assert "after at least 4 checks in a row" in page
     assert "Not up to date" not in page
 
 

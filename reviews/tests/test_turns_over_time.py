@@ -166,7 +166,7 @@ def test_the_page_tells_the_submitter_what_is_wrong(talk, client, django_user_mo
 
 def test_the_page_tells_the_submitter_what_to_do(talk, client):
     review = with_tests(talk.read(), "fail")
-    assert "Look at the failing tests below, and push a fix." in client.get(review.get_absolute_url()).content.decode()
+    assert "Look at the failing tests, and push a fix." in client.get(review.get_absolute_url()).content.decode()
 
 
 def test_the_api_says_why(talk, client):
