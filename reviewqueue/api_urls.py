@@ -2,9 +2,10 @@
 
 from django.urls import path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView
 
 from core import converters  # noqa: F401  (registers ``id``)
+from reviewqueue.api_docs import ApiDocs
 from reviews.api.people import PersonTrust, PersonView
 from reviews.api.reviews import ReviewAllowTests, ReviewList, ReviewLock
 from testing.api.reviews import ReviewDetail, ReviewTestRuns
@@ -22,10 +23,5 @@ urlpatterns = [
     path("test-runs/", TestRunList.as_view(), name="api-test-runs"),
     path("test-runs/<id:pk>/", TestRunDetail.as_view(), name="api-test-run"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    # Without OPTIONS, which would answer with a description of the view instead of a page.
-    path(
-        "docs/",
-        SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=["get", "head"]),
-        name="api-docs",
-    ),
+    path("docs/", ApiDocs.as_view(), name="api-docs"),
 ]
