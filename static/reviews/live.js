@@ -131,8 +131,11 @@
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const words = "main > .notice[role=status]:not([data-stale])";
+      const anchor = button.isConnected ? button : shownRow();
+      const top = anchor?.getBoundingClientRect().top;
       document.querySelectorAll(words).forEach((old) => old.remove());
       document.getElementById("content").prepend(...page.querySelectorAll(words));
+      if (anchor) window.scrollBy(0, anchor.getBoundingClientRect().top - top); // what one works with stays in its place
       await ask();
     } catch {
       button.removeAttribute("data-in-place"); // the browser sends it as it would without this script
