@@ -70,3 +70,27 @@ def test_a_comment_on_a_line_is_named_by_its_file_and_line(page, review):
     assert Diff.objects.get().state == Diff.State.READY
     page.goto(f"/reviews/{review.pk}/")
     expect(page.get_by_text("config.yaml, line 2:")).to_be_visible()
+
+
+def test_without_script_a_draft_is_kept_by_its_button(page_without_script, queue, review, reviewer):
+    page = page_without_script
+    queue.log_in(page, reviewer)
+    page.goto(f"/reviews/{review.pk}/")
+    field(page).fill("Does this work with IPv6?")
+    page.get_by_role("button", name="Keep as a draft").click()
+    expect(page.get_by_text("Your draft is kept.")).to_be_visible()
+    expect(field(page)).to_have_value("Does this work with IPv6?")
+    page.get_by_role("button", name="Throw the draft away").click()
+    expect(field(page)).to_have_value("")
+
+
+def test_with_the_keyboard_alone_one_comments(page, review):
+    page.goto(f"/reviews/{review.pk}/")
+    expect(page.get_by_role("button", name="Keyboard: ?")).to_be_visible()
+    page.keyboard.press("c")
+    page.keyboard.type("LGTM")
+    expect(page.get_by_text("Draft kept")).to_be_visible()
+    for _ in range(2):  # past the status, to the buttons
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Comment only"
+    assert OwnPost.objects.get().text == "LGTM"
