@@ -13,7 +13,8 @@ from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent.parent / "var" / "screenshots"
 PAGES = {
-    "dashboard": "/", "review": "first", "search": "/search/?state=pending", "person": "/people/marta-k/",
+    "dashboard": "/?group=waiting", "review": "first/", "diff": "first/diff/",
+    "search": "/search/?state=pending", "person": "/people/marta-k/",
     "stats": "/stats/", "about": "/about/", "login": "/login/", "admin": "/admin/", "health": "/admin/health/",
     "admin-runs": "/admin/testing/testrun/", "token": "/me/token/", "api-docs": "/api/docs/",
 }  # fmt: skip
@@ -42,9 +43,10 @@ def main(root: str = "http://127.0.0.1:8000", name: str = "", password: str = ""
             for title, path in PAGES.items():
                 if path.startswith("/admin") and not name:
                     continue
-                if path == "first":
-                    page.goto(root + "/")
-                    path = page.locator("main a[href^='/reviews/']").first.get_attribute("href") or "/"
+                if path.startswith("first"):  # a merge proposal whose tests failed has the most to show
+                    page.goto(root + "/search/?kind=mp&state=open&outcome=fail")
+                    first = page.locator("tr a.title").first.get_attribute("href")
+                    path = path.replace("first", str(first).rstrip("/"), 1)
                 answer = page.goto(root + path)
                 if answer is None or answer.status != 200:
                     print(f"{path}: {answer and answer.status}", file=sys.stderr)  # noqa: T201
