@@ -90,7 +90,7 @@ def turn_of(actor: str) -> Q:
     """The condition of ``ReviewQuerySet.next_for``."""
     by_state = Q(state__in=[state for state, who in NEXT_ACTOR.items() if who == actor])
     reviewing = Q(state__in=[state for state, who in NEXT_ACTOR.items() if who == Actor.REVIEWER])
-    obstacle = Q(verdict=Verdict.FAIL) | Q(conflicts=True) | Q(objections__gt=0)
+    obstacle = Q(verdict=Verdict.FAIL, tests_excused=False) | Q(conflicts=True) | Q(objections__gt=0)
     if actor == Actor.SUBMITTER:
         return by_state | (reviewing & obstacle)
     return by_state & ~obstacle if actor == Actor.REVIEWER else by_state

@@ -151,6 +151,10 @@ class Source(models.Model):
         "tests start by themselves for", max_length=16, choices=StartsTests.choices, default=StartsTests.TRUSTED,
         help_text="Whose code runs on your machines without anybody being asked.",
     )  # fmt: skip
+    tests_targets = models.BooleanField(
+        "test the targets", default=False,
+        help_text="Once a day, what its open items merge into is tested by itself: what fails there is not theirs.",
+    )  # fmt: skip
     reviewer_teams = models.JSONField(
         default=list, blank=True, help_text="Names of teams on Launchpad that review it; empty: REVIEWER_TEAMS."
     )
@@ -324,6 +328,11 @@ class Review(models.Model):
         default=list, blank=True, editable=False,
         help_text="Of each substrate that the current revision was tested on: its name, and the newest run's status.",
     )  # fmt: skip
+    tests_excused = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="The verdict is fail, and each failing test fails elsewhere too, or is flaky.",
+    )
     trusted = models.BooleanField(
         default=False, editable=False, help_text="Its current revision may be tested without anybody being asked."
     )
@@ -407,6 +416,7 @@ class Review(models.Model):
             launchpad_status=self.launchpad_status,
             state_reason=self.state_reason,
             verdict=self.verdict,
+            excused=self.tests_excused,
             marks=counted_marks(self.marks),
             conflicts=self.conflicts,
             objections=self.objections,

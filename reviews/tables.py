@@ -95,7 +95,7 @@ ROW_FIELDS = (
     "owner__display_name", "positive_votes", "negative_votes", "square", "locked_by", "locked_by__username",
     "locked_by__display_name", "source__active", "missing_since", "conflicts", "conflicts_since", "tests_wait_for",
     "launchpad_status", "state_reason", "objections", "first_reviewed_at", "answered_at", "verdict", "marks", "kind",
-    "number", "target", "lines_added", "lines_removed", "revision", "voters",
+    "number", "target", "lines_added", "lines_removed", "revision", "voters", "tests_excused",
 )  # fmt: skip
 # What rows for one reader have besides: ReviewQuerySet.for_reader annotates it.
 READER_FIELDS = ("visited_at", "asked_by", "asked_team")
@@ -156,7 +156,7 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         pk, updated_at, created_at, turn_since, verdict_at, state, title, url, username, display_name, positive,
         negative, square, locked_by, locker, locker_name, source_active, missing_since, conflicts, conflicts_since,
         waits_for, launchpad_status, state_reason, objections, reviewed_at, answered_at, verdict, kept_marks, kind,
-        number, target, added, removed, revision, voters, *of_reader,
+        number, target, added, removed, revision, voters, excused, *of_reader,
     ) in values:  # fmt: skip
         full_title = title or "(no title)"
         title = shorten(full_title, MAX_TITLE)
@@ -166,8 +166,8 @@ def build_rows(values: Iterable[tuple[Any, ...]], now: datetime, reader: RowRead
         tests = square_cell(square, verdict, marks, waits_for)
         href = f"{review_path}{pk}/"
         reason = reason_of(
-            state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, marks, conflicts, objections,
-            negative, positive, reviewed_at is not None, answered_at is not None, waits_for,
+            state, kind == Review.Kind.UPDATE, launchpad_status, state_reason, verdict, excused, marks, conflicts,
+            objections, negative, positive, reviewed_at is not None, answered_at is not None, waits_for,
         )  # fmt: skip
         pick, is_news, lock = "", False, escape(shorten(locker_name or locker or "", MAX_NAME))
         if reader is not None and of_reader:
@@ -243,6 +243,7 @@ def reason_of(
     launchpad_status: str,
     state_reason: str,
     verdict: str,
+    excused: bool,
     marks: Marks,
     conflicts: bool | None,
     objections: int,
@@ -255,7 +256,7 @@ def reason_of(
     """``reviews.turns.reason`` of these facts: many rows share theirs."""
     return next_reason(
         TurnFacts(
-            state, is_proposal, launchpad_status, state_reason, verdict, marks=counted_marks(marks),
+            state, is_proposal, launchpad_status, state_reason, verdict, excused, counted_marks(marks),
             conflicts=conflicts, objections=objections, negative_votes=negative, positive_votes=positive,
             is_reviewed=is_reviewed, is_answered=is_answered, tests_wait_for=waits_for,
         )

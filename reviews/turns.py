@@ -106,7 +106,7 @@ def remarks(facts: TurnFacts) -> list[str]:
     if facts.running:
         found.append(f"tests are under way on {join_words(facts.running)}")
     if facts.verdict == Verdict.FAIL and facts.excused:
-        found.append("its tests fail, and so they do elsewhere")
+        found.append("its failing tests fail elsewhere too, or are flaky")
     elif facts.verdict == Verdict.ERROR:
         found.append("its tests could not be run to an end")
     return found

@@ -97,7 +97,7 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def name_of(self, row: TestRun) -> str:
-        return f"run {row.pk} of {shorten(row.review.title, 80)} on {row.substrate}: {row.status}"
+        return f"run {row.pk} of {shorten(row.item.title, 80)} on {row.substrate}: {row.status}"
 
     @admin.display(description="attempt", ordering="attempt")
     def shown_attempt(self, run: TestRun) -> str:
@@ -109,7 +109,7 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
 
     @admin.display(description="review")
     def shown_review(self, run: TestRun) -> Any:
-        return format_html('<a href="{}">{}</a>', change_url(run.review), shorten(run.review.title, 60))
+        return format_html('<a href="{}">{}</a>', change_url(run.item), shorten(run.item.title, 60))
 
     @admin.display(description="last error")
     def last_error(self, run: TestRun) -> str:
@@ -129,8 +129,8 @@ class TestRunAdmin(ReadOnly, QueueModelAdmin):
 
     def links(self, row: TestRun) -> list[tuple[str, str]]:
         return [
-            (row.review.get_absolute_url(), "The item's page"),
-            (change_url(row.review), "The review in the admin"),
+            (row.item.get_absolute_url(), "The item's page"),
+            (change_url(row.item), "The review in the admin"),
         ]
 
     def sections(self, row: TestRun) -> list[Section]:

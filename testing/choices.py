@@ -42,3 +42,15 @@ class TestOutcome(models.TextChoices):
     PASS = "pass", "passed"
     FAIL = "fail", "failed"
     SKIP = "skip", "skipped"
+
+
+class Standing(models.TextChoices):
+    """What the rows know of a failing test: whether it is the item's own fault (docs/specification.md, section 5)."""
+
+    NEW = "new", "new"  # it passed on the item's last revision
+    STILL = "still", "still"  # it failed there too
+    ELSEWHERE = "elsewhere", "elsewhere"  # it fails on other items, or on the target
+    FLAKY = "flaky", "flaky"  # it passed and failed on one revision of the item
+
+
+EXCUSING: tuple[str, ...] = (Standing.ELSEWHERE, Standing.FLAKY)  # probably not the item's own fault

@@ -12,17 +12,19 @@ from django.utils import timezone
 
 from reviews.choices import TestsWaitFor
 from reviews.managers import Reader, visibility
-from reviews.models import Review
+from reviews.models import Review, Source
 from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, Status, TestOutcome
 
 if TYPE_CHECKING:
     from testing.models import Attempt, TestResult, TestRun  # noqa: F401  (the models that the querysets are of)
 
 
-# Single tests that failed, and the order that begins with them.
-FAILED = Q(outcome=TestOutcome.FAIL) | (Q(outcome="") & ~Q(returncode=0))
+# The order of single tests that begins with those that failed.
 FAILED_FIRST = Case(
-    When(FAILED, then=0), When(outcome=TestOutcome.SKIP, then=2), default=1, output_field=IntegerField()
+    When(outcome=TestOutcome.FAIL, then=0),
+    When(outcome=TestOutcome.SKIP, then=2),
+    default=1,
+    output_field=IntegerField(),
 )
 
 
@@ -34,6 +36,14 @@ class TestRunQuerySet(QuerySet["TestRun"]):
     def visible_to(self, user: Reader) -> TestRunQuerySet:
         """Runs of reviews that this reader may know of; None is a visitor."""
         return self.filter(visibility(user, "review__"))
+
+    def of_items(self) -> TestRunQuerySet:
+        """Runs of reviews, and not those that test a target by itself."""
+        return self.filter(review__isnull=False)
+
+    def of_targets(self) -> TestRunQuerySet:
+        """Runs that test a target by itself."""
+        return self.filter(baseline__isnull=False)
 
     def unfinished(self) -> TestRunQuerySet:
         """To be sent, queued or running."""
@@ -87,14 +97,16 @@ class TestRunQuerySet(QuerySet["TestRun"]):
         reviews = Review.objects.filter(pk=OuterRef("review"))
         untrusted, conflicting = reviews.filter(trusted=False), reviews.filter(tests_wait_for=TestsWaitFor.CONFLICTS)
         is_held = Exists(untrusted) | (Q(status=Status.RETRY) & Exists(conflicting))
-        return self.unfinished().filter(~Exists(needed) | (Q(requested_by=None) & is_held))
+        of_review = Q(baseline=None) & (~Exists(needed) | (Q(requested_by=None) & is_held))
+        tested = Source.objects.active().filter(tests_targets=True, baselines=OuterRef("baseline"))
+        return self.unfinished().filter(of_review | (Q(baseline__isnull=False) & ~Exists(tested)))
 
     def with_test_counts(self) -> TestRunQuerySet:
         """With ``test_count``, ``failed_count`` and ``skipped_count`` of each run's single tests."""
         tests = apps.get_model("testing", "TestResult").objects.filter(run=OuterRef("pk")).order_by().values("run")
         return self.annotate(
             test_count=_count(tests),
-            failed_count=_count(tests.filter(FAILED)),
+            failed_count=_count(tests.filter(outcome=TestOutcome.FAIL)),
             skipped_count=_count(tests.filter(outcome=TestOutcome.SKIP)),
         )
 
@@ -113,24 +125,20 @@ class TestResultQuerySet(QuerySet["TestResult"]):
     __test__ = False
 
     def failed(self) -> TestResultQuerySet:
-        """Single tests that failed; one that was kept before outcomes were, as its return code says."""
-        return self.filter(FAILED)
+        """Single tests that failed."""
+        return self.filter(outcome=TestOutcome.FAIL)
 
     def skipped(self) -> TestResultQuerySet:
         """Single tests that were not run."""
         return self.filter(outcome=TestOutcome.SKIP)
 
     def passed(self) -> TestResultQuerySet:
-        """All others."""
-        return self.exclude(FAILED).exclude(outcome=TestOutcome.SKIP)
+        """Single tests that passed."""
+        return self.filter(outcome=TestOutcome.PASS)
 
     def with_outcome(self, outcome: str) -> TestResultQuerySet:
         """Those with this outcome; all of them for a word that is none."""
-        if outcome == TestOutcome.FAIL:
-            return self.failed()
-        if outcome == TestOutcome.SKIP:
-            return self.skipped()
-        return self.passed() if outcome == TestOutcome.PASS else self
+        return self.filter(outcome=outcome) if outcome in TestOutcome.values else self
 
 
 class AttemptQuerySet(QuerySet["Attempt"]):

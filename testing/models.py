@@ -14,12 +14,12 @@ from django.utils import timezone
 from accounts.models import Person
 from core.secret_field import SecretField
 from reviews.models import Review, Source
-from testing.choices import ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Status, TestOutcome
+from testing.choices import EXCUSING, ON_ENGINE, OUTCOMES, UNFINISHED, AttemptOutcome, Standing, Status, TestOutcome
 from testing.managers import AttemptQuerySet, TestResultQuerySet, TestRunQuerySet
 
 __all__ = [
-    "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Job", "PlanRow", "Recheck", "Server", "Status",
-    "Substrate", "TestOutcome", "TestResult", "TestRun",
+    "EXCUSING", "ON_ENGINE", "OUTCOMES", "UNFINISHED", "Attempt", "AttemptOutcome", "Baseline", "Job", "PlanRow",
+    "Recheck", "Server", "Standing", "Status", "Substrate", "TestOutcome", "TestResult", "TestRun",
 ]  # fmt: skip
 
 
@@ -128,12 +128,35 @@ class PlanRow(models.Model):
         return f"{self.source or 'every source'} on {self.substrate or 'every substrate'}"
 
 
+class Baseline(models.Model):
+    """A target that open items of a source merge into, and that is tested by itself: what fails there is not theirs."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="baselines")
+    url = models.CharField(max_length=1000, help_text="The target, as builds are told it.")
+    branch = models.CharField(max_length=500, blank=True, help_text="Its branch, if it is Git.")
+    name = models.CharField(max_length=1000, help_text="The target as pages show it.")
+
+    class Meta:
+        verbose_name = "tested target"
+        ordering = ["name", "source"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "url", "branch"], name="one_baseline_per_source_and_target")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class TestRun(models.Model):
-    """One request to test one review on one substrate, through however many attempts it takes."""
+    """One request to test a review, or a target by itself, on a substrate, through however many attempts it takes."""
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
-    review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="test_runs")
+    review = models.ForeignKey(Review, null=True, blank=True, on_delete=models.CASCADE, related_name="test_runs")
+    baseline = models.ForeignKey(
+        Baseline, null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="runs",
+        help_text="The target that it tests by itself; empty: it tests a review.",
+    )  # fmt: skip
     substrate = models.ForeignKey(Substrate, on_delete=models.PROTECT, related_name="test_runs")
     revision = models.CharField(max_length=255, blank=True)
     # The plan as it was when the run was made: later edits of the plan move nothing that is under way.
@@ -165,6 +188,10 @@ class TestRun(models.Model):
     # When its single tests are to be collected; null when they were, or when there are none.
     results_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     results_tries = models.PositiveIntegerField(default=0, editable=False)
+    compared_with = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+",
+        help_text="The item's last revision on this substrate, by its newest run that left single tests.",
+    )  # fmt: skip
     posted_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was posted.")
 
     objects: ClassVar = TestRunQuerySet.as_manager()
@@ -182,6 +209,14 @@ class TestRun(models.Model):
                 condition=Q(status__in=UNFINISHED),
                 name="one_unfinished_run",
                 violation_error_message="This item is already being tested on this substrate.",
+            ),
+            models.UniqueConstraint(
+                fields=["baseline", "substrate"], condition=Q(status__in=UNFINISHED), name="one_unfinished_baseline_run"
+            ),
+            models.CheckConstraint(
+                condition=Q(review__isnull=False, baseline__isnull=True)
+                | Q(review__isnull=True, baseline__isnull=False),
+                name="run_of_review_or_target",
             ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="run_status_known"),
             models.CheckConstraint(
@@ -212,6 +247,7 @@ class TestRun(models.Model):
             ),
             models.Index(fields=["status", "-created_at"], name="run_status"),  # admin, health
             models.Index(fields=["-created_at", "-id"], name="run_newest"),  # admin list, API
+            models.Index(fields=["finished_at"], name="run_finished"),  # outages, stats
         ]  # fmt: skip
 
     def __str__(self) -> str:
@@ -232,22 +268,34 @@ class TestRun(models.Model):
         return self.max_attempts or settings.TESTING_MAX_ATTEMPTS
 
     @property
+    def item(self) -> Review:
+        """The review that it tests. Raises ValueError for a run that tests a target by itself."""
+        if self.review is None:
+            raise ValueError(f"Run {self.pk} tests no item, but a target.")
+        return self.review
+
+    @property
     def outdated(self) -> bool:
-        """Whether it tested another revision than the current one (reads the review)."""
-        return self.revision != self.review.revision
+        """Whether it tested another revision than its item's current one (reads the review)."""
+        return self.review is not None and self.revision != self.review.revision
 
     @property
     def why_pointless(self) -> str:
-        """Why nobody needs this unfinished run any more, in a sentence; empty when somebody does (reads the review)."""
-        if not self.review.is_open:
-            return f"The item is {self.review.get_state_display()}."
+        """Why nobody needs this unfinished run any more, in a sentence; empty when somebody does (reads the review, or
+        the target, with its source)."""
+        if self.baseline is not None:
+            source = self.baseline.source
+            return "" if source.active and source.tests_targets else "Targets of the source are not tested any more."
+        review = self.item
+        if not review.is_open:
+            return f"The item is {review.get_state_display()}."
         if self.outdated:
             return "A newer revision is proposed."
-        if reason := self.review.why_untracked:
+        if reason := review.why_untracked:
             return reason
-        if self.requested_by_id is None and not self.review.trusted:
+        if self.requested_by_id is None and not review.trusted:
             return "Its code does not run by itself any more: a reviewer has to allow it."
-        if self.requested_by_id is None and self.status == Status.RETRY and self.review.conflicts:
+        if self.requested_by_id is None and self.status == Status.RETRY and review.conflicts:
             return "It conflicts with its target."
         return ""
 
@@ -307,7 +355,11 @@ class TestResult(models.Model):
     suite = models.CharField(max_length=255, blank=True)
     test = models.CharField(max_length=255)
     returncode = models.IntegerField(default=0)
-    outcome = models.CharField(max_length=8, choices=TestOutcome.choices, blank=True)  # empty: as returncode says
+    outcome = models.CharField(max_length=8, choices=TestOutcome.choices, default=TestOutcome.PASS)
+    standing = models.CharField(
+        max_length=16, choices=Standing.choices, blank=True, default="",
+        help_text="Of a failing test: what is known of it; empty: nothing yet.",
+    )  # fmt: skip
     error = models.TextField(blank=True, help_text="What was wrong, in short, where the report says it.")
     duration = models.FloatField(null=True, blank=True, help_text="Seconds.")
     output = models.TextField(blank=True)
@@ -317,26 +369,23 @@ class TestResult(models.Model):
     class Meta:
         ordering = ["run", "position"]
         constraints = [models.UniqueConstraint(fields=["run", "position"], name="one_result_per_position")]
+        indexes = [
+            # Where else a test failed, and its whole history.
+            models.Index(fields=["test", "suite", "outcome", "run"], name="result_of_test"),
+        ]
 
     def __str__(self) -> str:
         return self.test
 
     @property
-    def known_outcome(self) -> str:
-        """Its outcome; one that was kept before outcomes were has that of its return code."""
-        return self.outcome or (TestOutcome.PASS if self.returncode == 0 else TestOutcome.FAIL)
-
-    @property
     def outcome_words(self) -> str:
         """The outcome in words; a return code that says more than that it failed is named."""
-        code = (
-            f" ({self.returncode})" if self.known_outcome == TestOutcome.FAIL and self.returncode not in (0, 1) else ""
-        )
-        return f"{TestOutcome(self.known_outcome).label}{code}"
+        code = f" ({self.returncode})" if self.outcome == TestOutcome.FAIL and self.returncode not in (0, 1) else ""
+        return f"{TestOutcome(self.outcome).label}{code}"
 
     @property
     def symbol(self) -> str:
-        return {TestOutcome.PASS: "✓", TestOutcome.FAIL: "✗"}.get(TestOutcome(self.known_outcome), "–")
+        return {TestOutcome.PASS: "✓", TestOutcome.FAIL: "✗"}.get(TestOutcome(self.outcome), "–")
 
 
 class Recheck(models.Model):

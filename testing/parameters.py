@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 
+from reviews.models import Review
 from testing.ci import Change
 from testing.models import TestRun
 
@@ -48,10 +49,28 @@ def problems_of(parameters: object) -> list[str]:
 
 
 def filled_in(parameters: Mapping[str, str], run: TestRun) -> dict[str, str]:
-    """The parameters of a run's build (reads the review with its source, and the substrate)."""
-    review = run.review
+    """The parameters of a run's build (reads the review with its source, or the target, and the substrate)."""
+    values = _values_of_review(run, run.review) if run.review else _values_of_target(run)
+    return {name: _PLACE.sub(lambda place: values[place.group(1)], value) for name, value in parameters.items()}
+
+
+def _values_of_target(run: TestRun) -> dict[str, str]:
+    """What a template gets of a run that tests a target by itself."""
+    target, baseline = run.target_branch or run.target_url, run.baseline
+    return dict.fromkeys(NAMES, "") | {
+        "substrate": run.substrate.name,
+        "branch": target,
+        "source": baseline.source.name if baseline else "",
+        "target": target,
+        "title": " ".join(f"The target {baseline}".split())[:200],
+        "run": str(run.pk),
+        "kind": "target",
+    }
+
+
+def _values_of_review(run: TestRun, review: Review) -> dict[str, str]:
     is_proposal = review.kind == review.Kind.UPDATE
-    values = {
+    return {
         "substrate": run.substrate.name,
         "branch": review.source_branch or review.branch,
         "source": review.source.name if review.source else "",
@@ -62,4 +81,3 @@ def filled_in(parameters: Mapping[str, str], run: TestRun) -> dict[str, str]:
         "run": str(run.pk),
         "kind": review.kind,
     }
-    return {name: _PLACE.sub(lambda place: values[place.group(1)], value) for name, value in parameters.items()}

@@ -123,11 +123,11 @@ def launch_default_runs(
             if entry.default and (review.pk, substrate.pk) not in known
         )
         record_all(
-            build_event(run.review, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)
+            build_event(run.item, Event.Kind.RUN, new=status_words(run), actor=requested_by, run_id=run.pk)
             for run in runs
         )
         if runs:
-            update_verdicts({run.review_id for run in runs})
+            update_verdicts({run.item.pk for run in runs})
             _wake_sweep()
     return runs
 
@@ -167,7 +167,7 @@ def repeat_failed(review: Review, requested_by: Person | None, revision: str | N
 
 def retrigger(run: TestRun, *, actor: Person | None) -> TestRun:
     """A new run of the review's current revision on the same substrate. Raises NotAllowed, saying why."""
-    result = launch_runs(run.review, [run.substrate], actor)
+    result = launch_runs(run.item, [run.substrate], actor)
     if not result.launched:
         raise NotAllowed(f"A run on {run.substrate.name} is under way already.")
     return result.launched[0]
@@ -188,7 +188,7 @@ def cancel_run(run: TestRun, *, actor: Person | None, note: str) -> bool:
 def cancel_pointless(runs: TestRunQuerySet, most: int | None = None) -> int:
     """Cancel those of the runs that nobody needs any more, at most so many. Returns how many."""
     canceled = 0
-    for run in runs.pointless().select_related("review__source").order_by("pk")[:most]:
+    for run in runs.pointless().select_related("review__source", "baseline__source").order_by("pk")[:most]:
         canceled += cancel_run(run, actor=None, note=run.why_pointless)
     return canceled
 

@@ -20,8 +20,8 @@ from reviews.managers import Reader
 from reviews.models import Review
 from reviews.tables import marks_of, square_cell
 from reviews.texts import verdict_words, why_tests_wait
-from testing.managers import FAILED, FAILED_FIRST, TestRunQuerySet
-from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestResult, TestRun
+from testing.managers import FAILED_FIRST, TestRunQuerySet
+from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestOutcome, TestResult, TestRun
 from testing.runs import REPEATABLE
 from testing.signals import verdict_shown
 
@@ -283,7 +283,7 @@ def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestRe
     place = Window(RowNumber(), partition_by=F("run_id"), order_by=[FAILED_FIRST, F("position")])
     current = [run for run in runs if run.revision == review.revision]
     # Failed ones and the first of each run: only those are sorted, of however many there are.
-    candidates = TestResult.objects.filter(FAILED | Q(position__lt=MAX_RESULTS), run__in=current)
+    candidates = TestResult.objects.filter(Q(outcome=TestOutcome.FAIL) | Q(position__lt=MAX_RESULTS), run__in=current)
     results = candidates.annotate(place=place).filter(place__lte=MAX_RESULTS)
     found: dict[int, list[TestResult]] = defaultdict(list)
     for result in results.defer("output").order_by("run_id", "place"):

@@ -86,8 +86,15 @@ LOCKED_RUNS = (
         *(field.name for field in TestRun._meta.concrete_fields),
         *("review__revision", "substrate__name", "requested_by__username"),
     )
+    .filter(review__revision__isnull=False)  # runs of items: an inner join, as PostgreSQL can lock no other
     .order_by()
     .select_for_update(of=("review", "self"), no_key=True)
+)
+LOCKED_TARGET_RUNS = (
+    TestRun.objects.of_targets()
+    .select_related("baseline", "substrate", "requested_by")
+    .order_by()
+    .select_for_update(of=("self",), no_key=True)
 )
 
 
@@ -113,16 +120,18 @@ def lock_review(review_id: int) -> Review:
 
 
 def lock_run(run_id: int) -> TestRun:
-    """The run with its review, both rows locked until the transaction ends. Raises TestRun.DoesNotExist.
+    """The run with its review, both rows locked until the transaction ends; of a target's run its own row alone.
+    Raises TestRun.DoesNotExist.
 
     The review is locked first, here and everywhere, so that no two processes wait for each other: PostgreSQL locks the
     rows of one statement in the order in which it names their tables. Of the joined rows only what the steps below need
-    is read. One query.
+    is read. One query; two of a target's run.
     """
     sql = LOCK_RUN_SQL + (ROW_LOCKS if connection.vendor == "postgresql" else "")
     run: Any = next(iter(TestRun.objects.raw(sql, [run_id])), None)  # with the columns of the joined rows
     if run is None:
-        raise TestRun.DoesNotExist
+        target_run: TestRun = LOCKED_TARGET_RUNS.get(pk=run_id)
+        return target_run
     alias = connection.alias
     run.review = Review.from_db(alias, REVIEW_FIELDS, [run.review_id, run.locked_revision])
     run.substrate = Substrate.from_db(alias, ["id", "name"], [run.substrate_id, run.substrate_name])
@@ -134,7 +143,11 @@ def lock_run(run_id: int) -> TestRun:
 
 def lock_runs(run_ids: Iterable[int]) -> list[TestRun]:
     """Those of the runs that there are, each as ``lock_run`` has it, locked in the order of their reviews."""
-    return list(LOCKED_RUNS.filter(pk__in=list(run_ids)).order_by("review_id", "pk"))
+    keys = list(run_ids)
+    found = list(LOCKED_RUNS.filter(pk__in=keys).order_by("review_id", "pk"))
+    if len(found) < len(keys):
+        found += LOCKED_TARGET_RUNS.filter(pk__in=keys).order_by("pk")
+    return found
 
 
 def new_run(review: Review, substrate: Substrate, requested_by: Person | None, planned: Planned) -> TestRun:
@@ -170,6 +183,7 @@ def accept_all(runs: Sequence[TestRun]) -> None:
     record_all(
         build_event(run.review, Event.Kind.RUN, old=before, new=status_words(run), run_id=run.pk)
         for run, before in zip(runs, old, strict=True)
+        if run.review is not None
     )
 
 
@@ -222,7 +236,7 @@ def finish(
         ]
     )  # fmt: skip
     _update_attempt(run, old, build, ended_at=now, note=reason)
-    update_verdicts([run.review_id])
+    _update_verdict(run)
     _record(run, old, actor=actor, note=reason)
 
 
@@ -234,7 +248,7 @@ def cancel(run: TestRun, reason: str, actor: Person | None) -> None:
     attempt = run.attempts.filter(number=run.attempt)
     attempt.update(ended_at=now, note=reason, lookup_due_at=None)
     attempt.exclude(outcome=AttemptOutcome.REFUSED).update(stop_due_at=now)
-    update_verdicts([run.review_id])
+    _update_verdict(run)
     _record(run, old, actor=actor, note=reason)
 
 
@@ -268,7 +282,16 @@ def _update_attempt(run: TestRun, old: str, build: str, **values: Any) -> None:
         run.attempts.filter(number=run.attempt).update(**values)
 
 
+def _update_verdict(run: TestRun) -> None:
+    """Keep what the review's runs say now; a target has no verdict."""
+    if run.review_id is not None:
+        update_verdicts([run.review_id])
+
+
 def _record(run: TestRun, old: str, *, actor: Person | None = None, note: str = "") -> None:
+    """Write the change into the review's history; a target has none."""
+    if run.review is None:
+        return
     record(run.review, Event.Kind.RUN, old=old, new=status_words(run), actor=actor, note=note, run_id=run.pk)
 
 

@@ -53,10 +53,10 @@ def repeat_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     runs = TestRun.objects.visible_to(request.user).select_related("review", "substrate")
     run = get_object_or_404(runs, pk=run_pk, review_id=pk)
     try:
-        tell(request, launch_runs(run.review, [run.substrate], user.as_person(), request.POST.get("revision")))
+        tell(request, launch_runs(run.item, [run.substrate], user.as_person(), request.POST.get("revision")))
     except NotAllowed as reason:
         messages.error(request, str(reason))
-    return redirect(tests_of(run.review))
+    return redirect(tests_of(run.item))
 
 
 @require_POST
@@ -105,11 +105,11 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     page = Paginator(results, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "review": run.review,
-        "row": build_row(run, run.review, run.attempts.all(), []),
+        "row": build_row(run, run.item, run.attempts.all(), []),
         "page": page,
         "outcome": outcome,
         "outcomes": TestOutcome.choices,
-        "may_launch": may_launch(request.user, run.review),
+        "may_launch": may_launch(request.user, run.item),
     }
     return render(request, "testing/run.html", context)
 

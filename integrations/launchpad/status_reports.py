@@ -105,7 +105,7 @@ def create_reports() -> None:
     runs = runs.filter(Q(finished_at=None) | Q(finished_at__gte=since) | Q(created_at__gte=since))
     runs = runs.exclude(Exists(StatusReport.objects.filter(run=OuterRef("pk")))).select_related("review")
     rows = [
-        StatusReport(review=run.review, revision=run.revision, run=run, repository=repository_of(run.review))
+        StatusReport(review=run.item, revision=run.revision, run=run, repository=repository_of(run.item))
         for run in runs.order_by("pk")
     ]
     StatusReport.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)

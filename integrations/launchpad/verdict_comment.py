@@ -36,7 +36,7 @@ def get_tested_revisions(reviews: Sequence[Review]) -> dict[int, TestedRevision]
     """What the verdicts of these reviews rest on, by the review's id. Two queries."""
     runs = TestRun.objects.filter(review__in=reviews).current().exclude(status=Status.CANCELED)
     rows = runs.with_test_counts().select_related("substrate").order_by("substrate__order", "substrate__name", "pk")
-    newest: dict[int, dict[int, TestRun]] = defaultdict(dict)
+    newest: dict[int | None, dict[int, TestRun]] = defaultdict(dict)
     for run in rows:
         newest[run.review_id][run.substrate_id] = run
     failed = [run.pk for by_substrate in newest.values() for run in by_substrate.values() if run.failed_count]

@@ -121,7 +121,7 @@ def item(settings):
         next_attempt_at=None, build_url=f"https://ci/{SECRETS[4]}/", error=SECRETS[2],
     )  # fmt: skip
     Attempt.objects.create(run=run, number=1)
-    TestResult.objects.create(run=run, position=0, test=SECRETS[3], returncode=1, output=SECRETS[2])
+    TestResult.objects.create(run=run, position=0, test=SECRETS[3], outcome="fail", returncode=1, output=SECRETS[2])
     Event.objects.create(review=review, kind="run", new="fail on lxc", run=run, note=SECRETS[2])
     review.refresh_from_db()
     return review, run

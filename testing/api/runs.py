@@ -20,11 +20,11 @@ MAX_TESTS = 100  # single tests of each run in a list; the run itself has all of
 class SingleTestSerializer(serializers.ModelSerializer[TestResult]):
     """One single test, without its output."""
 
-    outcome = serializers.ChoiceField(choices=TestOutcome.choices, source="known_outcome", read_only=True)
+    outcome = serializers.ChoiceField(choices=TestOutcome.choices, read_only=True)
 
     class Meta:
         model = TestResult
-        fields = ["suite", "test", "returncode", "duration", "outcome", "error"]
+        fields = ["suite", "test", "returncode", "duration", "outcome", "standing", "error"]
 
 
 class TestRunSerializer(serializers.ModelSerializer[TestRun]):
@@ -74,7 +74,8 @@ class TestRunSerializer(serializers.ModelSerializer[TestRun]):
                     "test": test.test,
                     "returncode": test.returncode,
                     "duration": test.duration,
-                    "outcome": test.known_outcome,
+                    "outcome": test.outcome,
+                    "standing": test.standing,
                     "error": test.error,
                 }
                 for test in getattr(instance, "shown_results", ())

@@ -77,7 +77,7 @@ def claim_to_send(due: QuerySet[TestRun], most: int, engines: Engines) -> list[C
     lately = Lately(engines)
     claims = []
     with transaction.atomic():
-        runs = claim_rows(due.select_related("review__source", "substrate"), "next_attempt_at", most)
+        runs = claim_rows(due.select_related("review__source", "baseline", "substrate"), "next_attempt_at", most)
         attempts = current_attempts(runs)
         made = []
         for run in runs:

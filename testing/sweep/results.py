@@ -12,8 +12,11 @@ from testing.ci import CIError, Results, TemporaryError
 from testing.engines import Engines
 from testing.managers import TestRunQuerySet
 from testing.models import TestResult, TestRun
+from testing.standing import keep_standings, tell_others
 from testing.sweep.claims import TASK_SECONDS, Claim, SweepReport, claim_rows, current_attempts, pause_after
 from testing.sweep.lanes import Step, places_of, run_step
+from testing.transitions import lock_review
+from testing.verdicts import update_verdicts
 
 MAX_TRIES = 10  # while the engine does not answer
 MAX_LOOKS = 5  # while there is no usable file: many jobs report before they archive it, some never write one
@@ -60,7 +63,10 @@ class Collecting(Step[Claim, Results | None]):
 
 
 def save_results(run: TestRun, results: Results) -> None:
-    """Write down the single tests."""
+    """Write down the single tests, and what is known of those that failed.
+
+    The run stays due until all of it is written: a process that dies in between leaves it to the next.
+    """
     tests = [
         TestResult(
             run_id=run.pk, position=position, suite=test.suite, test=test.test, returncode=test.returncode,
@@ -69,8 +75,17 @@ def save_results(run: TestRun, results: Results) -> None:
         for position, test in enumerate(results.tests)
     ]  # fmt: skip
     with transaction.atomic():
-        TestRun.objects.filter(pk=run.pk).update(results_due_at=None)
         TestResult.objects.bulk_create(tests, ignore_conflicts=True)
+    # After they can be seen by whoever keeps the tests of another run at this moment: one of both sees the other's.
+    keep_standings(run)
+    if results.failed:
+        tell_others(run)
+    with transaction.atomic():
+        if run.review_id is not None:
+            lock_review(run.review_id)
+        TestRun.objects.filter(pk=run.pk).update(results_due_at=None)
+        if results.failed and run.review_id is not None:
+            update_verdicts([run.review_id])
 
 
 def schedule_next_look(run: TestRun, problem: CIError | None) -> None:

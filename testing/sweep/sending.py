@@ -61,14 +61,18 @@ class Sending(Step[Claim, BuildRef]):
 
 def build_request(run: TestRun) -> BuildRequest:
     """The build request of the run's current attempt."""
+    review, target = run.review, run.baseline
+    url, branch, what = run.target_url, run.target_branch, f"the target {target}"
+    if review is not None:
+        url, branch, what = review.build_url, review.branch, review.title
     return BuildRequest(
         run_id=run.pk,
-        url=run.review.build_url,
+        url=url,
         substrate=run.substrate.name,
         callback_url=callback_url_of(run),
         revision=run.revision,
-        branch=run.review.branch,
-        cause=f"Review Queue: {run.review.title}"[:200],
+        branch=branch,
+        cause=f"Review Queue: {what}"[:200],
         change=change_of(run),
         extra=filled_in(run.job.parameters, run) if run.job else {},
     )
@@ -77,9 +81,15 @@ def build_request(run: TestRun) -> BuildRequest:
 def change_of(run: TestRun) -> Change:
     """What the run merges into what, for its build. The target is the run's own, where it was known when it was made.
 
-    The title is one line of at most ``MAX_TITLE`` characters: parameters can be part of a URL.
+    The title is one line of at most ``MAX_TITLE`` characters: parameters can be part of a URL. A target that is tested
+    by itself is merged into itself, which changes nothing.
     """
     review = run.review
+    if review is None:
+        return Change(
+            source_url=run.target_url, source_branch=run.target_branch, target_url=run.target_url,
+            target_branch=run.target_branch, title=_one_line(f"The target {run.baseline}"),
+        )  # fmt: skip
     is_proposal = review.kind == Review.Kind.UPDATE
     return Change(
         merge_proposal=review.url if is_proposal else "",
@@ -90,8 +100,12 @@ def change_of(run: TestRun) -> Change:
         prerequisite_url=review.prerequisite_url,
         prerequisite_branch=review.prerequisite_branch,
         bug="" if is_proposal or review.number is None else str(review.number),
-        title=" ".join(review.title.split())[:MAX_TITLE],
+        title=_one_line(review.title),
     )
+
+
+def _one_line(title: str) -> str:
+    return " ".join(title.split())[:MAX_TITLE]
 
 
 def find_lost_acceptance(claim: Claim) -> BuildRef | None:

@@ -114,7 +114,7 @@ def test_the_json_of_a_run_is_what_its_fields_say(line):
 
 def test_each_single_test_has_its_outcome_and_error(client, line):
     run = line.test_runs.get()
-    TestResult.objects.create(run=run, position=0, test="old", returncode=2)  # from before outcomes were kept
+    TestResult.objects.create(run=run, position=0, test="old", outcome="fail", returncode=2)
     TestResult.objects.create(run=run, position=1, test="older")
     TestResult.objects.create(run=run, position=2, test="new", outcome="skip", error="needs power8")
     tests = client.get(f"/api/test-runs/{run.pk}/").json()["tests"]

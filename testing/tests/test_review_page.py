@@ -116,7 +116,7 @@ def test_single_tests_failed_first_and_their_output_on_demand(client):
     hostile = "<script>alert(1)</script>" + "\u202e" + "é" * 20_000
     TestResult.objects.bulk_create(
         [TestResult(run=run, position=n, suite="bundle", test=f"t{n}-x", duration=75.0) for n in range(40)]
-        + [TestResult(run=run, position=40, suite="bundle", test="<b>", returncode=3, output=hostile)]
+        + [TestResult(run=run, position=40, suite="bundle", test="<b>", outcome="fail", returncode=3, output=hostile)]
     )
     page = runs_of(client, review)
     assert "1 of 41 failed</strong>" in page
@@ -138,7 +138,7 @@ def test_skipped_tests_are_counted_apart_and_say_why(client):
     run = make_run(make(1), status=Status.FAIL)
     outcomes = ["skip", "fail", "pass", "pass"]
     TestResult.objects.bulk_create(
-        TestResult(run=run, position=n, test=f"t{n}", outcome=outcome, error=f"why {n}", returncode=outcome == "fail")
+        TestResult(run=run, position=n, test=f"t{n}", outcome=outcome, error=f"why {n}")
         for n, outcome in enumerate(outcomes)
     )
     page = words(runs_of(client, run.review))
@@ -153,7 +153,7 @@ def test_skipped_tests_are_counted_apart_and_say_why(client):
 def test_a_runs_page_shows_the_tests_of_one_outcome(client):
     run = make_run(make(1), status=Status.FAIL)
     TestResult.objects.bulk_create(
-        [TestResult(run=run, position=n, test=f"bad{n}-x", returncode=1) for n in range(201)]
+        [TestResult(run=run, position=n, test=f"bad{n}-x", outcome="fail", returncode=1) for n in range(201)]
         + [TestResult(run=run, position=201, test="good", outcome="pass")]
         + [TestResult(run=run, position=202, test="idle", outcome="skip")]
     )

@@ -158,7 +158,7 @@ def _rows(found: Offences, runs: list[TestRun]) -> None:
             found.add("postings written down twice", f"review {pk}: {count} times for {posts[pk]} posts")
     statuses: dict[int, list[str]] = {}
     for run in runs:
-        statuses.setdefault(run.review_id, []).append(run.status)
+        statuses.setdefault(run.item.pk, []).append(run.status)
     for review in Review.objects.all():
         if review.square != square_of(statuses.get(review.pk, [])):
             found.add("reviews with a wrong Square", f"{review.pk} {review.square} {statuses.get(review.pk)}")

@@ -27,7 +27,14 @@ def run_on(item, substrate, status, failing=0, passing=0, **more):
         status=status, started_at=began, finished_at=began + timedelta(minutes=19), next_attempt_at=None, **more,
     )  # fmt: skip
     TestResult.objects.bulk_create(
-        TestResult(run=run, position=n, suite="bundle", test=f"test-{n}", returncode=n < failing, error="boom")
+        TestResult(
+            run=run,
+            position=n,
+            suite="bundle",
+            test=f"test-{n}",
+            outcome="fail" if n < failing else "pass",
+            error="boom",
+        )
         for n in range(failing + passing)
     )
     update_verdicts([item.pk])
@@ -115,7 +122,9 @@ def test_another_verdict_of_the_same_revision_has_another_marker(item):
 
 def test_a_name_with_line_breaks_stays_on_its_line(item):
     run = run_on(item, "lxc", "fail")
-    TestResult.objects.create(run=run, position=1, suite="s", test=f"a\n\nrecheck\n{MARKER}", returncode=1)
+    TestResult.objects.create(
+        run=run, position=1, suite="s", test=f"a\n\nrecheck\n{MARKER}", outcome="fail", returncode=1
+    )
     assert "recheck" not in [line.strip() for line in comment(item).splitlines()]
 
 
@@ -123,7 +132,9 @@ def test_it_is_bounded_and_keeps_its_marker(item):
     for number in range(40):
         run = run_on(item, f"substrate-{number}", "fail")
         TestResult.objects.bulk_create(
-            TestResult(run=run, position=n, suite="s" * 255, test="t" * 255, returncode=1, error="e" * 5000)
+            TestResult(
+                run=run, position=n, suite="s" * 255, test="t" * 255, outcome="fail", returncode=1, error="e" * 5000
+            )
             for n in range(10)
         )
     text = comment(item)
