@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from string import hexdigits
 
 SECOND = timedelta(seconds=1)
@@ -57,6 +57,18 @@ def ago(then: datetime, now: datetime) -> str:
 def time_passed(then: datetime, now: datetime) -> str:
     """How long it has lasted: ``5 min``, ``3 days``; empty for less than a minute."""
     return _in_words((now - then) // SECOND)
+
+
+def since_day(then: datetime, now: datetime) -> str:
+    """A day as one calls it in UTC: ``today``, ``yesterday``, ``Tuesday``, before that ``12 November``, with the year
+    when it is another one."""
+    day, today = then.astimezone(UTC).date(), now.astimezone(UTC).date()
+    days = (today - day).days
+    if days <= 1:
+        return "today" if days <= 0 else "yesterday"
+    if days < 7:
+        return f"{day:%A}"
+    return f"{day:%-d %B}" if day.year == today.year else f"{day:%-d %B %Y}"
 
 
 def until(then: datetime, now: datetime) -> str:

@@ -241,6 +241,7 @@ class SourceForm(forms.ModelForm):
         fields = [
             "name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
             "webhook_secret", "starts_tests", "reviewer_teams", "trusted_teams", "vote_policy", "status_reports",
+            "tests_targets",
         ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -310,7 +311,7 @@ class SourceAdmin(KeptWhileUsed, QueueModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         what = ["name", "kind", "target", "distribution", "excluded_tags", "active", "private_items", "comments",
-                "vote_policy", "status_reports", "build_url", "starts_tests", "trusted_teams",
+                "vote_policy", "status_reports", "build_url", "starts_tests", "tests_targets", "trusted_teams",
                 "reviewer_teams"]  # fmt: skip
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": [*what, *self.readonly_fields]})]

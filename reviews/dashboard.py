@@ -19,6 +19,7 @@ from reviews.choices import INCOMING_STATES, REVIEWING_STATES, Actor, Square, St
 from reviews.forms import DashboardForm
 from reviews.managers import WAITING_STATES, ReviewQuerySet, turn_of
 from reviews.models import Review, Series, Source
+from reviews.notices import NOTICE, notice_queries
 from reviews.tables import READER_FIELDS, ROW_FIELDS, Row, RowReader, build_rows, page_link
 
 PAGE_SIZE = 100  # rows
@@ -101,6 +102,7 @@ class Dashboard:
     held: int  # how many of these wait for permission to be tested; 0 for who can't allow it
     silent_for: str  # how long ago an import last succeeded, in words, when that is too long
     reader: RowReader | None
+    notices: list[str]
     team_text: str = ""  # Markdown: what the team says of the source that is chosen
 
     @property
@@ -139,7 +141,7 @@ class Dashboard:
         """The same for two pages that look the same, given ``more`` that they depend on. Costs no query."""
         shown = [
             self.query.urlencode(), self.tabs, self.sources, self.series, self.silent_for, self.held, self.reader,
-            self.team_text, more,
+            self.team_text, self.notices, more,
             [(section.count, section.page.number, section.values) for section in self.sections],
             [age(values[TURN_SINCE], now) for section in self.sections for values in section.values],
         ]  # fmt: skip
@@ -194,7 +196,7 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
         link = page_link(query, parameter) + f"{parameter}="
         values = list(page.object_list)
         sections.append(Section(part.name, part.slug, counts[part.slug], page, values, link, problem))
-    sources, series = _sources_and_series()
+    sources, series, notices = _sources_series_notices()
     last = _last_import_at(sources)
     silent_for = age(last, now) if last and last < now - MAX_SILENCE else ""
     tabs = [
@@ -204,8 +206,9 @@ def get_dashboard(query: QueryDict, user: User | None, now: datetime) -> Dashboa
     ]
     team_text = chosen["source"].text if chosen.get("source") else ""
     return Dashboard(
-        form, query, group, sort, tabs, sections, sources, series, counts["held"], silent_for, reader, team_text
-    )
+        form, query, group, sort, tabs, sections, sources, series, counts["held"], silent_for, reader, notices,
+        team_text,
+    )  # fmt: skip
 
 
 def condition(group: Group, user: User | None) -> Q:
@@ -312,13 +315,15 @@ def _page(paginator: BoundedPaginator, name: str, number: str) -> tuple[Page[Any
         return paginator.page(1), f"{name} has no such page: the last one is {paginator.num_pages}."
 
 
-def _sources_and_series() -> tuple[list[ActiveSource], list[str]]:
-    """Active sources, and names of active series: both in one query, since every page load pays for it."""
+def _sources_series_notices() -> tuple[list[ActiveSource], list[str], list[str]]:
+    """Active sources, names of active series, notices: all in one query, since every page load pays for it."""
     sources = Source.objects.active().values_list(Value("source"), "name", "last_error", "last_success_at")
     series = Series.objects.filter(active=True).values_list(Value("series"), "name", Value(""), F("fetched_at"))
-    found = sorted(sources.order_by().union(series.order_by(), all=True), key=lambda row: row[:2])
+    parts = [series.order_by(), *notice_queries()]
+    found = sorted(sources.order_by().union(*parts, all=True), key=lambda row: row[:2])
     names = dict.fromkeys(row[1] for row in found if row[0] == "series")
-    return [ActiveSource(*row[1:]) for row in found if row[0] == "source"], list(names)
+    notices = [row[2] for row in found if row[0] == NOTICE]
+    return [ActiveSource(*row[1:]) for row in found if row[0] == "source"], list(names), notices
 
 
 def _last_import_at(sources: list[ActiveSource]) -> datetime | None:

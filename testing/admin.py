@@ -33,6 +33,7 @@ from core.admin import (
 from core.text import counted, shorten
 from reviews.history import record
 from reviews.models import Event, Review, Source
+from testing.baselines import run_baselines
 from testing.forms import JobForm, PlanRowForm, ServerForm
 from testing.models import Job, PlanRow, Server, Substrate, TestRun
 from testing.removal import REMOVAL_SECONDS, SourceIsOn, items_of, remove_items
@@ -308,11 +309,21 @@ def remove_source_items(
     return None
 
 
+@action("Test its targets now", permission=OPERATE)
+def test_targets(model_admin: QueueModelAdmin, request: HttpRequest, queryset: QuerySet[Source]) -> None:
+    """Test what the open items of the chosen sources merge into, without waiting for the schedule."""
+    sources = chosen(request, queryset)
+    without = [source for source in sources if not (source.active and source.tests_targets)]
+    made = run_baselines(sources, now_again=True)
+    skipped = Counter({"switched off, or its targets are not tested: tick “test the targets”.": len(without)})
+    report(request, f"{counted(made, 'run')} launched", skipped if without else Counter())
+
+
 def _items(reviews: int, runs: int) -> str:
     return f"{counted(reviews, 'review')} with {counted(runs, 'test run')}"
 
 
-extend(Source, actions=[remove_source_items])
+extend(Source, actions=[test_targets, remove_source_items])
 extend(Review, actions=[run_default_tests, run_tests_on], sections=run_sections)
 
 

@@ -34,6 +34,9 @@ class Substrate(models.Model):
     active = models.BooleanField(default=True, help_text="Can be tested on.")
     default = models.BooleanField(default=False, help_text="New items are tested on it by themselves.")
     order = models.PositiveIntegerField(default=0, help_text="Smaller comes first.")
+    # That it fails for most items now, in words, and since when that is seen; testing/outages.py keeps both.
+    outage = models.CharField(max_length=255, blank=True, editable=False)
+    outage_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["order", "name"]
@@ -188,6 +191,9 @@ class TestRun(models.Model):
     # When its single tests are to be collected; null when they were, or when there are none.
     results_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     results_tries = models.PositiveIntegerField(default=0, editable=False)
+    standing_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the standing of one of its failing tests last changed."
+    )
     compared_with = models.ForeignKey(
         "self", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+",
         help_text="The item's last revision on this substrate, by its newest run that left single tests.",

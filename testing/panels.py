@@ -8,10 +8,12 @@ from django.http import HttpRequest
 
 from core.notices import register_notice
 from reviews.models import Review
+from reviews.notices import register_notices
 from reviews.panels import Panel, Place, register_panel
 from reviews.substrates import register_substrates
 from testing.ci import get_ci
 from testing.models import Job, Substrate
+from testing.outages import outage_rows
 from testing.tables import (
     MAX_RUNS,
     VERSION_FIELDS,
@@ -22,6 +24,8 @@ from testing.tables import (
     runs_context,
     version_of,
 )
+
+STYLES = ("testing/tests.css",)
 
 
 def newest(request: HttpRequest, review: Review) -> dict[str, Any]:
@@ -66,8 +70,9 @@ def substrate_names() -> list[str]:
 
 def register() -> None:
     """Called once, when the app is ready."""
-    register_panel(Panel("testing/_newest.html", newest, Place.OVERVIEW, version=newest_version))
-    register_panel(Panel("testing/_runs.html", runs, Place.TESTS, version=runs_version))
+    register_panel(Panel("testing/_newest.html", newest, Place.OVERVIEW, styles=STYLES, version=newest_version))
+    register_panel(Panel("testing/_runs.html", runs, Place.TESTS, styles=STYLES, version=runs_version))
     register_panel(Panel("testing/_launch.html", launch_form, Place.ACTIONS))
     register_notice(unconfigured_notice)
     register_substrates(substrate_names)
+    register_notices(outage_rows)

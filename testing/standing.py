@@ -6,14 +6,14 @@ each. What a failing test tells of others is kept with theirs at the same time.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 
-from reviews.models import OPEN_STATES, Review, Verdict
-from testing.choices import Standing
+from reviews.models import Review, Verdict
+from testing.choices import EXCUSING, Standing
 from testing.managers import TestResultQuerySet, TestRunQuerySet
 from testing.models import TestResult, TestRun
 from testing.verdicts import update_verdicts
@@ -48,24 +48,26 @@ def keep_standings(run: TestRun) -> None:
     )
     if same:
         passed_now = _same_test().passed().filter(run=run)
-        TestResult.objects.failed().filter(Exists(passed_now), run__in=same).update(standing=Standing.FLAKY)
+        failed_before = TestResult.objects.failed().filter(Exists(passed_now), run__in=same)
+        failed_before.exclude(standing=Standing.FLAKY).update(standing=Standing.FLAKY)
+        TestRun.objects.filter(pk__in=same).update(standing_at=timezone.now())
 
 
 def tell_others(run: TestRun) -> None:
-    """Keep with the failing tests of other items that they fail elsewhere too: here. Two queries, and three for each
-    200 items whose verdict it may excuse."""
-    first, since = _window()
+    """Keep with the failing tests of other items that they fail elsewhere too: here. Five queries at most, and a few
+    for each 200 items whose verdict it may excuse."""
     failing = TestResult.objects.failed().filter(run=run, test=OuterRef("test"), suite=OuterRef("suite"))
     others = TestResult.objects.failed().filter(
-        Exists(failing), _others(run), run__substrate=run.substrate_id, run__finished_at__gte=since, run__gte=first,
-    )  # fmt: skip
-    unexplained = others.exclude(standing__in=[Standing.ELSEWHERE, Standing.FLAKY])
-    is_current = Q(run__revision=F("run__review__revision"))
-    excusable = unexplained.filter(
-        is_current, run__review__verdict=Verdict.FAIL, run__review__state__in=OPEN_STATES
-    ).order_by()
-    items = sorted(set(excusable.values_list("run__review_id", flat=True).distinct()))
-    unexplained.order_by().update(standing=Standing.ELSEWHERE)
+        Exists(failing), _others(run), *lately(), run__substrate=run.substrate_id
+    )
+    unexplained = others.exclude(standing__in=EXCUSING).order_by()
+    found = list(unexplained.values_list("run_id", "run__review_id").distinct())
+    if not found:
+        return
+    unexplained.update(standing=Standing.ELSEWHERE)
+    TestRun.objects.filter(pk__in={run_id for run_id, _ in found}).update(standing_at=timezone.now())
+    failed = Review.objects.open().filter(verdict=Verdict.FAIL, pk__in={review_id for _, review_id in found})
+    items = list(failed.order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(items), AT_ONCE):
         keep_verdicts(items[start : start + AT_ONCE])
 
@@ -113,15 +115,12 @@ def _flapped_before(run: TestRun, earlier: list[tuple[int, str]]) -> TestResultQ
 
 def _failed_elsewhere(run: TestRun) -> TestResultQuerySet:
     """Failures of the test on other items, or on the target of this one, on this substrate and lately."""
-    first, since = _window()
     elsewhere = Q(run__review__isnull=False, run__review__private=False) & ~Q(run__review=run.review_id)
     if run.target_url:
         elsewhere |= Q(
             run__baseline__isnull=False, run__target_url=run.target_url, run__target_branch=run.target_branch
         )
-    return _same_test().failed().filter(
-        elsewhere, run__gte=first, run__substrate=run.substrate_id, run__finished_at__gte=since
-    )  # fmt: skip
+    return _same_test().failed().filter(elsewhere, *lately(), run__substrate=run.substrate_id)
 
 
 def _others(run: TestRun) -> Q:
@@ -133,8 +132,9 @@ def _others(run: TestRun) -> Q:
     return Q(run__review__isnull=False) & ~Q(run__review=run.review_id)
 
 
-def _window() -> tuple[int, datetime]:
-    """The first run that can have failed lately, by its id, and since when that is."""
+def lately() -> list[Q]:
+    """Conditions of single tests that ended within the window. By the id of the first run in it, since an index of
+    single tests has that."""
     since = timezone.now() - WINDOW
-    made = TestRun.objects.filter(created_at__gte=since - LONGEST_RUN).order_by("created_at", "pk")
-    return made.values_list("pk", flat=True).first() or 0, since
+    made = TestRun.objects.filter(created_at__gte=since - LONGEST_RUN).order_by("created_at", "pk").values("pk")[:1]
+    return [Q(run__gte=Subquery(made)), Q(run__finished_at__gte=since)]

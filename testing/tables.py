@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Case, Count, F, IntegerField, Q, Subquery, When, Window
 from django.db.models.functions import Right, RowNumber
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
@@ -20,6 +21,7 @@ from reviews.managers import Reader
 from reviews.models import Review
 from reviews.tables import marks_of, square_cell
 from reviews.texts import verdict_words, why_tests_wait
+from testing.evidence import Evidence, get_evidence, history_url
 from testing.managers import FAILED_FIRST, TestRunQuerySet
 from testing.models import UNFINISHED, Attempt, AttemptOutcome, Status, TestOutcome, TestResult, TestRun
 from testing.runs import REPEATABLE
@@ -34,7 +36,7 @@ TAIL_LENGTH = 600  # characters of them
 # What of a run changes the version of the part of the page that shows it.
 VERSION_FIELDS = (
     "pk", "status", "attempt", "refusals", "build_url", "result_url", "error", "next_attempt_at", "sent_at",
-    "started_at", "finished_at", "results_due_at", "posted_at", "target_revision",
+    "started_at", "finished_at", "results_due_at", "standing_at", "posted_at", "target_revision",
 )  # fmt: skip
 
 # What each status means, in words beside the status itself.
@@ -76,10 +78,21 @@ class AttemptRow:
 
 @dataclass(frozen=True)
 class FailingTest:
-    """A failing test, and the end of what it said."""
+    """A failing test, the end of what it said, and what is known of it."""
 
     result: TestResult
     last_lines: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A single test in a table, and what is known of it if it failed."""
+
+    result: TestResult
+    url: str  # its own page, with its output
+    history: str  # the page of the test
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ class RunRow:
     tests: int
     failed: int
     skipped: int
-    results: list[TestResult]
+    results: list[ResultRow]
     attempts: list[AttemptRow]
     is_newest: bool = True  # on its substrate
     failing: list[FailingTest] = field(default_factory=list)  # on the overview only
@@ -209,8 +222,8 @@ class NewestRuns(Runs):
 
 
 def get_newest_runs(review: Review) -> NewestRuns:
-    """The newest run of each substrate with its failing tests and their last lines. Two queries at most."""
-    found = newest_runs(review).select_related("substrate", "requested_by").with_test_counts()
+    """The newest run of each substrate with its failing tests and their last lines. Three queries at most."""
+    found = newest_runs(review).select_related("substrate", "requested_by", "compared_with").with_test_counts()
     count = review.test_runs.order_by().values("review").annotate(total=Count("pk")).values("total")
     runs = list(found.annotate(total=Subquery(count)))
     current = [run for run in runs if run.revision == review.revision]
@@ -231,14 +244,17 @@ def newest_runs(review: Review) -> TestRunQuerySet:
 
 
 def failing_by_run(runs: list[TestRun]) -> dict[int, list[FailingTest]]:
-    """The first failing tests of each run. One query; none without runs."""
+    """The first failing tests of each run of an item. Two queries at most; none without runs."""
     found: dict[int, list[FailingTest]] = defaultdict(list)
     if not runs:
         return found
     place = Window(RowNumber(), partition_by=F("run_id"), order_by=F("position").asc())
     results = TestResult.objects.failed().filter(run__in=runs).annotate(place=place, tail=Right("output", TAIL_LENGTH))
-    for result in results.filter(place__lte=MAX_FAILING).defer("output").order_by("run_id", "position"):
-        found[result.run_id].append(FailingTest(result, last_lines(result.error or result.tail)))
+    shown = list(results.filter(place__lte=MAX_FAILING).defer("output").order_by("run_id", "position"))
+    evidence = get_evidence(shown, {run.pk: run for run in runs})
+    for result in shown:
+        lines = last_lines(result.error or result.tail)
+        found[result.run_id].append(FailingTest(result, lines, evidence[result.pk]))
     return found
 
 
@@ -249,10 +265,9 @@ def last_lines(text: str) -> str:
 
 
 def get_runs(review: Review) -> Runs:
-    """The newest ``MAX_RUNS`` runs of a review. Three queries however many there are."""
-    runs = list(
-        review.test_runs.select_related("substrate", "requested_by", "job__server").with_test_counts()[: MAX_RUNS + 1]
-    )
+    """The newest ``MAX_RUNS`` runs of a review. Four queries at most, however many there are."""
+    found = review.test_runs.select_related("substrate", "requested_by", "job__server", "compared_with")
+    runs = list(found.with_test_counts()[: MAX_RUNS + 1])
     shown = runs[:MAX_RUNS]
     if not shown:
         return Runs([], [], False, [])
@@ -278,17 +293,41 @@ def attempts_by_run(runs: list[TestRun]) -> dict[int, list[Attempt]]:
     return found
 
 
-def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[TestResult]]:
-    """The first single tests of each run of the current revision, failed ones first, by the run's id. One query."""
+def results_by_run(review: Review, runs: list[TestRun]) -> dict[int, list[ResultRow]]:
+    """The first single tests of each run of the current revision, failed ones first, by the run's id. Two queries at
+    most."""
     place = Window(RowNumber(), partition_by=F("run_id"), order_by=[FAILED_FIRST, F("position")])
     current = [run for run in runs if run.revision == review.revision]
     # Failed ones and the first of each run: only those are sorted, of however many there are.
     candidates = TestResult.objects.filter(Q(outcome=TestOutcome.FAIL) | Q(position__lt=MAX_RESULTS), run__in=current)
     results = candidates.annotate(place=place).filter(place__lte=MAX_RESULTS)
-    found: dict[int, list[TestResult]] = defaultdict(list)
-    for result in results.defer("output").order_by("run_id", "place"):
-        found[result.run_id].append(result)
+    found: dict[int, list[ResultRow]] = defaultdict(list)
+    for row in build_results(results.defer("output").order_by("run_id", "place"), runs):
+        found[row.result.run_id].append(row)
     return found
+
+
+def build_results(results: Iterable[TestResult], runs: Iterable[TestRun]) -> list[ResultRow]:
+    """Rows of single tests of an item's runs, which are at hand with ``compared_with``. A query at most besides."""
+    shown, by_id = list(results), {run.pk: run for run in runs}
+    evidence = get_evidence(shown, by_id)
+    return [
+        ResultRow(
+            row, reverse("single-test", args=[by_id[row.run_id].review_id, row.run_id, row.position]),
+            history_url(row.test, row.suite), evidence.get(row.pk),
+        )
+        for row in shown
+    ]  # fmt: skip
+
+
+def build_target_results(results: Iterable[TestResult], target_id: int) -> list[ResultRow]:
+    """Rows of single tests of a target's run."""
+    return [
+        ResultRow(
+            row, reverse("target-test", args=[target_id, row.run_id, row.position]), history_url(row.test, row.suite)
+        )
+        for row in results
+    ]
 
 
 def verdict_notes(review: Review) -> list[str]:
@@ -297,12 +336,18 @@ def verdict_notes(review: Review) -> list[str]:
 
 
 def build_row(
-    run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[TestResult], *, is_newest: bool = True
+    run: TestRun, review: Review, attempts: Iterable[Attempt], results: list[ResultRow], *, is_newest: bool = True
 ) -> RunRow:
     """The row of a run that ``with_test_counts`` read."""
     rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
     outdated = run.revision != review.revision
     return RunRow(run, outdated, run.test_count, run.failed_count, run.skipped_count, results, rows, is_newest)
+
+
+def build_target_row(run: TestRun, attempts: Iterable[Attempt] = ()) -> RunRow:
+    """The row of a run that tests a target by itself, and that ``with_test_counts`` read."""
+    rows = [AttemptRow(attempt, describe_attempt(attempt, run)) for attempt in attempts]
+    return RunRow(run, False, run.test_count, run.failed_count, run.skipped_count, [], rows)
 
 
 def describe_attempt(attempt: Attempt, run: TestRun) -> str:

@@ -19,7 +19,7 @@ from accounts.models import Person
 from reviews.history import build_event, record, record_all
 from reviews.models import Event, Review
 from testing.ci import BuildRef
-from testing.models import ON_ENGINE, AttemptOutcome, Status, Substrate, TestRun
+from testing.models import ON_ENGINE, AttemptOutcome, Baseline, Status, Substrate, TestRun
 from testing.plan import Planned
 from testing.verdicts import update_verdicts
 
@@ -156,6 +156,16 @@ def new_run(review: Review, substrate: Substrate, requested_by: Person | None, p
         review=review, substrate=substrate, revision=review.revision, target_url=review.target_url,
         target_branch=review.target_branch, requested_by=requested_by, status=NOTHING, job=planned.job,
         counts=planned.counts, timeout=planned.timeout, max_attempts=planned.attempts,
+    )  # fmt: skip
+    change_status(run, Status.RETRY, Trigger.LAUNCH)
+    return run
+
+
+def new_target_run(baseline: Baseline, substrate: Substrate, planned: Planned) -> TestRun:
+    """A run that tests a target by itself, to be sent at once; not saved yet."""
+    run = TestRun(
+        baseline=baseline, substrate=substrate, target_url=baseline.url, target_branch=baseline.branch, status=NOTHING,
+        job=planned.job, counts=planned.counts, timeout=planned.timeout, max_attempts=planned.attempts,
     )  # fmt: skip
     change_status(run, Status.RETRY, Trigger.LAUNCH)
     return run

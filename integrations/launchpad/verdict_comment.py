@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -12,7 +12,9 @@ from core.text import counted, duration, join_words, shorten
 from reviews.comments import MARKER
 from reviews.models import Review, Source, Verdict
 from reviews.texts import verdict_words
+from testing.evidence import Evidence, get_evidence
 from testing.models import Status, TestResult, TestRun
+from testing.outages import get_outages
 
 MAX_NAMES = 10  # failing tests that are named for each substrate
 MAX_NAME = 120  # characters of a name, of an error, of a substrate's line
@@ -35,7 +37,11 @@ class TestedRevision:
 def get_tested_revisions(reviews: Sequence[Review]) -> dict[int, TestedRevision]:
     """What the verdicts of these reviews rest on, by the review's id. Two queries."""
     runs = TestRun.objects.filter(review__in=reviews).current().exclude(status=Status.CANCELED)
-    rows = runs.with_test_counts().select_related("substrate").order_by("substrate__order", "substrate__name", "pk")
+    rows = (
+        runs.with_test_counts()
+        .select_related("substrate", "compared_with")
+        .order_by("substrate__order", "substrate__name", "pk")
+    )
     newest: dict[int | None, dict[int, TestRun]] = defaultdict(dict)
     for run in rows:
         newest[run.review_id][run.substrate_id] = run
@@ -75,11 +81,14 @@ def marker_of(review: Review, revision: str, number: int) -> str:
 
 
 def compose(tested: TestedRevision, vote: str, number: int) -> str:
-    """The text of the comment."""
+    """The text of the comment. Two queries at most."""
     review, marker = tested.review, marker_of(tested.review, tested.review.revision, number)
-    lines = [first_line(tested), ""]
-    for run in tested.runs[:MAX_SUBSTRATES]:
-        lines += _lines_of(run, tested.failing.get(run.pk, []))
+    shown = tested.runs[:MAX_SUBSTRATES]
+    lines = [first_line(tested), *_outage_lines(tested), ""]
+    failing = [result for run in shown for result in tested.failing.get(run.pk, [])]
+    evidence = get_evidence(failing, {run.pk: run for run in shown})
+    for run in shown:
+        lines += _lines_of(run, tested.failing.get(run.pk, []), evidence)
     if len(tested.runs) > MAX_SUBSTRATES:
         lines.append(f"and {len(tested.runs) - MAX_SUBSTRATES} more substrates.")
     lines += ["", *_what_was_tested(tested)]
@@ -101,7 +110,13 @@ def first_line(tested: TestedRevision) -> str:
     return verdict_words(tested.review.verdict, marks, shares)
 
 
-def _lines_of(run: TestRun, failing: list[TestResult]) -> list[str]:
+def _outage_lines(tested: TestedRevision) -> list[str]:
+    """Which of its substrates fail for most items now."""
+    bad = {run.substrate.name for run in tested.runs if run.status in (Status.FAIL, Status.ERROR)}
+    return [outage.words for outage in get_outages() if outage.substrate in bad] if bad else []
+
+
+def _lines_of(run: TestRun, failing: list[TestResult], evidence: Mapping[int, Evidence]) -> list[str]:
     """A line for the run's substrate, and one for each failing test."""
     words = OUTCOME_WORDS.get(Status(run.status), "is under way")
     tests = ""
@@ -121,7 +136,9 @@ def _lines_of(run: TestRun, failing: list[TestResult]) -> list[str]:
     for result in failing:
         name = " / ".join(shorten(one_line(part), MAX_NAME) for part in (result.suite, result.test) if part)
         why = f": {shorten(one_line(result.error), MAX_NAME)}" if result.error else ""
-        lines.append(f"  - {name}{why}")
+        known = evidence[result.pk]
+        standing = f" ({known.label}: {one_line(known.words)})" if known.label else ""
+        lines.append(f"  - {name}{standing}{why}")
     if run.failed_count > len(failing):
         lines.append(f"  - and {run.failed_count - len(failing)} more")
     if link := run.result_url or run.build_url:

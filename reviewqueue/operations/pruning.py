@@ -85,6 +85,7 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     runs = TestRun.objects.finished().filter(review__in=old, finished_at__lt=cutoff, results_due_at__isnull=True)
     yield "single test results of long closed reviews", TestResult.objects.filter(run__in=runs), _delete
     yield "attempts of long closed reviews", Attempt.objects.filter(run__in=runs, stop_due_at=None), _delete
+    yield "runs of targets", TestRun.objects.of_targets().finished().filter(finished_at__lt=cutoff), _delete
     # The history of a run that is kept whole is kept whole too.
     unfinished = TestRun.objects.unfinished().filter(review=OuterRef("review"))
     events = Event.objects.filter(review__in=old, at__lt=cutoff).exclude(kind__in=KEPT_EVENTS)

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 
 from core.api.pagination import ApiPagination
+from testing.evidence import get_evidence
 from testing.managers import TestRunQuerySet
 from testing.models import Status, TestOutcome, TestResult, TestRun
 
@@ -131,13 +132,36 @@ class TestRunList(ListAPIView[TestRun]):
         return complete_runs().visible_to(self.request.user)
 
 
+class ExplainedTestSerializer(SingleTestSerializer):
+    """One single test, with what is known of it if it failed."""
+
+    evidence = serializers.CharField(help_text="Why it has its standing, in words; empty unless it failed.")
+
+    class Meta(SingleTestSerializer.Meta):
+        fields = [*SingleTestSerializer.Meta.fields, "evidence"]
+
+
+class ExplainedRunSerializer(TestRunSerializer):
+    """A test run with all its single tests, and what is known of those that failed."""
+
+    tests = ExplainedTestSerializer(source="shown_results", many=True, read_only=True)
+
+    def to_representation(self, instance: TestRun) -> dict[str, Any]:
+        data = super().to_representation(instance)
+        results = getattr(instance, "shown_results", ())
+        evidence = get_evidence(results, {instance.pk: instance})
+        for test, result in zip(data["tests"], results, strict=True):
+            test["evidence"] = evidence[result.pk].words if result.pk in evidence else ""
+        return data
+
+
 class TestRunDetail(RetrieveAPIView[TestRun]):
     """One test run with all its single tests."""
 
     __test__ = False
 
-    serializer_class = TestRunSerializer
+    serializer_class = ExplainedRunSerializer
     queryset = complete_runs(max_tests=None)
 
     def get_queryset(self) -> TestRunQuerySet:
-        return complete_runs(max_tests=None).visible_to(self.request.user)
+        return complete_runs(max_tests=None).select_related("compared_with").visible_to(self.request.user)

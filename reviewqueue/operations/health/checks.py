@@ -20,7 +20,13 @@ from reviewqueue.operations.health.launchpad import (
     check_whose_code_runs,
 )
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
-from reviewqueue.operations.health.queue import check_own_posts, check_posting, check_runs, check_sources
+from reviewqueue.operations.health.queue import (
+    check_outages,
+    check_own_posts,
+    check_posting,
+    check_runs,
+    check_sources,
+)
 from reviewqueue.operations.health.services import (
     ServerCheck,
     check_broker,
@@ -42,6 +48,7 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "schedules": check_schedules,
     "sources": check_sources,
     "test runs": check_runs,
+    "substrates": check_outages,
     "posting": check_posting,
     "own posts": check_own_posts,
     "status reports": check_status_reports,

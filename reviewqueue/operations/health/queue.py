@@ -13,6 +13,7 @@ from integrations.models import OwnPost, VerdictPost
 from reviewqueue.operations.health.findings import Finding, Problem, found
 from reviews.models import Source
 from testing.models import TestRun
+from testing.outages import get_outages
 
 HOW_TO_SWITCH_ON = "In the admin, open one of the sources and tick Active."
 MAX_IMPORT_AGE = timedelta(minutes=45)  # since a source's last good import
@@ -58,6 +59,13 @@ def check_runs() -> Finding:
     minutes = int(MAX_RUN_DELAY.total_seconds() / 60)
     words = f"{due} test runs have been due for more than {minutes} minutes and no sweep has taken them up."
     return found("test runs", Problem(words, "Check worker, beat and the schedule of the sweep."))
+
+
+def check_outages() -> Finding:
+    """Substrates that fail for most items: it is probably not the items' fault."""
+    remedy = "Look at its machines and at the console of one of these builds. Afterwards, run again what failed."
+    problems = [Problem(f"{each.words} Seen since {utc(each.since)}.", remedy) for each in get_outages()]
+    return found("substrates", *problems)
 
 
 def check_own_posts() -> Finding:

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.permissions import require_reviewer
 from reviews.models import Review
+from testing.evidence import get_evidence
 from testing.models import Substrate, TestOutcome, TestRun
 from testing.runs import LaunchResult, NotAllowed, launch_runs, repeat_failed
-from testing.tables import build_row, may_launch
+from testing.tables import build_results, build_row, may_launch
+from testing.views.targets import single_test_context
 
 PAGE_SIZE = 200  # single tests
 
@@ -95,7 +97,9 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
     """One run: its attempts, and its single tests in their order, all or those of one outcome."""
     runs = TestRun.objects.visible_to(request.user).with_test_counts()
     run = get_object_or_404(
-        runs.select_related("review__owner", "review__source", "substrate", "requested_by", "job__server"),
+        runs.select_related(
+            "review__owner", "review__source", "substrate", "requested_by", "job__server", "compared_with"
+        ),
         pk=run_pk,
         review_id=pk,
     )
@@ -107,6 +111,7 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
         "review": run.review,
         "row": build_row(run, run.item, run.attempts.all(), []),
         "page": page,
+        "results": build_results(page, [run]),
         "outcome": outcome,
         "outcomes": TestOutcome.choices,
         "may_launch": may_launch(request.user, run.item),
@@ -117,15 +122,14 @@ def test_run(request: HttpRequest, pk: int, run_pk: int) -> HttpResponse:
 @require_safe
 def single_test(request: HttpRequest, pk: int, run_pk: int, position: int) -> HttpResponse:
     """One single test with its output."""
-    run = get_object_or_404(TestRun.objects.visible_to(request.user), pk=run_pk, review_id=pk)
-    results = run.results.all()
-    result = get_object_or_404(results.select_related("run__review", "run__substrate"), position=position)
-    places = results.order_by("position").values_list("position", flat=True)
+    runs = TestRun.objects.visible_to(request.user).select_related("review", "substrate", "compared_with")
+    run = get_object_or_404(runs, pk=run_pk, review_id=pk)
+    result = get_object_or_404(run.results.all(), position=position)
+    result.run = run
     context = {
-        "review": result.run.review,
-        "result": result,
-        "outdated": result.run.outdated,
-        "before": places.filter(position__lt=position).last(),
-        "after": places.filter(position__gt=position).first(),
+        "review": run.review,
+        "outdated": run.outdated,
+        "evidence": get_evidence([result], {run.pk: run}).get(result.pk),
+        **single_test_context(result),
     }
     return render(request, "testing/single_test.html", context)
