@@ -9,6 +9,7 @@ from integrations.launchpad.verdict_comment import MAX_LENGTH, MAX_NAMES, compos
 from reviews.comments import MARKER
 from reviews.models import Review
 from testing.models import Substrate, TestResult, TestRun
+from testing.standing import keep_standings
 from testing.verdicts import update_verdicts
 
 
@@ -151,3 +152,29 @@ def test_the_runs_of_many_reviews_are_two_queries(item, django_assert_num_querie
     run_on(item, "lxc", "fail", failing=3)
     with django_assert_num_queries(2):
         get_tested_revisions([item])
+
+
+def test_each_failing_test_says_what_is_known_of_it(item):
+    earlier = run_on(item, "lxc", "pass", passing=3)
+    TestRun.objects.filter(pk=earlier.pk).update(revision="40")
+    run = run_on(item, "lxc", "fail", failing=2, passing=1)
+    keep_standings(run)
+    assert "  - bundle / test-0 (new: passed on revision 40): boom" in comment(item).splitlines()
+
+
+def test_a_failure_elsewhere_is_counted(item):
+    other = Review.objects.get(pk=item.pk)
+    other.pk, other.number, other.api_url = None, 77, f"{item.api_url}7"
+    other.save()
+    run_on(other, "lxc", "fail", failing=1)
+    keep_standings(run_on(item, "lxc", "fail", failing=1))
+    assert "(elsewhere: has failed on 1 other item since today)" in comment(item)
+
+
+def test_an_outage_of_one_of_its_substrates_is_said(item):
+    Substrate.objects.filter(name="lxc").update(outage="lxc fails for 9 of the last 9 items: probably not yours.",
+                                                outage_since=timezone.now())  # fmt: skip
+    run_on(item, "lxc", "fail", failing=1)
+    assert comment(item).splitlines()[1] == "lxc fails for 9 of the last 9 items: probably not yours."
+    run_on(item, "lxc", "pass", passing=1)
+    assert "probably not yours" not in comment(item)
