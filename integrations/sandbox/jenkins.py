@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
+from zlib import crc32
 
 import requests
 
@@ -31,6 +32,7 @@ PARAMETERS = (
 WITH_RESULTS = ("SUCCESS", "UNSTABLE")  # builds that end so ran their tests
 WORDS = {"SUCCESS": "PASS", "UNSTABLE": "FAIL", "ABORTED": "ERROR"}
 TESTS = ("make lint", "charm proof", "tests/00-setup", "tests/10-deploy", "tests/20-relations", "tests/30-upgrade")
+SHARED_SUITE, SHARED_TESTS = "charm-helpers", TESTS[:2]  # that every package runs
 CELLS = ("amd64", "arm64")  # of a matrix build
 CONSOLE = "Started by remote host 127.0.0.1\nTesting {url} on {envs}\n"
 NEWEST = 30  # builds on a job's page
@@ -115,6 +117,7 @@ class SandboxJenkins(SandboxServer):
         "doubling",
         "delaying",
         "buildable",
+        "outages",
     )
     CALLABLE = ("cancel_in_queue", "delete_build", "begin", "end")
 
@@ -137,6 +140,7 @@ class SandboxJenkins(SandboxServer):
         self.callbacks: Counter[str] = Counter()  # what became of them
         self.waiting_seconds, self.building_seconds = (0.5, 3.0), (2.0, 9.0)
         self.results = {"SUCCESS": 0.7, "UNSTABLE": 0.22, "ABORTED": 0.08}
+        self.outages: list[str] = []  # substrates on which every build fails
         self.losing = 0.12  # of callbacks
         self.doubling = 0.1
         self.delaying = 0.05
@@ -350,12 +354,13 @@ class SandboxJenkins(SandboxServer):
                 return Answer(303, headers={"Location": self._item_url(waiting)})
             now, chance = time.time(), self.random
             starts = now + chance.uniform(*self.waiting_seconds)
+            results = {"UNSTABLE": 1.0} if given.get("envs") in self.outages else self.results
             build = Build(
                 number=job.first + len(job.builds),
                 item=self.first_item + len(self.items),
                 job=job,
                 parameters=given,
-                wanted=chance.choices(list(self.results), list(self.results.values()))[0],
+                wanted=chance.choices(list(results), list(results.values()))[0],
                 queued_at=now,
                 starts_at=starts,
                 ends_at=starts + chance.uniform(*self.building_seconds),
@@ -489,10 +494,10 @@ class SandboxJenkins(SandboxServer):
         return _not_found()
 
     def _results(self, build: Build) -> dict[str, Any]:
-        bad = build.number % len(TESTS) if build.result == "UNSTABLE" else -1
+        bad = _failing_test(build) if build.result == "UNSTABLE" else -1
         tests = [
             {
-                "suite": "charm", "test": test, "returncode": 1 if position == bad else 0, "exit": test,
+                "suite": SHARED_SUITE if test in SHARED_TESTS else _package(build), "test": test, "returncode": 1 if position == bad else 0, "exit": test,
                 "duration": round(0.4 + 7.3 * position + build.number % 5, 2),
                 "output": f"$ {test}\n" + ("ERROR: unit is in error state\n" if position == bad else "OK\n"),
             }
@@ -500,6 +505,22 @@ class SandboxJenkins(SandboxServer):
         ]  # fmt: skip
         finished = datetime.fromtimestamp(build.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"tests": tests, "revision": build.parameters.get("revision", ""), "finished": finished}
+
+
+def _package(build: Build) -> str:
+    """What is tested, as its suite is called: the name of the package in its address."""
+    address = build.parameters.get("target_url") or build.parameters.get("url", "")
+    names = [name for name in urlsplit(address).path.split("/") if name not in ("", "trunk", "main")]
+    return unquote(names[-1])[:100] if names else "charm"
+
+
+def _failing_test(build: Build) -> int:
+    """Which test of an unstable build fails: mostly one of the item's own, the same each time; now and then one that
+    all packages share, so that it fails elsewhere too."""
+    if build.number % 4 == 0:
+        return build.number // 4 % len(SHARED_TESTS)
+    own = len(TESTS) - len(SHARED_TESTS)
+    return len(SHARED_TESTS) + crc32(build.parameters.get("url", "").encode()) % own
 
 
 def _report(tests: list[dict[str, Any]]) -> dict[str, Any]:
