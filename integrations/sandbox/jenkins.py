@@ -497,7 +497,8 @@ class SandboxJenkins(SandboxServer):
         bad = _failing_test(build) if build.result == "UNSTABLE" else -1
         tests = [
             {
-                "suite": SHARED_SUITE if test in SHARED_TESTS else _package(build), "test": test, "returncode": 1 if position == bad else 0, "exit": test,
+                "suite": SHARED_SUITE if test in SHARED_TESTS else _package(build), "test": test,
+                "returncode": 1 if position == bad else 0, "exit": test,
                 "duration": round(0.4 + 7.3 * position + build.number % 5, 2),
                 "output": f"$ {test}\n" + ("ERROR: unit is in error state\n" if position == bad else "OK\n"),
             }
