@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -218,6 +219,7 @@ INSTALLED_APPS = [
     "reviewqueue",
     "reviewqueue.operations",
     "integrations",
+    "integrations.notifications",
     "testing",
     "reviews",
     "accounts",
@@ -329,6 +331,22 @@ if env.str("CACHE_URL", default=""):
         raise ImproperlyConfigured("CACHE_URL is not the URL of a cache, such as redis://host:6379/1.") from None
     if CACHES["default"]["BACKEND"].endswith("RedisCache"):
         CACHES["default"]["BACKEND"] = "core.cache.OptionalRedisCache"
+
+# --- Notifications -----------------------------------------------------------------------------------------
+
+try:
+    EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{quote(str(VAR_DIR / 'mails'))}")
+except (ImproperlyConfigured, KeyError, ValueError):
+    raise ImproperlyConfigured("EMAIL_URL is not the URL of a mail server, such as smtp+tls://host:587.") from None
+EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = EMAIL.get("EMAIL_FILE_PATH", "")
+EMAIL_HOST, EMAIL_PORT = EMAIL.get("EMAIL_HOST") or "localhost", EMAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.get("EMAIL_HOST_USER") or "", EMAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=20.0)  # seconds that the mail server may be silent
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Review Queue <review-queue@localhost>")
+NOTIFY_PRIVATE_NETWORKS = env.bool("NOTIFY_PRIVATE_NETWORKS", default=False)  # whether channels may be there
+NOTIFY_AFTER_SECONDS = env.int("NOTIFY_AFTER_SECONDS", default=300)  # what happens meanwhile is in one message
 
 # --- REST API ----------------------------------------------------------------------------------------------
 

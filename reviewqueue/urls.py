@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("api/", include("reviewqueue.api_urls")),
     path("", include("integrations.urls")),
+    path("", include("integrations.notifications.urls")),
     path("", include("testing.urls")),
     path("", include("reviews.urls")),
     re_path(r"^api/", ApiNotFound.as_view(), name="api-nothing"),

@@ -21,6 +21,7 @@ from launchpadlib.credentials import AccessToken, Credentials
 from accounts.models import Person, User
 from integrations.launchpad.client import APPLICATION
 from integrations.launchpad.credentials import save
+from integrations.notifications.models import Preferences
 from integrations.sandbox import GUI_API_TOKEN, GUI_JOB, GUI_JOB_TOKEN, HELPERS_JOB
 from integrations.sandbox.data import (
     GUI_CONTRIBUTORS,
@@ -153,7 +154,12 @@ def _log_in(path: Path) -> None:
 def _account(name: str, password: str, rights: str) -> Account:
     display_name = (REVIEWERS | SUBMITTERS).get(name, name)
     person, _ = Person.objects.get_or_create(username=name, defaults={"display_name": display_name})
-    user, _ = User.objects.get_or_create(username=name, defaults={"person": person})
+    user, is_new = User.objects.get_or_create(
+        username=name, defaults={"person": person, "email": f"{name}@example.com"}
+    )
+    if is_new:  # mails land in a folder, which the admin shows
+        chosen = dict.fromkeys(("tests_failed", "reviewed", "my_turn", "locked_changed", "review_requested"), True)
+        Preferences.objects.create(user=user, **chosen)
     user.is_staff = user.is_superuser = name == STAFF
     if not user.check_password(password):
         user.set_password(password)

@@ -22,6 +22,8 @@ from django.utils import timezone
 
 from core.secret_field import encrypt_anew
 from integrations.models import ImportReport, LaunchpadConnection, OwnPost, WebhookDelivery
+from integrations.notifications.find import LOOKBACK
+from integrations.notifications.models import Delivery, News
 from reviewqueue.operations.models import Heartbeat
 from reviews.diff_requests import KEPT_DIFFS
 from reviews.models import PRUNED_TEXT, Comment, Diff, Event, QueueSample, Review, Source
@@ -85,6 +87,10 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     runs = TestRun.objects.finished().filter(review__in=old, finished_at__lt=cutoff, results_due_at__isnull=True)
     yield "single test results of long closed reviews", TestResult.objects.filter(run__in=runs), _delete
     yield "attempts of long closed reviews", Attempt.objects.filter(run__in=runs, stop_due_at=None), _delete
+    told = Delivery.objects.exclude(state__in=Delivery.UNSENT).filter(created_at__lt=cutoff)
+    yield "messages that were sent or given up", told, _delete
+    # Older than anything that is told: gone, they are not told again.
+    yield "news", News.objects.filter(created_at__lt=min(cutoff, now - 2 * LOOKBACK), delivery=None), _delete
     yield "runs of targets", TestRun.objects.of_targets().finished().filter(finished_at__lt=cutoff), _delete
     # The history of a run that is kept whole is kept whole too.
     unfinished = TestRun.objects.unfinished().filter(review=OuterRef("review"))
