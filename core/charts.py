@@ -19,8 +19,8 @@ LABELS, SLOTS = 5, 8  # words below a plot, at most: along a line, below columns
 Series = tuple[str, str, Sequence[float]]  # class of the style sheet, word of the legend, values
 
 
-def areas(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeString:
-    """Values over time, stacked."""
+def areas(title: str, labels: Sequence[str], series: Sequence[Series], links: Sequence[str] = ()) -> SafeString:
+    """Values over time, stacked. ``links``: where each moment leads."""
     below = [0.0] * len(labels)
     top = _ceiling(max([sum(column) for column in zip(*(values for _, _, values in series), strict=True)], default=0))
     shapes = []
@@ -30,7 +30,15 @@ def areas(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeSt
         points += [(_x(i, len(labels)), _y(below[i], top)) for i in reversed(range(len(labels)))]
         shapes.append((name, " ".join(f"{x:.1f},{y:.1f}" for x, y in points)))
         below = above
-    return _framed(title, labels, top, format_html_join("", '<polygon class="fill-{}" points="{}"/>', shapes), series)
+    drawn = format_html_join("", '<polygon class="fill-{}" points="{}"/>', shapes)
+    width = PLOT_WIDTH / max(len(labels), 1)
+    days = [
+        (link, f"{LEFT + i * width:.1f}", TOP, f"{width:.1f}", PLOT_HEIGHT, f"{labels[i]}: {below[i]:g}")
+        for i, link in enumerate(links)
+    ]
+    shape = '<rect class="press" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+    pressed = format_html_join("", '<a href="{}" tabindex="-1">' + shape + "</a>", days)
+    return _framed(title, labels, top, drawn + pressed, series)
 
 
 def lines(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeString:
@@ -47,8 +55,10 @@ def lines(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeSt
     return _framed(title, labels, top, format_html_join("", "{}", drawn), series)
 
 
-def columns(title: str, labels: Sequence[str], series: Sequence[Series]) -> SafeString:
-    """Values side by side for each label."""
+def columns(
+    title: str, labels: Sequence[str], series: Sequence[Series], links: Sequence[Sequence[str]] = ()
+) -> SafeString:
+    """Values side by side for each label. ``links``: of each series, where its values lead."""
     top = _ceiling(max([max(values, default=0) for _, _, values in series], default=0))
     slot = PLOT_WIDTH / max(len(labels), 1)
     width = slot * 0.8 / max(len(series), 1)
@@ -58,10 +68,18 @@ def columns(title: str, labels: Sequence[str], series: Sequence[Series]) -> Safe
         for n, (name, word, values) in enumerate(series)
         for i, value in enumerate(values)
     ]  # fmt: skip
-    shapes = format_html_join(
-        "", '<rect class="fill-{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>', bars
-    )
+    rects = [
+        format_html('<rect class="fill-{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>', *bar)
+        for bar in bars
+    ]
+    addresses = [link for each in links for link in each] or [""] * len(rects)
+    shapes = format_html_join("", "{}", ((_linked(rect, link),) for rect, link in zip(rects, addresses, strict=True)))
     return _framed(title, labels, top, shapes, series, slots=True)
+
+
+def _linked(shape: SafeString, link: str) -> SafeString:
+    """Pressed with a pointer it leads there; the keyboard finds the same link in the table below the plot."""
+    return format_html('<a href="{}" tabindex="-1">{}</a>', link, shape) if link else shape
 
 
 def _framed(
@@ -87,8 +105,9 @@ def _framed(
         "", '<li><i class="key ground-{}" aria-hidden="true"></i>{}</li>', ((name, word) for name, word, _ in series)
     )
     return format_html(
-        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}</svg>{}',
-        WIDTH, HEIGHT, f"{title}: a plot; its numbers are in the table below it.", title, grid, shapes,
+        '<svg class="plot" viewBox="0 0 {} {}" role="{}" aria-label="{}"><title>{}</title>{}{}{}</svg>{}',
+        WIDTH, HEIGHT, "group" if "<a " in shapes else "img",
+        f"{title}: a plot; its numbers are in the table below it.", title, grid, shapes,
         format_html_join("", '<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>', words),
         format_html('<ul class="legend">{}</ul>', legend) if len(series) > 1 else "",
     )  # fmt: skip

@@ -124,9 +124,10 @@ def _one_of(choices: Iterable[tuple[str, str]]) -> dict[str, str]:
     }
 
 
-def _day_field(label: str, method: str, help_text: str) -> django_filters.DateFilter:
+def _day_field(label: str, method: str, help_text: str, column: str | None = None) -> django_filters.DateFilter:
     return django_filters.DateFilter(
-        method=method, label=label, help_text=help_text, widget=forms.DateInput(attrs={"type": "date"}),
+        field_name=column, method=method, label=label, help_text=help_text,
+        widget=forms.DateInput(attrs={"type": "date"}),
         error_messages={"invalid": "This is not a day. Write it as 2026-07-31."},
     )  # fmt: skip
 
@@ -271,6 +272,15 @@ class ReviewFilter(django_filters.FilterSet):
             return reviews
         return reviews.filter(updated_at__lte=_end_of(value))
 
+    def on_or_after(self, reviews: ReviewQuerySet, name: str, value: date) -> ReviewQuerySet:
+        return reviews.filter(**{f"{name}__gte": _begin_of(value)})
+
+    def on_or_before(self, reviews: ReviewQuerySet, name: str, value: date) -> ReviewQuerySet:
+        return reviews.filter(**{f"{name}__lte": _end_of(value)})
+
+    def open_at_end_of(self, reviews: ReviewQuerySet, name: str, value: date) -> ReviewQuerySet:
+        return reviews.open_at(_end_of(value))
+
     def results(self) -> ReviewQuerySet:
         """The reviews by every valid parameter; what is wrong with the others is in ``form.errors``."""
         self.form.is_valid()
@@ -279,6 +289,16 @@ class ReviewFilter(django_filters.FilterSet):
             found = self.filters[name].filter(found, value)
         return found
 
+
+for _name, _column, _words in (
+    ("submitted", "created_at", "Submitted"), ("first_review", "first_reviewed_at", "First reviewed"),
+    ("closed", "closed_at", "Closed"),
+):  # fmt: skip
+    for _end, _method in (("from", "on_or_after"), ("to", "on_or_before")):
+        ReviewFilter.base_filters[f"{_name}_{_end}"] = _day_field(
+            f"{_words}, {_end}", _method, "A day (UTC).", column=_column
+        )
+ReviewFilter.base_filters["open_on"] = _day_field("Open on", "open_at_end_of", "Open at the end of this day (UTC).")
 
 # ``from`` is a word of Python's own, so these two can't be attributes.
 ReviewFilter.base_filters["from"] = _day_field(

@@ -124,6 +124,11 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def closed(self) -> ReviewQuerySet:
         return self.filter(state__in=CLOSED_STATES)
 
+    def open_at(self, moment: datetime) -> ReviewQuerySet:
+        """Submitted by then, and not closed yet."""
+        is_open = Q(state__in=OPEN_STATES) | Q(closed_at__gt=moment)
+        return self.filter(is_open, created_at__lte=moment)
+
     def waiting(self) -> ReviewQuerySet:
         """In the queue, and a reviewer has to act next: *Incoming* and *Reviews* together."""
         return self.in_queue().filter(state__in=WAITING_STATES)

@@ -46,7 +46,6 @@ __all__ = [
     "Diff",
     "Event",
     "InlineComment",
-    "QueueSample",
     "Review",
     "ReviewQuerySet",
     "ReviewRequest",
@@ -685,18 +684,3 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.old} → {self.new}"
-
-
-class QueueSample(models.Model):
-    """How many reviews were in a state at a time: one row an hour and state, for the stats page."""
-
-    at = models.DateTimeField(help_text="The full hour.")
-    state = models.CharField(max_length=16, choices=State.choices)
-    count = models.PositiveIntegerField()
-
-    class Meta:
-        ordering = ["at", "state"]
-        constraints = [models.UniqueConstraint(fields=["at", "state"], name="one_sample_per_hour_and_state")]
-
-    def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M} {self.state} {self.count}"

@@ -48,6 +48,9 @@ CHIP_NAMES = {
     "older": "submitted {} days ago or more", "submitter": "by {}", "reviewer": "reviewed by {}",
     "locked_by": "locked by {}", "next_actor": "acts next", "source": "source", "series": "series", "kind": "kind",
     "square": "Square", "waits": "tests wait: {}", "from": "from {}", "to": "to {}",
+    "submitted_from": "submitted from {}", "submitted_to": "submitted to {}",
+    "first_review_from": "first reviewed from {}", "first_review_to": "first reviewed to {}",
+    "closed_from": "closed from {}", "closed_to": "closed to {}", "open_on": "open on {}",
 }  # fmt: skip
 CHIP_CHOICES: dict[str, dict[str, str]] = {
     "state": dict(STATE_CHOICES), "outcome": dict(OUTCOME_CHOICES), "unreviewed": {"yes": ""},

@@ -5,14 +5,17 @@ Everybody is shown the same figures, so private items are in none of them.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, Window
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Window
 from django.db.models.functions import RowNumber, TruncDate, TruncWeek
 
-from reviews.choices import OPEN_STATES
-from reviews.models import Comment, QueueSample, Review
+from reviews.choices import Actor
+from reviews.models import Comment, Review
 
 RANGES = (30, 90, 365)  # days
 MAX_BUSIEST = 15
@@ -23,42 +26,97 @@ AGES: tuple[tuple[int, str], ...] = (
 OLDEST = "older"
 
 
-def sample_queue(now: datetime) -> bool:
-    """Record how many reviews are in each open state, once per full hour (UTC); the hour's first sample stays.
+def queue_lengths(since: date, today: date) -> dict[date, dict[str, int]]:
+    """How many items were open at the end of each day, by kind, from the days on which they were submitted and closed.
 
-    Safe to call at any time and from several processes at once. Returns whether this call recorded it.
+    Two queries. From the first item on; items that were closed before they were ever imported are not known.
     """
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    if QueueSample.objects.filter(at=hour).exists():
-        return False
-    counts = Review.objects.visible_to(None).in_queue().open().count_by_state()
-    QueueSample.objects.bulk_create(
-        [QueueSample(at=hour, state=state, count=counts.get(state, 0)) for state in OPEN_STATES],
-        ignore_conflicts=True,
-    )
-    return True
-
-
-def queue_lengths(since: datetime) -> dict[date, dict[str, float]]:
-    """The mean length of the queue on each day, by state. One query, of recorded samples."""
-    rows = QueueSample.objects.filter(at__gte=since).annotate(day=TruncDate("at", tzinfo=UTC)).order_by()
-    days: dict[date, dict[str, float]] = {}
-    for day, state, mean in rows.values_list("day", "state").annotate(Avg("count")).order_by("day", "state"):
-        days.setdefault(day, {})[state] = round(float(mean), 1)
+    found = Review.objects.visible_to(None).order_by()
+    ended = found.closed().filter(closed_at__isnull=False)
+    known = found.open() | ended
+    changes: dict[date, dict[str, int]] = defaultdict(lambda: dict.fromkeys(Review.Kind.values, 0))
+    for column, items, sign in (("created_at", known, 1), ("closed_at", ended, -1)):
+        by_day = items.annotate(day=TruncDate(column, tzinfo=UTC)).values_list("day", "kind")
+        for day, kind, count in by_day.annotate(Count("id")):
+            changes[day][kind] += sign * count
+    if not changes:
+        return {}
+    first = max(since, min(changes))
+    length = dict.fromkeys(Review.Kind.values, 0)
+    for day, change in changes.items():
+        if day < first:
+            length = {kind: count + change[kind] for kind, count in length.items()}
+    days: dict[date, dict[str, int]] = {}
+    for number in range((today - first).days + 1):
+        day = first + timedelta(days=number)
+        change = changes.get(day, {})
+        length = {kind: count + change.get(kind, 0) for kind, count in length.items()}
+        days[day] = length
     return days
 
 
-def ages(now: datetime) -> list[tuple[str, int]]:
-    """How long what waits for a reviewer has been without activity: number of reviews by age. One query."""
-    bounds = [now - timedelta(days=days) for days, _ in AGES]
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How many items are that old, in words; from and to which days of their last activity (None: without bound)."""
+
+    words: str
+    count: int
+    first: date | None
+    last: date | None
+
+
+def ages(today: date) -> list[Age]:
+    """What waits for a reviewer, by the day of its last activity. One query."""
+    edges = [today - timedelta(days=days - 1) for days, _ in AGES]
+    bounds = [(edge, edges[n - 1] - timedelta(days=1) if n else None) for n, edge in enumerate(edges)]
+    spans: list[tuple[date | None, date | None]] = [*bounds, (None, edges[-1] - timedelta(days=1))]
     counts: dict[str, Any] = {}
-    for position in range(len(bounds) + 1):
-        newer = Q(updated_at__gt=bounds[position]) if position < len(bounds) else Q()
-        older = Q(updated_at__lte=bounds[position - 1]) if position else Q()
-        counts[f"age{position}"] = Count("id", filter=newer & older)
-    found = Review.objects.visible_to(None).waiting().aggregate(**counts)
+    for number, (first, last) in enumerate(spans):
+        newer = Q(updated_at__gte=_begin_of(first)) if first else Q()
+        older = Q(updated_at__lt=_begin_of(last + timedelta(days=1))) if last else Q()
+        counts[f"age{number}"] = Count("id", filter=newer & older)
+    found = Review.objects.visible_to(None).open().next_for(Actor.REVIEWER).aggregate(**counts)
     words = [*[word for _, word in AGES], OLDEST]
-    return [(word, found[f"age{position}"]) for position, word in enumerate(words)]
+    return [Age(word, found[f"age{n}"], *spans[n]) for n, word in enumerate(words)]
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long items of a source wait: how many, within how many days half of them and nine of ten."""
+
+    source: str
+    count: int
+    median: float
+    late: float
+
+
+def waits_by_source(now: datetime) -> list[Waits]:
+    """How long what waits for a reviewer has been their turn, by source. One query."""
+    rows = Review.objects.visible_to(None).open().next_for(Actor.REVIEWER).filter(source__isnull=False).order_by()
+    return _waits((name, now - since) for name, since in rows.values_list("source__name", "turn_since"))
+
+
+def first_reviews_by_source(since: datetime) -> list[Waits]:
+    """How long items waited for their first review, by source. One query."""
+    rows = Review.objects.visible_to(None).filter(first_reviewed_at__gte=since, source__isnull=False).order_by()
+    found = rows.values_list("source__name", "created_at", "first_reviewed_at")
+    return _waits((name, max(timedelta(), at - made)) for name, made, at in found if at is not None)
+
+
+def _waits(rows: Iterable[tuple[str, timedelta]]) -> list[Waits]:
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for name, took in rows:
+        by_source[name].append(took.total_seconds() / 86400)
+    found = []
+    for name, days in sorted(by_source.items()):
+        days.sort()  # nearest rank, as below
+        middle, late = days[(len(days) + 1) // 2 - 1], days[(len(days) * 9 + 9) // 10 - 1]
+        found.append(Waits(name, len(days), round(middle, 1), round(late, 1)))
+    return found
 
 
 def first_reviews(since: datetime) -> list[tuple[date, float, float, int]]:

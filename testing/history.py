@@ -9,13 +9,14 @@ from datetime import datetime
 from itertools import islice
 from statistics import median
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
 
 from core.text import ago
 from reviews.managers import Reader, visibility
-from testing.choices import TestOutcome
+from testing.choices import Standing, Status, TestOutcome
+from testing.evidence import history_url
 from testing.managers import TestResultQuerySet
 from testing.models import TestResult
 
@@ -129,3 +130,38 @@ def get_history(results: TestResultQuerySet) -> History:
     rows = results.filter(run__finished_at__isnull=False).order_by("-run_id", "position").values_list(*names)
     found = [PastResult(*row) for row in rows[: MAX_RESULTS + 1]]
     return History(found[:MAX_RESULTS], len(found) > MAX_RESULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class WorstTest:
+    """How often a test failed, on how many items, and on how many of them it is flaky."""
+
+    suite: str
+    test: str
+    failures: int
+    items: int
+    flapped: int
+
+    @property
+    def url(self) -> str:
+        """The page of the test."""
+        return history_url(self.test, self.suite)
+
+
+def worst_tests(since: datetime, order: str, most: int = 15) -> list[WorstTest]:
+    """The tests of public items that failed most since then, by ``failures`` or by ``flapped``. One query."""
+    failed = TestResult.objects.failed().filter(
+        run__status=Status.FAIL, run__finished_at__gte=since, run__review__private=False
+    )
+    rows = (
+        failed.order_by()
+        .values_list("suite", "test")
+        .annotate(
+            failures=Count("pk"),
+            items=Count("run__review", distinct=True),
+            flapped=Count("run__review", distinct=True, filter=Q(standing=Standing.FLAKY)),
+        )
+        .filter(**{f"{order}__gt": 0})
+        .order_by(f"-{order}", "-failures", "suite", "test")
+    )
+    return [WorstTest(*row) for row in rows[:most]]

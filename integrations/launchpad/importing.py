@@ -23,7 +23,6 @@ from integrations.launchpad.sources import READERS
 from integrations.models import ImportReport
 from reviews.ingest import ingest, ingest_new, is_believable, takes_private
 from reviews.models import CLOSED_STATES, Review, Source
-from reviews.stats import sample_queue
 
 logger = structlog.get_logger(__name__)
 
@@ -204,7 +203,6 @@ class ImportRun:
         with transaction.atomic():
             report.save()
             Source.objects.filter(pk=self.source.pk).update(**changes)
-        sample_queue(timezone.now())
 
 
 def import_source(

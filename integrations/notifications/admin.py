@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -19,6 +19,7 @@ from core.text import counted, shorten
 from integrations.notifications.folder import folder_of_mails, read_mails
 from integrations.notifications.forms import ChannelForm
 from integrations.notifications.models import Channel, Delivery, Preferences
+from reviews.managers import visibility
 
 MAX_SHOWN = 20  # messages on a channel's page
 SEND = "integrations.notifications.tasks.send_notifications"
@@ -115,6 +116,10 @@ class DeliveryAdmin(ReadOnly, QueueModelAdmin):
         "is_test", "created_at", "sent_at",
     ]  # fmt: skip
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without messages on private items of a source that does not let them in."""
+        return super().get_queryset(request).filter(Q(review=None) | visibility(request.user, "review__"))
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change channels may send messages again."""
         return request.user.has_perm(CHANGE)
@@ -128,7 +133,7 @@ class DeliveryAdmin(ReadOnly, QueueModelAdmin):
         return shorten(delivery.error, 80)
 
     def sections(self, row: Delivery) -> list[Section]:
-        news = row.news.select_related("review")[:100]
+        news = row.news.exclude(review__private=True).select_related("review")[:100]
         rows = [(age_cell(each.happened_at), each.get_kind_display(), each.review or each.words, each.key,
                  "not told" if each.dropped_at else "told") for each in news]  # fmt: skip
         return [Section("What it tells", ["When", "What", "Item", "Key", ""], list(rows))]

@@ -85,6 +85,7 @@ class Message:
     text: str
     html: str
     unsubscribe: str = ""  # the address that stops such mails
+    kept: str = ""  # how the row calls it: no item by its title but the one that the row names
 
 
 def one_line(text: str, length: int) -> str:
@@ -210,4 +211,6 @@ def _rendered(delivery: Delivery, subject: str, entries: list[Entry], lines: Ite
     }
     text = render_to_string("integrations/notifications/message.txt", context)
     html = render_to_string("integrations/notifications/message.html", context) if delivery.user else ""
-    return Message(one_line(f"[Review Queue] {subject}", MAX_SUBJECT), text, html, unsubscribe)
+    whole = one_line(f"[Review Queue] {subject}", MAX_SUBJECT)
+    is_of_item = delivery.review_id is not None or not entries
+    return Message(whole, text, html, unsubscribe, whole if is_of_item else counted(len(entries) + more, "item"))

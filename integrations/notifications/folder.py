@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -55,3 +56,11 @@ def _read(raw: str) -> Mail:
     body = mail.get_body(("plain",))
     text = body.get_content() if body is not None else ""
     return Mail(str(mail["Subject"] or ""), str(mail["To"] or ""), str(mail["Date"] or ""), shorten(text, MAX_TEXT))
+
+
+def prune_mails(cutoff: datetime) -> None:
+    """Delete the files of mails that were written before."""
+    folder = Path(folder_of_mails() or "/nonexistent")
+    for file in folder.glob("*.log") if folder.is_dir() else ():
+        if file.stat().st_mtime < cutoff.timestamp():
+            file.unlink(missing_ok=True)

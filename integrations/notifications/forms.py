@@ -45,6 +45,8 @@ class PreferencesForm(forms.ModelForm):
         if any(self.cleaned_data[name] for name in KINDS if name in self.changed_data):
             find_news()
             self.instance.since = timezone.now()
+        if self.instance.stopped_at:
+            self.instance.since = timezone.now()
         self.instance.stopped_at = None
         return super().save(commit)
 

@@ -18,7 +18,8 @@ AT_ONCE = 500  # messages that one call makes
 def gather_news() -> None:
     """Make the messages that are due. Any number of processes may do it at once."""
     now = timezone.now()
-    for user in User.objects.filter(notification_preferences__how=Preferences.How.DIGEST):
+    readers = User.objects.filter(notification_preferences__how=Preferences.How.DIGEST, is_active=True)
+    for user in readers.select_related("notification_preferences"):
         make_digest(user, now)
     settled = News.objects.filter(
         delivery=None, dropped_at=None, created_at__lte=now - timedelta(seconds=settings.NOTIFY_AFTER_SECONDS)

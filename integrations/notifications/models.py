@@ -152,6 +152,9 @@ class Delivery(models.Model):
     is_test = models.BooleanField(default=False, help_text="Somebody asked for a test message.")
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is sent, or sent again.")
+    begun_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the process that took it began to send it."
+    )
     tries = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, help_text="Why the last try failed, or why it was given up.")
     message_id = models.CharField(max_length=255, default=new_message_id, editable=False)
@@ -211,7 +214,7 @@ class News(models.Model):
     happened_at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
     over_at = models.DateTimeField(null=True, blank=True, help_text="Of trouble: when it ended.")
-    delivery = models.ForeignKey(Delivery, null=True, blank=True, on_delete=models.SET_NULL, related_name="news")
+    delivery = models.ForeignKey(Delivery, null=True, blank=True, on_delete=models.CASCADE, related_name="news")
     dropped_at = models.DateTimeField(null=True, blank=True, help_text="When it was found not to be worth telling.")
 
     class Meta:

@@ -16,7 +16,12 @@ import re
 import sys
 from typing import Any
 
-LOCAL_SCHEMAS = {"dbus", "qt", "kde", "glib", "gnome", "macosx", "windows", "syslog", "file", "exec"}
+# What does something on this machine, or reads files of it that the address names.
+LOCAL_SCHEMAS = {
+    "dbus", "qt", "kde", "glib", "gnome", "macosx", "windows", "syslog", "file", "exec", "fcm", "vapid",
+}  # fmt: skip
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+NOT_PUBLIC_IPV4 = ipaddress.ip_network("192.0.0.0/24")
 # How the libraries below apprise say that a request was sent and its answer was lost.
 ANSWER_LOST = re.compile(r"Read timed out|RemoteDisconnected|Connection aborted|Connection broken|IncompleteRead")
 STATUS = re.compile(r"error=(\d{3})")
@@ -48,8 +53,11 @@ def is_public(host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv6Address):
+        # Addresses that lead to one of IPv4 could lead to this machine.
+        leads_elsewhere = address.sixtofour or address.teredo
+        return address in PUBLIC_IPV6 and address.is_global and not leads_elsewhere
+    return address.is_global and not address.is_multicast and address not in NOT_PUBLIC_IPV4
 
 
 def problem_of(url: str) -> str:
@@ -61,12 +69,8 @@ def problem_of(url: str) -> str:
         return "This is no address: it begins as jsons://, mmosts:// or another service that apprise knows."
     if schema in LOCAL_SCHEMAS:
         return f"{schema}:// would do something on this machine, and not send a message."
-    logging.disable(logging.CRITICAL)
-    try:
-        found = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-    finally:
-        logging.disable(logging.NOTSET)
-    if not found:
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log the address
+    if not apprise.Apprise.instantiate(url, suppress_exceptions=True):
         return f"apprise does not know {schema}://, or something is missing in the address. See docs/notifications.md."
     return ""
 
@@ -79,10 +83,11 @@ def post(url: str, title: str, body: str, refused: list[str]) -> dict[str, Any]:
     handler = logging.StreamHandler(said)
     logger = logging.getLogger("apprise")
     logger.handlers, logger.propagate = [handler], False
+    if problem := problem_of(url):
+        return {"sent": False, "maybe": False, "error": problem}
     logger.setLevel(logging.DEBUG)
-    client = apprise.Apprise()
-    if not client.add(url):
-        return {"sent": False, "maybe": False, "error": "apprise does not take the address."}
+    service = apprise.Apprise.instantiate(url, suppress_exceptions=True)  # one, where the address could be a list
+    client = apprise.Apprise(service)
     sent = bool(client.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
     log = said.getvalue()
     if sent:

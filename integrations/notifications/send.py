@@ -10,7 +10,9 @@ import json
 import smtplib
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +32,7 @@ logger = structlog.get_logger(__name__)
 CLAIM = timedelta(minutes=10)  # after which the claim of a process that died is free
 AT_ONCE = 20  # messages that are claimed together
 TIME_LIMIT_SECONDS = 45.0  # after which the rest is left to the next call
+MAIL_SECONDS = 30.0  # that the mail server may take to greet, and to take one mail
 CHANNEL_SECONDS = 30.0  # that one message to a channel may take
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 
@@ -49,7 +52,7 @@ class NotSent(Exception):
 def send_due() -> int:
     """Send what is due, for less than a minute. Any number of processes may do it at once. Returns how many went.
 
-    A mail server that does not answer is asked once a call: the other mails wait with the first.
+    A mail server that can't be reached is asked once a call: the other mails wait with the first.
     """
     deadline, sent = time.monotonic() + TIME_LIMIT_SECONDS, 0
     mails, is_down = get_connection(), False
@@ -68,7 +71,8 @@ def send_due() -> int:
                     _release([each for each in claimed[number + 1 :] if each.channel_id is None])
                     _put_off_mails(delivery, problem)
     finally:
-        mails.close()
+        if not is_down:  # what does not answer does not say goodbye
+            mails.close()
     return sent
 
 
@@ -91,13 +95,15 @@ def claim_due() -> list[Delivery]:
     with transaction.atomic():
         due = Delivery.objects.due().select_for_update(of=("self",), skip_locked=True).order_by("due_at", "pk")
         rows = list(due[:AT_ONCE])
-        unsure = [row.pk for row in rows if row.channel_id and row.state == Delivery.State.SENDING]
+        unsure = [row.pk for row in rows if row.channel_id and row.begun_at and row.state == Delivery.State.SENDING]
         Delivery.objects.filter(pk__in=unsure).update(
             state=Delivery.State.MAYBE_SENT,
             error="The process that sent it died: nobody knows whether it arrived. Staff can send it again.",
         )
         keys = [row.pk for row in rows if row.pk not in unsure]
-        Delivery.objects.filter(pk__in=keys).update(state=Delivery.State.SENDING, due_at=timezone.now() + CLAIM)
+        Delivery.objects.filter(pk__in=keys).update(
+            state=Delivery.State.SENDING, due_at=timezone.now() + CLAIM, begun_at=None
+        )
     taken = Delivery.objects.filter(pk__in=keys).select_related("user__person", "user__notification_preferences")
     return list(taken.select_related("user", "user__person", "channel__source", "review").order_by("pk"))
 
@@ -107,12 +113,18 @@ def send_one(delivery: Delivery, mails: BaseEmailBackend) -> bool:
     if reason := why_not(delivery):
         _end(delivery, Delivery.State.DROPPED, reason)
         return False
-    message = compose(delivery)
+    delivery.tries += 1
+    try:
+        message = compose(delivery)
+    except Exception as error:  # an error of ours in one message stops no other
+        logger.exception("notification not written", delivery=delivery.pk)
+        Delivery.objects.filter(pk=delivery.pk).update(tries=delivery.tries)
+        _failed(delivery, NotSent(f"The message can't be written ({type(error).__name__})."))
+        return False
     if message is None:
         _end(delivery, Delivery.State.DROPPED, "What it was to tell is over, or may not be seen any more.")
         return False
-    delivery.subject, delivery.tries = message.subject, delivery.tries + 1
-    Delivery.objects.filter(pk=delivery.pk).update(subject=message.subject, tries=delivery.tries)
+    Delivery.objects.filter(pk=delivery.pk).update(subject=message.kept, tries=delivery.tries, begun_at=timezone.now())
     try:
         if delivery.channel:
             post_to(delivery.channel, message)
@@ -122,7 +134,6 @@ def send_one(delivery: Delivery, mails: BaseEmailBackend) -> bool:
         _failed(delivery, problem)
         return False
     except MailServerDown as problem:
-        mails.close()
         _failed(delivery, NotSent(str(problem)))
         raise
     Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.SENDING).update(
@@ -165,17 +176,46 @@ def mail_to(delivery: Delivery, message: Message, connection: BaseEmailBackend) 
     )
     mail.attach_alternative(message.html, "text/html")
     try:
-        mail.send()
+        within(MAIL_SECONDS, connection.open)
+    except (OSError, smtplib.SMTPException) as problem:
+        raise MailServerDown(f"The mail server does not answer ({type(problem).__name__}).") from None
+    try:
+        within(MAIL_SECONDS, mail.send)
     except smtplib.SMTPRecipientsRefused as problem:
         code = next(iter(problem.recipients.values()), (0, b""))[0]
         raise NotSent(f"The mail server does not take the address ({code}).", final=500 <= code < 600) from None
+    except smtplib.SMTPDataError as problem:
+        words = f"The mail server does not take the mail ({problem.smtp_code})."
+        raise NotSent(words, final=500 <= problem.smtp_code < 600) from None
     except smtplib.SMTPResponseException as problem:
-        final = 500 <= problem.smtp_code < 600 and not isinstance(problem, smtplib.SMTPAuthenticationError)
-        raise NotSent(f"The mail server answered {problem.smtp_code}.", final=final) from None
+        raise NotSent(f"The mail server answered {problem.smtp_code}.") from None
+    except TimeoutError:
+        raise MailServerDown("The mail server does not come to an end.") from None
     except (OSError, smtplib.SMTPException) as problem:
-        raise MailServerDown(f"The mail server does not answer ({type(problem).__name__}).") from None
+        connection.close()  # the next mail gets a connection of its own
+        raise NotSent(f"The mail server broke off ({type(problem).__name__}).") from None
     except ValueError as problem:  # an address that is none
         raise NotSent(f"The mail can't be written ({type(problem).__name__}).", final=True) from None
+
+
+def within(seconds: float, call: Callable[[], object]) -> None:
+    """Call it, and raise what it raises; TimeoutError when it takes longer, as where a server drips. Its thread is then
+    left to itself."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError
+    if raised:
+        raise raised[0]
 
 
 def post_to(channel: Channel, message: Message) -> None:

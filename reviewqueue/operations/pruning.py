@@ -23,10 +23,11 @@ from django.utils import timezone
 from core.secret_field import encrypt_anew
 from integrations.models import ImportReport, LaunchpadConnection, OwnPost, WebhookDelivery
 from integrations.notifications.find import LOOKBACK
+from integrations.notifications.folder import prune_mails
 from integrations.notifications.models import Delivery, News
 from reviewqueue.operations.models import Heartbeat
 from reviews.diff_requests import KEPT_DIFFS
-from reviews.models import PRUNED_TEXT, Comment, Diff, Event, QueueSample, Review, Source
+from reviews.models import PRUNED_TEXT, Comment, Diff, Event, Review, Source
 from testing.models import Attempt, Job, Server, TestResult, TestRun
 
 logger = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ def prune(
         for model, name in SECRETS:
             encrypt_anew(model, name)
         expire_logins(days)
+        prune_mails(now - timedelta(days=days))
     return pruned
 
 
@@ -87,10 +89,11 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     runs = TestRun.objects.finished().filter(review__in=old, finished_at__lt=cutoff, results_due_at__isnull=True)
     yield "single test results of long closed reviews", TestResult.objects.filter(run__in=runs), _delete
     yield "attempts of long closed reviews", Attempt.objects.filter(run__in=runs, stop_due_at=None), _delete
-    told = Delivery.objects.exclude(state__in=Delivery.UNSENT).filter(created_at__lt=cutoff)
+    # Older than anything that is told: with their news gone, nothing is told again.
+    told_before = min(cutoff, now - 2 * LOOKBACK)
+    told = Delivery.objects.exclude(state__in=Delivery.UNSENT).filter(created_at__lt=told_before)
     yield "messages that were sent or given up", told, _delete
-    # Older than anything that is told: gone, they are not told again.
-    yield "news", News.objects.filter(created_at__lt=min(cutoff, now - 2 * LOOKBACK), delivery=None), _delete
+    yield "news that were not told", News.objects.filter(created_at__lt=told_before, delivery=None), _delete
     yield "runs of targets", TestRun.objects.of_targets().finished().filter(finished_at__lt=cutoff), _delete
     # The history of a run that is kept whole is kept whole too.
     unfinished = TestRun.objects.unfinished().filter(review=OuterRef("review"))
@@ -111,8 +114,6 @@ def _rows_to_prune(now: datetime, cutoff: datetime) -> Iterator[tuple[str, Query
     yield "what people posted in their own name (it is on Launchpad)", posts, _delete
     yield "drafts on long closed reviews", OwnPost.objects.drafts().filter(review__in=old, saved_at__lt=cutoff), _delete
     yield "heartbeats of processes that are gone", Heartbeat.objects.filter(at__lt=now - HEARTBEAT_AGE), _delete
-    samples = QueueSample.objects.filter(at__lt=cutoff).exclude(at__hour=0)
-    yield "queue samples (one a day is kept)", samples, _delete
     # The rows stay: they are the votes, and without them the next refresh would bring the texts back.
     texts = Comment.objects.filter(review__in=old).exclude(content__in=("", PRUNED_TEXT))
     yield "comment texts of long closed reviews", texts, _remove_text

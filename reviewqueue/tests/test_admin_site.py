@@ -47,7 +47,10 @@ LOOKING = ["view_testrun", "view_review", "view_source", "view_periodictask", "v
     ("permission", "offered"),
     [
         (None, {}),
-        ("change_testrun", {"testing/testrun": RUN_ACTIONS, "reviews/review": TEST_ACTIONS}),
+        (
+            "change_testrun",
+            {"testing/testrun": RUN_ACTIONS, "reviews/review": TEST_ACTIONS, "reviews/source": {"test_targets"}},
+        ),
         ("change_review", {"reviews/review": REVIEW_ACTIONS | TRUST_ACTIONS}),
         ("change_source", {"reviews/source": {"import_now"}}),
         ("change_periodictask", {"django_celery_beat/periodictask": TASK_ACTIONS}),

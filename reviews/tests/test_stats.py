@@ -4,8 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reviews.models import QueueSample
-from reviews.stats import ages, busiest, first_reviews, queue_lengths, sample_queue, throughput
+from reviews.models import Source
+from reviews.stats import (
+    Waits,
+    ages,
+    busiest,
+    first_reviews,
+    first_reviews_by_source,
+    queue_lengths,
+    throughput,
+    waits_by_source,
+)
 from reviews.tests.factories import make_comment, make_person, make_review
 
 pytestmark = pytest.mark.django_db
@@ -17,20 +26,25 @@ def make(**fields):
     return make_review(**{"created_at": NOW, "updated_at": NOW, "state": "pending", "kind": "new", **fields})
 
 
-def test_the_queue_is_sampled_once_per_hour():
-    noon = datetime(2026, 3, 1, 12, 40, tzinfo=UTC)
-    assert sample_queue(noon)
-    assert not sample_queue(noon + timedelta(minutes=19))
-    assert sample_queue(noon + timedelta(minutes=20))
-    assert QueueSample.objects.values("at").distinct().count() == 2
-    assert QueueSample.objects.filter(at__minute=0).count() == 12
+def test_the_length_is_known_from_the_first_day_on():
+    make(created_at=NOW - 3 * DAY)
+    make(created_at=NOW - 2 * DAY, kind="update", state="merged", closed_at=NOW - DAY)
+    make(created_at=NOW - 2 * DAY, private=True)
+    make(created_at=NOW - 2 * DAY, state="closed", closed_at=None)  # nobody knows when
+    today = NOW.date()
+    assert queue_lengths(today - 30 * DAY, today) == {
+        today - 3 * DAY: {"new": 1, "update": 0},
+        today - 2 * DAY: {"new": 1, "update": 1},
+        today - DAY: {"new": 1, "update": 0},
+        today: {"new": 1, "update": 0},
+    }
 
 
-def test_lengths_are_the_mean_of_each_day():
-    for hour, count in ((1, 10), (2, 20)):
-        QueueSample.objects.create(at=NOW.replace(hour=hour), state="new", count=count)
-    QueueSample.objects.create(at=NOW - 90 * DAY, state="new", count=99)
-    assert queue_lengths(NOW - 30 * DAY) == {NOW.date(): {"new": 15.0}}
+def test_what_was_open_before_the_range_counts_in_it():
+    make(created_at=NOW - 90 * DAY)
+    assert queue_lengths(NOW.date() - DAY, NOW.date()) == {
+        NOW.date() - DAY: {"new": 1, "update": 0}, NOW.date(): {"new": 1, "update": 0},
+    }  # fmt: skip
 
 
 def test_ages_count_what_waits_for_a_reviewer():
@@ -38,10 +52,27 @@ def test_ages_count_what_waits_for_a_reviewer():
     make(updated_at=NOW - 2 * DAY)
     make(updated_at=NOW - 400 * DAY, state="ready")
     make(updated_at=NOW - 2 * DAY, state="reviewed")
+    make(updated_at=NOW - 2 * DAY, conflicts=True)
     make(updated_at=NOW - 2 * DAY, state="merged")
-    assert {word: count for word, count in ages(NOW) if count} == {
+    assert {age.words: age.count for age in ages(NOW.date()) if age.count} == {
         "1 day": 1, "3 days": 1, "older": 1,
     }  # fmt: skip
+
+
+def test_waits_are_counted_by_source():
+    source = Source.objects.get(name="charms")
+    for days in (1, 2, 9):
+        make(source=source, turn_since=NOW - days * DAY)
+    make(source=source, turn_since=NOW, state="reviewed")
+    assert waits_by_source(NOW) == [Waits("charms", 3, 2, 9)]
+
+
+def test_first_reviews_are_counted_by_source():
+    source = Source.objects.get(name="charms")
+    for days in (1, 4):
+        make(source=source, created_at=NOW - days * DAY, first_reviewed_at=NOW)
+    make(source=source, created_at=NOW - 99 * DAY, first_reviewed_at=NOW - 90 * DAY)
+    assert first_reviews_by_source(NOW - 30 * DAY) == [Waits("charms", 2, 1, 4)]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_an_item_stays_until_its_build_is_stopped(staff, source, choose):
 
 def test_many_items_go_in_batches_that_cost_the_same(source, django_assert_max_num_queries):
     fill(source, 250)
-    with django_assert_max_num_queries(3 * 28 + 10):
+    with django_assert_max_num_queries(3 * 30 + 10):
         done = remove_items(source, actor=None)
     assert (done.reviews, done.runs, done.remaining) == (250, 250, 0)
 

@@ -1,12 +1,15 @@
 """What channels are told, and that their addresses reach nothing but public services."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from integrations.notifications.find import find_news
+from integrations.notifications.gather import gather_news
 from integrations.notifications.models import Channel, Delivery, News
 from integrations.notifications.post import is_public, problem_of
 from integrations.notifications.send import CLAIM, claim_due, send_due
@@ -48,9 +51,9 @@ def subjects():
 
 def test_a_new_item_reaches_the_service(review, channel, service):
     send_notifications()
-    assert subjects() == [("[Review Queue] Fix <b>mysql</b>: new", "sent")]
+    assert subjects() == [("1 item", "sent")]
     [request] = service.asked
-    assert "Fix <b>mysql</b>" in json.dumps(request, default=str)
+    assert json.loads(request["body"])["title"] == "[Review Queue] Fix <b>mysql</b>: new"
 
 
 def test_many_items_are_one_message(review, channel):
@@ -59,7 +62,7 @@ def test_many_items_are_one_message(review, channel):
         item.pk, item.number, item.api_url = None, 100 + number, f"{item.api_url}{number}"
         item.save()
     send_notifications()
-    assert [subject for subject, _ in subjects()] == ["[Review Queue] 31 items: Fix <b>mysql</b> and others"]
+    assert [subject for subject, _ in subjects()] == ["31 items"]
 
 
 def test_a_channel_of_a_source_is_told_of_its_items_alone(review, channel):
@@ -137,8 +140,8 @@ def test_it_recovers_and_tells_what_happened_meanwhile_in_one_message(review, ch
 def test_what_a_dead_process_was_sending_is_maybe_sent_and_left_alone(review, channel, service, admin_client):
     find_news()
     delivery = Delivery.objects.create(channel=channel)
-    claim_due()  # and dies
-    Delivery.objects.update(due_at=timezone.now() - CLAIM)
+    claim_due()
+    Delivery.objects.update(due_at=timezone.now() - CLAIM, begun_at=timezone.now() - CLAIM)  # and dies
     send_due()
     assert Delivery.objects.get().state == "maybe-sent"
     assert not service.asked
@@ -157,9 +160,49 @@ def test_private_networks_are_refused_with_the_reason(review, channel, service, 
     assert not service.asked
 
 
+def test_what_a_dead_process_had_not_begun_to_send_is_sent(review, channel, service):
+    find_news()
+    gather_news()
+    claim_due()  # and dies
+    Delivery.objects.update(due_at=timezone.now() - CLAIM)
+    send_due()
+    assert Delivery.objects.get().state == "sent"
+    assert len(service.asked) == 1
+
+
+def test_a_service_that_fails_for_a_day_is_given_up_and_asked_less_and_less(review, channel, service):
+    service.answers["/hook"] = (500, {}, b"")
+    send_notifications()
+    for _ in range(4):
+        delivery = Delivery.objects.get()
+        pause = delivery.due_at - timezone.now()
+        assert pause > timedelta(minutes=0.9 * 2 ** (delivery.tries - 1))
+        Delivery.objects.update(due_at=timezone.now())
+        send_due()
+    Delivery.objects.update(due_at=timezone.now(), created_at=timezone.now() - timedelta(days=1, minutes=1))
+    send_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.error) == ("given-up", "The service answered 500.")
+    assert len(service.asked) == 6
+
+
+def test_a_redirect_to_this_machine_is_not_followed(monkeypatch, service):
+    """By the guard itself, in a process of its own: the address of the service counts as public."""
+    service.answers["/away"] = (307, {"Location": "http://127.0.0.2:1/"}, b"")
+    code = (
+        "import sys; from integrations.notifications import post as p;"
+        "p.is_public = lambda host: host == '127.0.0.1'; refused = []; import apprise;"
+        "p.guard(private=False, refused=refused); print(p.post(sys.argv[1], 't', 'b', refused)['error'])"
+    )
+    address = service.url.replace("http://", "json://") + "away"
+    done = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("127.0.0.2 is no public address.")
+
+
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:127.0.0.1",
+    ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "192.0.0.8", "127.0.0.1", "10.1.2.3", "192.168.0.1",
+     "172.16.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:127.0.0.1",
      "fd00::1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "/run/some.sock", "localhost"],
 )  # fmt: skip
 def test_what_is_not_public_is_known(host):
@@ -171,7 +214,9 @@ def test_what_is_public_is_known(host):
     assert is_public(host)
 
 
-@pytest.mark.parametrize("url", ["dbus://", "syslog://", "gnome://", "no address", "nothing://x", "json://"])
+@pytest.mark.parametrize(
+    "url", ["dbus://", "syslog://", "vapid://a@b.example.org", "gnome://", "no address", "nothing://x", "json://"]
+)
 def test_addresses_that_can_not_be_used_are_refused(url):
     assert problem_of(url)
 

@@ -3,14 +3,19 @@
 import smtplib
 import socket
 import threading
+from datetime import timedelta
 
 import pytest
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
-from accounts.models import User
-from integrations.notifications.models import Delivery, Preferences
+from accounts.models import Person, User
+from integrations.notifications.models import Delivery, News, Preferences
 from integrations.notifications.send import CLAIM, claim_due, send_due
+from integrations.notifications.tasks import send_notifications
 from integrations.notifications.unsubscribe import unsubscribe_url
+from reviewqueue.operations.pruning import prune
+from reviews.models import Comment
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -67,7 +72,7 @@ def test_a_server_that_says_nothing_is_asked_once_a_call(user, silent, settings,
 def message(delivery):
     from integrations.notifications.compose import Message
 
-    return Message("[Review Queue] test", "text", "<p>text</p>", "https://queue.example.org/unsubscribe/x/")
+    return Message("test", "text", "<p>text</p>", "https://queue.example.org/unsubscribe/x/", "test")
 
 
 def test_a_server_that_refuses_connections_is_tried_again_later(digest, settings, monkeypatch):
@@ -90,6 +95,74 @@ def test_an_address_that_the_server_refuses_for_good_is_given_up(digest, monkeyp
     send_due()
     digest.refresh_from_db()
     assert (digest.state, digest.error) == ("given-up", "The mail server does not take the address (550).")
+
+
+def test_a_mail_on_which_the_server_breaks_off_holds_up_no_other(user, monkeypatch, mailoutbox):
+    bad = Delivery.objects.create(user=user, is_digest=True)
+    good = Delivery.objects.create(user=user, is_test=True)
+    send = EmailMultiAlternatives.send
+
+    def break_off(self, **more):
+        if self.extra_headers["Message-ID"] == bad.message_id:
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+        return send(self, **more)
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", break_off)
+    monkeypatch.setattr("integrations.notifications.send.compose", message)
+    send_due()
+    assert [mail.extra_headers["Message-ID"] for mail in mailoutbox] == [good.message_id]
+    bad.refresh_from_db()
+    assert (bad.state, bad.error) == ("waiting", "The mail server broke off (SMTPServerDisconnected).")
+
+
+def test_a_server_that_asks_for_something_else_first_is_tried_again(digest, monkeypatch):
+    def refuse(self, **_):
+        raise smtplib.SMTPSenderRefused(530, b"Must issue STARTTLS", "a@example.org")
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", refuse)
+    monkeypatch.setattr("integrations.notifications.send.compose", message)
+    send_due()
+    digest.refresh_from_db()
+    assert (digest.state, digest.error) == ("waiting", "The mail server answered 530.")
+
+
+def test_a_server_that_drips_is_left(digest, dripping, settings, monkeypatch):
+    host, _, port = dripping(b"220-").removeprefix("http://").rstrip("/").partition(":")
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, host, int(port)
+    monkeypatch.setattr("integrations.notifications.send.MAIL_SECONDS", 0.5)
+    monkeypatch.setattr("integrations.notifications.send.compose", message)
+    send_due()
+    digest.refresh_from_db()
+    assert (digest.state, digest.tries) == ("waiting", 1)
+    assert "does not answer" in digest.error
+
+
+def test_an_error_of_ours_in_one_message_stops_no_other(mails, digest, monkeypatch, mailoutbox):
+    def fail(delivery):
+        if delivery.pk == digest.pk:
+            raise KeyError("x")
+        return message(delivery)
+
+    monkeypatch.setattr("integrations.notifications.send.compose", fail)
+    send_due()
+    digest.refresh_from_db()
+    assert (digest.state, digest.error) == ("waiting", "The message can't be written (KeyError).")
+    assert len(mailoutbox) == 3
+
+
+def test_pruning_makes_nobody_be_told_again(user, review, mailoutbox, settings):
+    settings.NOTIFY_AFTER_SECONDS = 0
+    Preferences.objects.create(user=user, reviewed=True, since=timezone.now() - timedelta(days=9))
+    Comment.objects.create(
+        review=review, author=Person.objects.create(username="bob"), number=1, api_url="c", content="x",
+        created_at=timezone.now() - timedelta(days=2),
+    )  # fmt: skip
+    send_notifications()
+    News.objects.update(created_at=timezone.now() - timedelta(days=2))
+    Delivery.objects.update(created_at=timezone.now() - timedelta(days=2))
+    prune(days=1)
+    send_notifications()
+    assert len(mailoutbox) == 1
 
 
 def test_a_mail_whose_process_died_is_sent_with_the_same_message_id(mails, mailoutbox):

@@ -19,6 +19,7 @@ from reviewqueue.operations.health.launchpad import (
     check_status_reports,
     check_whose_code_runs,
 )
+from reviewqueue.operations.health.notifications import check_notifications
 from reviewqueue.operations.health.processes import check_beat, check_schedules, check_worker
 from reviewqueue.operations.health.queue import (
     check_outages,
@@ -52,6 +53,7 @@ LOCAL_CHECKS: dict[str, Callable[[], Finding]] = {
     "posting": check_posting,
     "own posts": check_own_posts,
     "status reports": check_status_reports,
+    "notifications": check_notifications,
     "reviewers": check_reviewers,
     "missing items": check_missing_items,
     "whose code runs": check_whose_code_runs,

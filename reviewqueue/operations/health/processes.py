@@ -20,6 +20,7 @@ SCHEDULES: dict[str, str] = {
     "integrations.tasks.refresh_active": "reviews are not brought up to date",
     SWEEP: "no test run is sent, followed or recovered",
     "integrations.tasks.publish_results": "outcomes are not posted to Launchpad",
+    "integrations.notifications.tasks.send_notifications": "nobody is told of anything",
 }
 BEAT_SILENCE = timedelta(minutes=5)  # how long the one-minute schedules may be silent
 

@@ -35,7 +35,7 @@ def healthy(launchpad, jenkins, monkeypatch):
 
 def test_all_is_well(healthy, capsys):
     call_command("check_queue")
-    assert capsys.readouterr().out.count(": OK") == 19
+    assert capsys.readouterr().out.count(": OK") == 20
 
 
 def diagnosis(capsys):

@@ -250,7 +250,7 @@ def test_health_costs_the_same_however_much_there_is(client, staff, well, django
     ImportReport.objects.create(source=Source.objects.get(name="charms"), finished_at=timezone.now(), ok=True)
     page(client)
     with (
-        django_assert_max_num_queries(39) as few
+        django_assert_max_num_queries(43) as few
     ):  # one for what people posted, four for servers and secrets, two for teams and whose code, one for status reports
         client.get("/admin/health/")
     for number in range(20):

@@ -14,7 +14,7 @@ from reviewqueue.operations import pruning
 from reviewqueue.operations.models import Heartbeat
 from reviewqueue.operations.pruning import PRUNED_TEXT, prune
 from reviewqueue.operations.tasks import prune_queue
-from reviews.models import Comment, Diff, Event, QueueSample, Review, Source
+from reviews.models import Comment, Diff, Event, Review, Source
 from testing.models import Attempt, Status, Substrate, TestResult, TestRun
 
 pytestmark = pytest.mark.django_db
@@ -114,16 +114,12 @@ def test_records_of_the_machinery_go_too(db):
     Heartbeat.objects.create(kind="worker", host="new")
     Session.objects.create(session_key="a", session_data="", expire_date=NOW - timedelta(seconds=1))
     Session.objects.create(session_key="b", session_data="", expire_date=NOW + timedelta(days=1))
-    midnight = OLD.replace(hour=0, minute=0, second=0, microsecond=0)
-    for hour in range(24):
-        QueueSample.objects.create(at=midnight + timedelta(hours=hour), state="new", count=hour)
     prune(days=365)
     assert ImportReport.objects.filter(source=source).count() == 1
     assert ImportReport.objects.filter(pk=other.pk).exists()  # a source's newest always stays
     assert WebhookDelivery.objects.get().number == "2"
     assert Heartbeat.objects.get().host == "new"
     assert Session.objects.get().session_key == "b"
-    assert QueueSample.objects.get().at == midnight
 
 
 def test_a_dry_run_says_the_same_and_touches_nothing(made, capsys):
