@@ -4,8 +4,10 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from integrations.notifications.models import Delivery
+from integrations.notifications.unsubscribe import unsubscribe_url
 from reviews.models import Diff, Source
-from testing.models import Substrate, TestRun
+from testing.models import Baseline, Substrate, TestRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -13,13 +15,18 @@ PAGES = (
     "/", "/?group=waiting", "/?group=mine", "/?q=nothing", "/search/", "/search/?q=item", "/people/bjorn/", "/stats/",
     "/about/", "/next/", "/me/", "/me/token/", "/launchpad/connect/?next=/me/", "/reviews/{review}/",
     "/reviews/{review}/diff/", "/reviews/{review}/tests/", "/reviews/{review}/history/",
-    "/reviews/{review}/test-runs/{run}/",
+    "/reviews/{review}/test-runs/{run}/", "/reviews/{review}/test-runs/{run}/tests/0/",
+    "/tests/?test=10-deploy&suite=charm",
+    "/targets/", "/targets/{target}/", "/targets/{target}/test-runs/{target_run}/", "/account/",
+    "/unsubscribe/{token}/",
 )  # fmt: skip
 ADMIN_PAGES = (
     "/admin/", "/admin/health/", "/admin/reviews/review/", "/admin/reviews/review/{review}/change/",
     "/admin/testing/testrun/", "/admin/testing/testrun/{run}/change/", "/admin/testing/job/add/",
     "/admin/reviews/source/", "/admin/reviews/source/{source}/change/", "/admin/accounts/user/",
     "/admin/accounts/user/{user}/change/", "/admin/integrations/ownpost/", "/admin/django_celery_beat/periodictask/",
+    "/admin/notifications/channel/", "/admin/notifications/channel/add/", "/admin/notifications/delivery/",
+    "/admin/notifications/delivery/mails/",
 )  # fmt: skip
 DIFF = """--- a/config.yaml
 +++ b/config.yaml
@@ -52,12 +59,13 @@ WINDOWS = [
 def boss(queue, reviewer) -> User:
     """Staff who reviews too, and so sees everything."""
     reviewer.is_staff = reviewer.is_superuser = True
+    reviewer.email = "boss@example.org"
     reviewer.save()
     return reviewer
 
 
 @pytest.fixture
-def places(queue, boss, make_review) -> dict[str, int]:
+def places(queue, boss, make_review) -> dict[str, int | str]:
     """What the addresses name."""
     review = make_review("An item <b>with</b> a long name " * 4, diff_url="https://x/1", negative_votes=1, square="red")
     make_review("Another item", days=40)
@@ -67,9 +75,17 @@ def places(queue, boss, make_review) -> dict[str, int]:
     run = TestRun.objects.create(
         review=review, substrate=substrate, status="fail", revision="1", finished_at=timezone.now()
     )
-    run.results.create(position=0, test="10-deploy", outcome="fail", output="ERROR: unit is in error state")
+    results = {"test": "10-deploy", "suite": "charm", "outcome": "fail", "standing": "elsewhere"}
+    run.results.create(position=0, output="ERROR: unit is in error state", **results)
     source, _ = Source.objects.get_or_create(name="charmers", defaults={"kind": "project", "target": "charmers"})
-    return {"review": review.pk, "run": run.pk, "source": source.pk, "user": boss.pk}
+    target = Baseline.objects.create(source=source, url="lp:mysql", name="lp:mysql")
+    target_run = TestRun.objects.create(baseline=target, substrate=substrate, status="fail", finished_at=timezone.now())
+    target_run.results.create(position=0, **results)
+    Delivery.objects.create(user=boss, subject="[Review Queue] An item: tests failed", state="sent")
+    return {
+        "review": review.pk, "run": run.pk, "source": source.pk, "user": boss.pk, "target": target.pk,
+        "target_run": target_run.pk, "token": unsubscribe_url(boss).split("/")[-2],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("look", WINDOWS)

@@ -28,7 +28,8 @@ PLACES = """() => {
     const { x, y, height } = element.getBoundingClientRect();
     return { x: Math.round(x), y: Math.round(y), height: Math.round(height) };
   };
-  const all = (what) => [...document.querySelectorAll(`form.search ${what}`)].map(place);
+  const shown = (element) => element.checkVisibility();
+  const all = (what) => [...document.querySelectorAll(`form.search ${what}`)].filter(shown).map(place);
   return {
     columns: [...new Set(all(".field :is(input, select)").map(({x}) => x))],
     heights: [...new Set(all(".field :is(input, select)").map(({height}) => height))],
