@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from reviews.notices import NOTICE
 from testing.models import Status, Substrate, TestRun
 
 WINDOW = timedelta(hours=6)  # whose outcomes are looked at
-LEAST_ITEMS = 5  # that finished in it: fewer prove nothing
+LEAST_ITEMS, MOST_ITEMS = 5, 16  # of those that finished last in it: fewer prove nothing, more are old news
 SHARE = 2 / 3  # of them that fail or end in error
 
 
@@ -28,13 +28,15 @@ class Outage(NamedTuple):
 def keep_outages() -> None:
     """Write down which substrates fail for most items, and since when that is seen. Two queries and one a change."""
     now = timezone.now()
-    runs = TestRun.objects.visible_to(None).with_outcome().filter(finished_at__gte=now - WINDOW).order_by("pk")
-    newest = {(substrate, review): status for substrate, review, status in
-              runs.values_list("substrate_id", "review_id", "status")}  # fmt: skip
-    items = Counter(substrate for substrate, _ in newest)
-    failed = Counter(substrate for (substrate, _), status in newest.items() if status != Status.PASS)
+    runs = TestRun.objects.visible_to(None).with_outcome().filter(finished_at__gte=now - WINDOW)
+    newest: dict[int, dict[int | None, str]] = defaultdict(dict)  # by substrate and item
+    rows = runs.order_by("-finished_at", "-pk").values_list("substrate_id", "review_id", "status")
+    for substrate_id, review_id, status in rows:
+        if len(newest[substrate_id]) < MOST_ITEMS:
+            newest[substrate_id].setdefault(review_id, status)
     for substrate in Substrate.objects.all():
-        total, bad = items[substrate.pk], failed[substrate.pk]
+        statuses = newest[substrate.pk].values()
+        total, bad = len(statuses), sum(status != Status.PASS for status in statuses)
         words = ""
         if total >= LEAST_ITEMS and bad >= SHARE * total:
             words = f"{substrate.name} fails for {bad} of the last {total} items: probably not yours."

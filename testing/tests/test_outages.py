@@ -50,10 +50,16 @@ def test_a_few_items_or_half_of_them_are_none(ended, outcomes):
     assert words() == []
 
 
+def test_what_passed_before_the_last_sixteen_items_is_old_news(ended):
+    ended(*["pass"] * 40, ago=timedelta(hours=2))
+    ended(*["fail"] * 12)
+    assert words() == ["lxc fails for 12 of the last 16 items: probably not yours."]
+
+
 def test_the_newest_run_of_an_item_counts_alone(ended, review):
     ended(*["fail"] * 5)
     for run in list(TestRun.objects.filter(status="fail")):
-        run.pk, run.status = None, "pass"
+        run.pk, run.status, run.finished_at = None, "pass", timezone.now()
         run.save()
     assert words() == []
 
