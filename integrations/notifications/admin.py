@@ -192,7 +192,7 @@ def is_another_unsent(delivery: Delivery) -> bool:
     """Whether another message of the same kind waits: there is only one at a time."""
     others = Delivery.objects.unsent().filter(user=delivery.user_id, channel=delivery.channel_id, is_test=False)
     if delivery.channel_id is None:
-        others = others.filter(is_digest=delivery.is_digest, review=delivery.review_id)
+        others = others.filter(is_digest=delivery.is_digest)
     return not delivery.is_test and others.exclude(pk=delivery.pk).exists()
 
 

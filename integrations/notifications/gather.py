@@ -1,4 +1,4 @@
-"""Making messages of news: one for an item, whatever happened to it in five minutes; one a day; one a channel."""
+"""Making messages of news: one for a person or channel, of all that happened within five minutes; or one a day."""
 
 from __future__ import annotations
 
@@ -25,31 +25,29 @@ def gather_news() -> None:
         delivery=None, dropped_at=None, created_at__lte=now - timedelta(seconds=settings.NOTIFY_AFTER_SECONDS)
     )
     unsent = Delivery.objects.unsent().filter(is_digest=False, is_test=False)
-    of_user = unsent.filter(user=OuterRef("user"), review=OuterRef("review"))
-    waits = Q(Exists(of_user)) | Q(Exists(unsent.filter(channel=OuterRef("channel"))))
+    waits = Q(Exists(unsent.filter(user=OuterRef("user")))) | Q(Exists(unsent.filter(channel=OuterRef("channel"))))
     at_once = settled.exclude(user__notification_preferences__how=Preferences.How.DIGEST).exclude(waits)
-    waiting = at_once.order_by().values_list("user_id", "channel_id", "review_id").distinct()[:AT_ONCE]
-    messages = {(user, channel, None if channel else review) for user, channel, review in waiting}
-    for user_id, channel_id, review_id in messages:
-        make_delivery(user=user_id, channel=channel_id, review=review_id)
+    recipients = at_once.order_by().values_list("user_id", "channel_id").distinct()[:AT_ONCE]
+    for user_id, channel_id in list(recipients):
+        make_delivery(user=user_id, channel=channel_id)
 
 
-def make_delivery(
-    *, user: int | None = None, channel: int | None = None, review: int | None = None, is_digest: bool = False
-) -> bool:
-    """One message of all that this recipient has not been told; nothing while an earlier one is still to be sent."""
+def make_delivery(*, user: int | None = None, channel: int | None = None, is_digest: bool = False) -> bool:
+    """One message of all that this recipient has not been told; nothing while an earlier one is still to be sent.
+
+    It names its item where it is of one alone, so that the mails on an item belong together.
+    """
     try:
         with transaction.atomic():
             news = News.objects.filter(user=user, channel=channel, delivery=None, dropped_at=None)
-            if review is not None:
-                news = news.filter(review=review)
-            keys = list(
-                news.select_for_update(of=("self",), skip_locked=True).order_by("pk").values_list("pk", flat=True)
-            )
-            if not keys:
+            free = news.select_for_update(of=("self",), skip_locked=True).order_by("pk")
+            rows = list(free.values_list("pk", "review_id"))
+            if not rows:
                 return False
+            reviews = {review for _, review in rows}
+            review = reviews.pop() if len(reviews) == 1 and user is not None else None
             delivery = Delivery.objects.create(user_id=user, channel_id=channel, review_id=review, is_digest=is_digest)
-            News.objects.filter(pk__in=keys).update(delivery=delivery)
+            News.objects.filter(pk__in=[pk for pk, _ in rows]).update(delivery=delivery)
     except IntegrityError:  # an earlier one waits: these news wait for it
         return False
     return True

@@ -174,8 +174,8 @@ class Delivery(models.Model):
             ),
             # While a server is away, news wait, and not one message for each of them.
             models.UniqueConstraint(
-                fields=["user", "review"], name="one_unsent_delivery_per_item",
-                condition=Q(state__in=("waiting", "sending"), is_digest=False, is_test=False),
+                fields=["user"], name="one_unsent_delivery_per_person",
+                condition=Q(state__in=("waiting", "sending"), is_digest=False, is_test=False, user__isnull=False),
             ),
             models.UniqueConstraint(
                 fields=["user"], name="one_unsent_digest",

@@ -143,6 +143,16 @@ def test_ten_changes_in_five_minutes_are_one_mail(review, ada, bob, mailoutbox, 
     ]
 
 
+def test_what_happens_to_several_items_at_once_is_one_mail(review, ada, bob, mailoutbox):
+    account(ada, reviewed=True)
+    other = Review.objects.get(pk=review.pk)
+    other.pk, other.number, other.api_url = None, 77, f"{other.api_url}7"
+    other.save()
+    say(review, bob, 1)
+    say(other, bob, 2)
+    assert told(mailoutbox) == [("ada@example.org", "[Review Queue] 2 items: Fix <b>mysql</b> and others")]
+
+
 def test_the_submitters_turn_is_told(review, ada, mailoutbox):
     account(ada, my_turn=True)
     Review.objects.filter(pk=review.pk).update(conflicts=True, turn_since=timezone.now())
