@@ -123,6 +123,10 @@ class RunRow:
         return self.run.finished_at or self.run.started_at or self.run.sent_at or self.run.created_at
 
     @property
+    def has_gone_wrong(self) -> bool:
+        return self.run.status in (Status.FAIL, Status.ERROR)
+
+    @property
     def more_failing(self) -> int:
         """Failing tests that the overview leaves to the run's page."""
         return self.failed - len(self.failing)
@@ -195,6 +199,11 @@ class Runs:
     def older(self) -> list[RunRow]:
         """Of the current revision too, but a later run on the same substrate took their place."""
         return [row for row in self.current if not row.is_newest]
+
+    @property
+    def outages(self) -> list[str]:
+        """Which of the substrates where it failed fail for most items now, in sentences."""
+        return [row.run.substrate.outage for row in self.newest if row.run.substrate.outage and row.has_gone_wrong]
 
     @property
     def to_repeat(self) -> list[str]:

@@ -70,6 +70,7 @@ class Entry:
     verdict: str
     tests: list[FailingTest] = field(default_factory=list)
     more_tests: int = 0
+    outages: list[str] = field(default_factory=list)  # of substrates where it failed
     quotes: list[Quote] = field(default_factory=list)
 
     @property
@@ -142,20 +143,23 @@ def _entries(reviews: list[Review], news: dict[int, list[News]], reader: User | 
     for review in reviews:
         kinds = sorted({each.kind for each in news[review.pk]}, key=ORDER.index)
         turn = f"{whose_turn(review, reader)}: {reason(review.turn)}."
-        tests, total = _failing_tests(review) if review.verdict == Verdict.FAIL else ([], 0)
+        tests, total, outages = _failing_tests(review)
         found.append(
             Entry(
                 review, settings.BASE_URL + review.get_absolute_url(), "; ".join(HEADLINES[kind] for kind in kinds),
                 turn, verdict_words(review.verdict, marks_of(review.marks)), tests,
-                total - len(tests), quotes[review.pk],
+                total - len(tests), outages, quotes[review.pk],
             )
         )  # fmt: skip
     return found
 
 
-def _failing_tests(review: Review) -> tuple[list[FailingTest], int]:
-    """The first failing tests of the newest run on each substrate, and how many there are. Three queries at most."""
-    runs = newest_runs(review).filter(revision=review.revision, status=Status.FAIL)
+def _failing_tests(review: Review) -> tuple[list[FailingTest], int, list[str]]:
+    """The first failing tests of the newest run on each substrate, how many there are, and which of the substrates
+    fail for most items. Three queries at most."""
+    if review.verdict not in (Verdict.FAIL, Verdict.ERROR):
+        return [], 0, []
+    runs = newest_runs(review).filter(revision=review.revision, status__in=[Status.FAIL, Status.ERROR])
     failed = list(runs.select_related("substrate", "compared_with").with_test_counts())
     found = [
         FailingTest(
@@ -165,7 +169,8 @@ def _failing_tests(review: Review) -> tuple[list[FailingTest], int]:
         for run in failed
         for test in failing_by_run([run])[run.pk]
     ]  # fmt: skip
-    return found[:MAX_TESTS], sum(run.failed_count for run in failed)
+    outages = [run.substrate.outage for run in failed if run.substrate.outage]
+    return found[:MAX_TESTS], sum(run.failed_count for run in failed), outages
 
 
 def _quotes(news: dict[int, list[News]]) -> dict[int, list[Quote]]:

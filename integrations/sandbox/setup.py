@@ -55,7 +55,7 @@ SOURCES: tuple[dict[str, Any], ...] = (
         "name": "charm-helpers", "kind": Source.Kind.GIT_REPOSITORY,
         "target": f"~{TEAM}/charm-helpers/+git/charm-helpers", "starts_tests": Source.StartsTests.TRUSTED,
         "trusted_teams": [HELPER_CONTRIBUTORS], "comments": Source.Comments.ON,
-        "vote_policy": Source.VotePolicy.BOTH, "status_reports": True,
+        "vote_policy": Source.VotePolicy.BOTH, "status_reports": True, "tests_targets": True,
     },
 )  # fmt: skip
 BROWSERS = ("firefox", "chrome")  # substrates of the second team

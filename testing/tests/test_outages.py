@@ -99,3 +99,13 @@ def test_a_page_that_is_kept_is_sent_anew_when_an_outage_begins(ended, client):
     etag = client.get("/").headers["ETag"]
     keep_outages()
     assert client.get("/", headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_the_page_of_an_item_that_failed_there_says_it(ended, client):
+    ended(*["fail"] * 6, "pass")
+    keep_outages()
+    said = "lxc fails for 6 of the last 7 items: probably not yours."
+    failed, passed = (TestRun.objects.filter(status=status).first().item for status in ("fail", "pass"))
+    for path in ("", "tests/"):
+        assert said in client.get(f"/reviews/{failed.pk}/{path}").content.decode()
+        assert said not in client.get(f"/reviews/{passed.pk}/{path}").content.decode()

@@ -74,6 +74,15 @@ def test_the_submitter_is_told_that_tests_failed_and_which(review, ada, mailoutb
     assert "Your turn: tests fail on lxc." in mail.body
 
 
+def test_a_mail_says_that_the_substrate_fails_for_most(review, ada, mailoutbox):
+    account(ada, tests_failed=True)
+    words = "lxc fails for 9 of the last 9 items: probably not yours."
+    Substrate.objects.filter(name="lxc").update(outage=words, outage_since=timezone.now())
+    run_ends(review)
+    send_notifications()
+    assert words in mailoutbox[0].body
+
+
 def test_nobody_is_told_twice(review, ada, mailoutbox):
     account(ada, tests_failed=True)
     run_ends(review)
